@@ -1,0 +1,163 @@
+/* Time through an injectable clock, and UTC calendar arithmetic. Not time zones. */
+#include "config.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+
+static int64_t read_clock(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / 1000;
+}
+
+static int64_t system_mono(const struct clock *c)
+{
+	return read_clock(CLOCK_BOOTTIME);
+}
+
+static int64_t system_wall(const struct clock *c)
+{
+	return read_clock(CLOCK_REALTIME);
+}
+
+const struct clock *clock_system(void)
+{
+	static const struct clock clock = {system_mono, system_wall};
+
+	return &clock;
+}
+
+static int64_t fake_mono(const struct clock *c)
+{
+	return CONTAINER_OF(c, struct clock_fake, clock)->mono;
+}
+
+static int64_t fake_wall(const struct clock *c)
+{
+	return CONTAINER_OF(c, struct clock_fake, clock)->wall;
+}
+
+void clock_fake_init(struct clock_fake *fake, int64_t wall_us)
+{
+	fake->clock = (struct clock){fake_mono, fake_wall};
+	fake->mono = USEC_PER_SEC;
+	fake->wall = wall_us;
+}
+
+void clock_fake_advance(struct clock_fake *fake, int64_t usec)
+{
+	fake->mono += usec;
+	fake->wall += usec;
+}
+
+/* Days since 1970-01-01 of a civil date; eras of 400 years, March-based years. */
+static int64_t days_from_civil(int64_t y, int m, int d)
+{
+	int64_t era, yoe, doy;
+
+	y -= m <= 2;
+	era = (y >= 0 ? y : y - 399) / 400;
+	yoe = y - era * 400;
+	doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
+	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+}
+
+void clock_utc_from_seconds(int64_t seconds, struct clock_utc *ret)
+{
+	int64_t days = seconds / 86400, rest = seconds % 86400;
+	int64_t z, era, doe, yoe, doy, mp;
+
+	if (rest < 0) {
+		rest += 86400;
+		days--;
+	}
+	z = days + 719468;
+	era = (z >= 0 ? z : z - 146096) / 146097;
+	doe = z - era * 146097;
+	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	mp = (5 * doy + 2) / 153;
+	ret->day = (int)(doy - (153 * mp + 2) / 5 + 1);
+	ret->month = (int)(mp < 10 ? mp + 3 : mp - 9);
+	ret->year = yoe + era * 400 + (ret->month <= 2);
+	ret->hour = (int)(rest / 3600);
+	ret->minute = (int)(rest / 60 % 60);
+	ret->second = (int)(rest % 60);
+	ret->weekday = (int)(((days + 4) % 7 + 7) % 7);
+}
+
+int64_t clock_seconds_from_utc(const struct clock_utc *u)
+{
+	return days_from_civil(u->year, u->month, u->day) * 86400 + u->hour * 3600 +
+	       u->minute * 60 + u->second;
+}
+
+char *clock_format_iso(int64_t seconds, char *out, size_t size)
+{
+	struct clock_utc u;
+
+	clock_utc_from_seconds(seconds, &u);
+	snprintf(out, size, "%04lld-%02d-%02dT%02d:%02d:%02dZ", (long long)u.year, u.month,
+		u.day, u.hour, u.minute, u.second);
+	return out;
+}
+
+char *clock_format_amz(int64_t seconds, char *out, size_t size)
+{
+	struct clock_utc u;
+
+	clock_utc_from_seconds(seconds, &u);
+	snprintf(out, size, "%04lld%02d%02dT%02d%02d%02dZ", (long long)u.year, u.month,
+		u.day, u.hour, u.minute, u.second);
+	return out;
+}
+
+static int parse_offset(const char *s, int *ret_seconds)
+{
+	int h, m, n = 0;
+	int sign = *s == '-' ? -1 : 1;
+
+	if (strcmp(s, "Z") == 0 || strcmp(s, "z") == 0) {
+		*ret_seconds = 0;
+		return 0;
+	}
+	if (*s != '+' && *s != '-')
+		return -EINVAL;
+	if (sscanf(s + 1, "%2d:%2d%n", &h, &m, &n) != 2 || n != 5 || s[6] || h < 0 ||
+		h > 23 || m < 0 || m > 59)
+		return -EINVAL;
+	*ret_seconds = sign * (h * 3600 + m * 60);
+	return 0;
+}
+
+int clock_parse_iso(const char *text, int64_t *ret_seconds)
+{
+	struct clock_utc u = {0};
+	int year, n = 0, offset;
+	const char *s;
+
+	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &year, &u.month, &u.day, &u.hour,
+		    &u.minute, &u.second, &n) != 6 ||
+		n != 19)
+		return -EINVAL;
+	if (u.month < 1 || u.month > 12 || u.day < 1 || u.day > 31 || u.hour < 0 ||
+		u.hour > 23 || u.minute < 0 || u.minute > 59 || u.second < 0 ||
+		u.second > 60)
+		return -EINVAL;
+	s = text + n;
+	if (*s == '.')
+		s += 1 + strspn(s + 1, "0123456789");
+	if (parse_offset(s, &offset) < 0)
+		return -EINVAL;
+	u.year = year;
+	*ret_seconds = clock_seconds_from_utc(&u) - offset;
+	return 0;
+}

@@ -1,0 +1,92 @@
+/* Allocation that aborts when memory is out. Not for sizes a peer can choose. */
+#include "config.h"
+
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Noreturn void out_of_memory(size_t size)
+{
+	fprintf(stderr, "out of memory: %zu bytes were refused\n", size);
+	abort();
+}
+
+void *mem_array(size_t count, size_t size)
+{
+	void *p = calloc(count ? count : 1, size ? size : 1);
+
+	if (!p)
+		out_of_memory(count * size);
+	return p;
+}
+
+void *mem_alloc(size_t size)
+{
+	return mem_array(1, size);
+}
+
+void *mem_resize(void *p, size_t count, size_t size)
+{
+	void *q = reallocarray(p, count ? count : 1, size);
+
+	if (!q)
+		out_of_memory(count * size);
+	return q;
+}
+
+char *mem_strndup(const char *s, size_t len)
+{
+	char *p = mem_alloc(len + 1);
+
+	memcpy(p, s, len);
+	return p;
+}
+
+char *mem_strdup(const char *s)
+{
+	return s ? mem_strndup(s, strlen(s)) : NULL;
+}
+
+char *mem_printf(const char *fmt, ...)
+{
+	va_list ap;
+	char *s;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&s, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		out_of_memory(0);
+	return s;
+}
+
+void mem_wipe(void *p, size_t len)
+{
+	if (p)
+		explicit_bzero(p, len);
+}
+
+void *mem_wipe_free(char *secret)
+{
+	if (secret)
+		mem_wipe(secret, strlen(secret));
+	free(secret);
+	return NULL;
+}
+
+void mem_replace(char **field, const char *value)
+{
+	char *copy = mem_strdup(value);
+
+	free(*field);
+	*field = copy;
+}
+
+void mem_free_ptr(void *pp)
+{
+	free(*(void **)pp);
+}

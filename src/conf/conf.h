@@ -1,0 +1,109 @@
+/*
+ * The configuration as typed values: const after load, refcounted on the core's thread.
+ * A run keeps the snapshot it began with. No behaviour here: conf_load() makes one,
+ * conf_diff() compares two.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct schedule;
+
+/* Where a value stands, for messages that come after loading. line, col count from 1. */
+struct conf_mark {
+	const char *file; /* owned by the conf */
+	int line, col;
+};
+
+/* AWS CLI words and meanings. NULL or 0: not given. */
+struct conf_profile {
+	char *name;
+	char *role_arn;
+	char *source_profile; /* another profile here, or one of the AWS CLI's files */
+	char *credential_source;
+	char *external_id;
+	char *role_session_name;
+	int64_t duration_s;
+	char *region;
+	char *endpoint_url; /* for S3 and STS alike */
+	char *ca_bundle;
+	struct conf_mark mark;
+};
+
+enum conf_scheme {
+	CONF_S3,
+	CONF_FILE,
+};
+
+struct conf_side {
+	const struct conf_profile *profile; /* NULL: the default chain */
+	char *url;
+	enum conf_scheme scheme;
+	char *bucket;
+	char *key;      /* without the leading '/'; "" for the whole bucket */
+	bool is_prefix; /* key is empty or ends in '/' */
+	struct conf_mark mark;
+};
+
+enum conf_action {
+	CONF_COPY,
+};
+
+enum conf_overlap {
+	CONF_OVERLAP_SKIP,
+};
+
+enum conf_catch_up {
+	CONF_CATCH_UP_NONE,
+	CONF_CATCH_UP_LATEST,
+};
+
+struct conf_retry {
+	int64_t attempts;
+	int64_t backoff_s;
+	double factor;
+	int64_t max_backoff_s;
+};
+
+struct conf_job {
+	char *name;
+	char *schedule_text; /* as written; of `every` too; NULL: manual runs only */
+	bool is_every;
+	char *timezone;
+	struct schedule *schedule; /* NULL: manual runs only */
+	/* Equal for equal expression, zone and options: an edit changes it. */
+	char schedule_hash[65];
+	struct conf_side source, destination;
+	enum conf_action action;
+	enum conf_overlap overlap;
+	enum conf_catch_up catch_up;
+	int64_t starting_deadline_s; /* 0: none */
+	int64_t jitter_s;
+	int64_t timeout_s;
+	struct conf_retry retry;
+	bool is_paused;
+	struct conf_mark mark;
+};
+
+struct conf {
+	char *path; /* of the main file */
+	char **files;
+	size_t file_count;
+	char *aws_config_file, *aws_credentials_file; /* NULL: from the environment */
+	int64_t max_parallel_runs;
+	struct conf_profile **profiles; /* by name */
+	size_t profile_count;
+	struct conf_job **jobs; /* by name */
+	size_t job_count;
+	int64_t loaded_at_s;
+	unsigned refs;
+};
+
+struct conf *conf_ref(const struct conf *c);
+/* NULL-safe; returns NULL; the last one frees. */
+void *conf_unref(const struct conf *c);
+
+const struct conf_job *conf_find_job(const struct conf *c, const char *name);
+const struct conf_profile *conf_find_profile(const struct conf *c, const char *name);
