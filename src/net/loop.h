@@ -1,5 +1,5 @@
 /*
- * The event loop of one thread. The only file behind it that includes event2/*. Timers run
+ * The event loop of one thread. The only file behind it that includes libevent. Timers run
  * on the injected clock, so a test moves them by hand.
  * Nothing is freed inside its own callback: loop_bury() frees at the end of the turn.
  */

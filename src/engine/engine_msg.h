@@ -1,0 +1,90 @@
+/*
+ * All that crosses between the core and an engine: commands down, events up, by value.
+ * Pointers cross only where this header says so, with their ownership.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "aws/creds.h"
+#include "base/err.h"
+
+#define ENGINE_KEY_LEN    1025
+#define ENGINE_BUCKET_LEN 256
+#define ENGINE_URL_LEN    512
+
+/* One end of a transfer: where, and as whom. */
+struct engine_side {
+	char bucket[ENGINE_BUCKET_LEN];
+	char key[ENGINE_KEY_LEN];
+	char region[64];                   /* "" only with an endpoint_url */
+	char endpoint_url[ENGINE_URL_LEN]; /* "": AWS's own */
+	char ca_bundle[256];               /* "": the system's */
+	uint32_t creds_id;                 /* which set of ENGINE_CMD_CREDS signs */
+};
+
+struct engine_xfer_spec {
+	uint64_t id;           /* chosen by the core, unique while in flight */
+	uint64_t tag;          /* the core's own: which run */
+	struct engine_side source, destination;
+	char source_etag[128]; /* "": pinned by the first GET */
+	int max_attempts;
+	int64_t backoff_ms, max_backoff_ms;
+	double backoff_factor;
+};
+
+enum engine_cmd_type {
+	ENGINE_CMD_XFER,   /* `xfer` is malloc'd; the engine frees it */
+	ENGINE_CMD_CANCEL, /* `id`; its ENGINE_EV_DONE comes with class CANCELLED */
+	ENGINE_CMD_CREDS,  /* `creds_id`, `creds` malloc'd; the engine wipes and frees it */
+	ENGINE_CMD_FORGET, /* `creds_id` is used no more */
+};
+
+struct engine_cmd {
+	enum engine_cmd_type type;
+	uint64_t id;
+	uint32_t creds_id;
+	union {
+		struct engine_xfer_spec *xfer;
+		struct creds_set *creds;
+	};
+};
+
+/* How a delivered object was proven. */
+enum engine_proof {
+	ENGINE_PROOF_NONE,
+	ENGINE_PROOF_CHECKSUM, /* the destination's full-object checksum is ours */
+	ENGINE_PROOF_MD5,      /* its ETag is the MD5 of the bytes we read */
+	ENGINE_PROOF_TRANSIT,  /* neither side gives a digest: own CRC and length */
+};
+
+struct engine_result {
+	uint64_t bytes;
+	char source_etag[128], destination_etag[128];
+	char source_version[128], destination_version[128];
+	char checksum[48]; /* "crc64nvme:<base64>" of the bytes that passed */
+	enum engine_proof proof;
+	int attempts;
+	int64_t duration_us;
+	bool is_source_error; /* err below is about the source side */
+	struct err err;       /* class ERR_OK: delivered and proven */
+};
+
+enum engine_ev_type {
+	ENGINE_EV_PROGRESS,   /* `id`, `tag`, `bytes` so far of `total` (-1: unknown) */
+	ENGINE_EV_RETRY,      /* an attempt failed and another follows: `result` says why */
+	ENGINE_EV_NEED_CREDS, /* `creds_id`: the set of `generation` was refused or ends
+				 soon; the transfer waits for ENGINE_CMD_CREDS */
+	ENGINE_EV_DONE,       /* `id`, `tag`, `result` malloc'd; the receiver frees it */
+};
+
+struct engine_ev {
+	enum engine_ev_type type;
+	uint64_t id, tag;
+	uint32_t creds_id;
+	uint64_t generation;
+	uint64_t bytes;
+	int64_t total;
+	struct engine_result *result; /* malloc'd for RETRY and DONE; the receiver frees */
+};

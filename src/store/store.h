@@ -1,0 +1,117 @@
+/*
+ * What survives a crash: SQLite, WAL, synchronous=FULL. Slots are claimed and uploads are
+ * noted here before anything acts on them. Opened and called by the core's thread only.
+ * Times are UTC seconds unless a name says _us. Errors: negative errno; -EIO means the
+ * disk failed and the daemon must exit 74.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+enum run_state { /* open ones first */
+	RUN_CLAIMED,
+	RUN_RUNNING,
+	RUN_RETRY_WAIT,
+	RUN_PARKED,
+	RUN_SUCCEEDED,
+	RUN_PARTIAL,
+	RUN_FAILED,
+	RUN_MISSED,
+	RUN_SKIPPED,
+	RUN_CANCELLED,
+};
+const char *run_state_name(enum run_state s);
+bool run_state_is_open(enum run_state s);
+
+enum run_trigger {
+	TRIGGER_SCHEDULE,
+	TRIGGER_CATCH_UP,
+	TRIGGER_MANUAL,
+};
+const char *run_trigger_name(enum run_trigger t);
+
+#define RUN_ID_LEN 37
+
+/* One row of the ledger: one slot of one job. */
+struct store_run {
+	char id[RUN_ID_LEN]; /* UUID */
+	char job[256];
+	char slot[64]; /* slot key, or "manual/<uuid>" */
+	int64_t clock_gen;
+	int64_t nominal_at, claimed_at, started_at, ended_at; /* 0: not yet */
+	enum run_trigger trigger;
+	enum run_state state;
+	char reason[32]; /* "", "overlap", "coalesced", "interrupted", "denied", ... */
+	int attempts;
+	int64_t first_at, last_at; /* of a coalesced or missed range */
+	int64_t count;             /* slots in that range, else 1 */
+	uint64_t objects, bytes;
+	char message[512]; /* the one sentence that status and history show */
+};
+
+struct store_job {
+	char name[256];
+	char schedule_hash[65];
+	int64_t watermark; /* slots up to here are settled */
+	int64_t clock_gen;
+	int64_t paused_at; /* 0: not paused at run time */
+	int64_t consecutive_failures;
+	int64_t last_success_at, last_run_at;
+};
+
+enum store_open_result {
+	STORE_OPENED,
+	STORE_CREATED,
+	STORE_RECOVERED, /* the damaged file was moved aside; see moved_to */
+};
+
+/*
+ * dir/state.db; dir is made 0700 if missing. moved_to (>= 512 bytes) names the file that
+ * a damaged database was moved to. -EBUSY: another process holds it (*ret_pid);
+ * -EPROTO: a newer schema; -EPERM: wrong owner or a symlink; -EIO, -ENOSPC, ...
+ */
+int store_open(const char *dir, struct store **ret, enum store_open_result *ret_how,
+	char *moved_to, int64_t *ret_pid);
+void *store_close(struct store *s);
+
+/* A transaction around several calls; nested begins count. Commit is durable. */
+int store_begin(struct store *s);
+int store_commit(struct store *s);
+void store_rollback(struct store *s);
+
+/* job_state */
+int store_job_get(struct store *s, const char *name, struct store_job *ret); /* -ENOENT */
+int store_job_put(struct store *s, const struct store_job *job);
+
+/* run: -EEXIST when the slot is taken or the job has an open run */
+int store_run_insert(struct store *s, const struct store_run *run);
+int store_run_update(struct store *s, const struct store_run *run); /* by id */
+int store_run_get(struct store *s, const char *id, struct store_run *ret);
+int store_run_open_of(struct store *s, const char *job, struct store_run *ret);
+typedef void (*store_run_fn)(void *arg, const struct store_run *run);
+/* Open rows, oldest first. */
+int store_run_each_open(struct store *s, store_run_fn fn, void *arg);
+/* Newest first; job NULL: all jobs. */
+int store_run_history(
+	struct store *s, const char *job, int limit, store_run_fn fn, void *arg);
+/* Keep the newest `keep` closed rows of each job, and always its newest success. */
+int store_run_prune(struct store *s, int keep);
+
+/* Uploads in progress, noted before their first byte. */
+struct store_upload {
+	char run_id[RUN_ID_LEN];
+	char bucket[256], key[1025], upload_id[1024], profile[256];
+	int64_t started_at;
+};
+int store_upload_put(struct store *s, const struct store_upload *u);
+int store_upload_delete(struct store *s, const char *upload_id);
+typedef void (*store_upload_fn)(void *arg, const struct store_upload *u);
+int store_upload_each(struct store *s, store_upload_fn fn, void *arg);
+
+/* The daemon's own row: wall clock seen last, written each tick and at stop. */
+int store_daemon_get(struct store *s, int64_t *ret_last_wall_s);
+int store_daemon_put(struct store *s, int64_t wall_s);
