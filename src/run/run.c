@@ -1,0 +1,462 @@
+/*
+ * The state machine of one run. Not the ledger (daemon), not the bytes (engine), not the
+ * wording of what went wrong (run_log).
+ */
+#include "config.h"
+
+#include "run/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/creds.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "engine/engine_set.h"
+#include "net/loop.h"
+#include "run/run_identity.h"
+#include "run/run_impl.h"
+
+#define LIST_PAGE 1000
+
+enum step_result {
+	STEP_AGAIN,
+	STEP_WAIT,
+};
+
+static enum step_result step_start(struct run *r);
+static enum step_result step_creds(struct run *r);
+static enum step_result step_list(struct run *r);
+static enum step_result step_transfer(struct run *r);
+static enum step_result step_backoff(struct run *r);
+static enum step_result step_drain(struct run *r);
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	enum step_result (*step)(struct run *r);
+} steps[] = {
+	[RUN_START]    = {"start",    step_start},
+	[RUN_CREDS]    = {"creds",    step_creds},
+	[RUN_LIST]     = {"list",     step_list},
+	[RUN_TRANSFER] = {"transfer", step_transfer},
+	[RUN_BACKOFF]  = {"backoff",  step_backoff},
+	[RUN_DRAIN]    = {"drain",    step_drain},
+	[RUN_DONE]     = {"done",     NULL},
+};
+/* clang-format on */
+
+static enum step_result run_goto(struct run *r, enum run_step next)
+{
+	log_debug(LOG_FIELDS({"JOB", r->job->name}, {"RUN_ID", r->id}), "run %s -> %s",
+		steps[r->step].name, steps[next].name);
+	if ((r->step == RUN_BACKOFF) != (next == RUN_BACKOFF))
+		r->ops.waiting(r->ops.arg, r, next == RUN_BACKOFF);
+	r->step = next;
+	return STEP_AGAIN;
+}
+
+static void finish(void *arg)
+{
+	struct run *r = arg;
+
+	run_log_ended(r);
+	r->ops.done(r->ops.arg, r, &r->report);
+}
+
+/* The only loop; callbacks end here. */
+static void run_run(struct run *r)
+{
+	if (r->step == RUN_DONE)
+		return;
+	while (r->step != RUN_DONE && steps[r->step].step(r) == STEP_AGAIN)
+		;
+	if (r->step == RUN_DONE)
+		loop_defer(r->env.loop, finish, r);
+}
+
+static enum step_result end(struct run *r, enum run_verdict verdict)
+{
+	r->report.verdict = verdict;
+	r->report.duration_us =
+		clock_mono_us(loop_clock(r->env.loop)) - r->started_us;
+	loop_timer_cancel(r->deadline);
+	return run_goto(r, RUN_DONE);
+}
+
+/* Stop what is under way; the verdict was set by the caller in the report. */
+static enum step_result stop_all(struct run *r)
+{
+	r->must_stop = true;
+	for (int i = 0; i < RUN_SIDES; i++) {
+		if (r->sides[i].wait)
+			creds_wait_cancel(r->sides[i].wait);
+		r->sides[i].wait = NULL;
+	}
+	if (r->list_call)
+		s3_call_cancel(r->list_call);
+	loop_timer_cancel(r->timer);
+	run_objects_cancel(r);
+	return run_goto(r, RUN_DRAIN);
+}
+
+/* A failure before any transfer: try again if that can help, else end. */
+static enum step_result fail_or_retry(struct run *r, int side, const struct err *e)
+{
+	const struct conf_retry *retry = &r->job->retry;
+	double delay = (double)retry->backoff_s * 1000;
+
+	if (!err_is_transient(e) || r->attempt >= retry->attempts) {
+		run_explain(r, side, r->sides[side].conf->key, e);
+		r->report.verdict = RUN_ENDED_FAILED;
+		return stop_all(r);
+	}
+	for (int i = 1; i < r->attempt; i++)
+		delay *= retry->factor;
+	if (delay > (double)retry->max_backoff_s * 1000)
+		delay = (double)retry->max_backoff_s * 1000;
+	delay *= 0.5 + crypto_random_unit() / 2;
+	r->attempt++;
+	run_log_retry(r, side, e, (int64_t)delay);
+	loop_timer_set(r->timer, (int64_t)delay);
+	return run_goto(r, RUN_BACKOFF);
+}
+
+/* --- credentials --- */
+
+static void on_creds(
+	struct run *r, int which, const struct err *e, const struct creds_set *set)
+{
+	struct run_side *side = &r->sides[which];
+	struct engine_cmd cmd = {ENGINE_CMD_CREDS, .creds_id = side->creds_id};
+
+	side->wait = NULL;
+	if (r->step == RUN_DONE || r->must_stop)
+		return;
+	if (e) {
+		if (r->step == RUN_TRANSFER) {
+			/* Transfers wait for a set that will not come. */
+			run_explain(r, which, side->conf->key, e);
+			r->report.verdict = RUN_ENDED_FAILED;
+			stop_all(r);
+		} else {
+			fail_or_retry(r, which, e);
+		}
+		run_run(r);
+		return;
+	}
+	side->set = *set;
+	side->has_set = true;
+	cmd.creds = mem_alloc(sizeof(*cmd.creds));
+	*cmd.creds = *set;
+	engine_set_send(r->env.engines, &cmd);
+	run_run(r);
+}
+
+static void on_source_creds(
+	void *arg, const struct err *e, const struct creds_set *set)
+{
+	on_creds(arg, RUN_SOURCE, e, set);
+}
+
+static void on_destination_creds(
+	void *arg, const struct err *e, const struct creds_set *set)
+{
+	on_creds(arg, RUN_DESTINATION, e, set);
+}
+
+static void ask_creds(struct run *r, int which)
+{
+	struct run_side *side = &r->sides[which];
+
+	if (side->wait)
+		return;
+	side->has_set = false;
+	side->wait = creds_get(side->creds,
+		which == RUN_SOURCE ? on_source_creds : on_destination_creds, r);
+}
+
+static enum step_result step_start(struct run *r)
+{
+	char key[ENGINE_KEY_LEN];
+	struct err e;
+
+	run_log_started(r);
+	if (!r->sides[RUN_SOURCE].conf->is_prefix &&
+		run_destination_key(r, r->sides[RUN_SOURCE].conf->key, key,
+			sizeof(key)) < 0) {
+		err_set(&e, ERR_CONFIG, ERR_FROM_LOCAL, "key-too-long",
+			"the destination key would be longer than 1,024 bytes");
+		run_explain(r, RUN_DESTINATION, "", &e);
+		return end(r, RUN_ENDED_FAILED);
+	}
+	for (int i = 0; i < RUN_SIDES; i++)
+		ask_creds(r, i);
+	return run_goto(r, RUN_CREDS);
+}
+
+static enum step_result step_creds(struct run *r)
+{
+	if (!r->sides[RUN_SOURCE].has_set || !r->sides[RUN_DESTINATION].has_set)
+		return STEP_WAIT;
+	if (r->sides[RUN_SOURCE].conf->is_prefix)
+		return run_goto(r, RUN_LIST);
+	run_objects_single(r);
+	return run_goto(r, RUN_TRANSFER);
+}
+
+static enum step_result step_backoff(struct run *r)
+{
+	if (loop_timer_is_set(r->timer))
+		return STEP_WAIT;
+	for (int i = 0; i < RUN_SIDES; i++)
+		ask_creds(r, i);
+	return run_goto(r, RUN_CREDS);
+}
+
+static void on_timer(void *arg)
+{
+	run_run(arg);
+}
+
+/* --- listing --- */
+
+static void on_page(void *arg, const struct err *e, const struct s3_page *page)
+{
+	struct run *r = arg;
+	struct run_side *side = &r->sides[RUN_SOURCE];
+
+	r->list_call = NULL;
+	if (r->must_stop) {
+		run_run(r);
+		return;
+	}
+	if (!e) {
+		r->attempt = 1;
+		r->has_replayed_list = false;
+		run_objects_take_page(r, page);
+		run_goto(r, RUN_TRANSFER);
+	} else if (e->class == ERR_AUTH && !r->has_replayed_list) {
+		r->has_replayed_list = true;
+		creds_invalidate(side->creds, side->set.generation);
+		ask_creds(r, RUN_SOURCE);
+		run_goto(r, RUN_CREDS);
+	} else {
+		fail_or_retry(r, RUN_SOURCE, e);
+	}
+	run_run(r);
+}
+
+static enum step_result step_list(struct run *r)
+{
+	const struct conf_side *source = r->sides[RUN_SOURCE].conf;
+	const struct conf_profile *p = source->profile;
+	struct s3_place place = {
+		.bucket = source->bucket,
+		.region = p ? p->region : NULL,
+		.endpoint_url = p ? p->endpoint_url : NULL,
+		.ca_bundle = p ? p->ca_bundle : NULL,
+	};
+
+	if (r->list_call)
+		return STEP_WAIT;
+	r->list_call = s3_list_page(r->env.http, &place, &r->sides[RUN_SOURCE].set,
+		source->key, r->token, LIST_PAGE, clock_wall_us(loop_clock(r->env.loop)),
+		on_page, r);
+	return STEP_WAIT;
+}
+
+/* --- transfers --- */
+
+static enum step_result step_transfer(struct run *r)
+{
+	enum run_verdict verdict = RUN_ENDED_SUCCEEDED;
+
+	run_objects_dispatch(r);
+	if (r->in_flight)
+		return STEP_WAIT;
+	if (!r->is_last_page) {
+		/* The session may have ended during a long page: ask for it again. */
+		ask_creds(r, RUN_SOURCE);
+		return run_goto(r, RUN_CREDS);
+	}
+	if (r->report.objects_failed)
+		verdict = r->report.objects ? RUN_ENDED_PARTIAL : RUN_ENDED_FAILED;
+	return end(r, verdict);
+}
+
+static enum step_result step_drain(struct run *r)
+{
+	if (r->in_flight || r->list_call)
+		return STEP_WAIT;
+	return end(r, r->report.verdict);
+}
+
+static void on_object_done(struct run *r, const struct engine_ev *ev)
+{
+	const struct engine_result *result = ev->result;
+	size_t slot = ev->id % RUN_WINDOW;
+	int side = result->is_source_error ? RUN_SOURCE : RUN_DESTINATION;
+
+	r->ids[slot] = 0;
+	r->id_bytes[slot] = 0;
+	r->in_flight--;
+	if (result->err.class == ERR_OK) {
+		r->report.objects++;
+		r->report.bytes += result->bytes;
+		return;
+	}
+	if (r->must_stop && result->err.class == ERR_CANCELLED)
+		return;
+	r->report.objects_failed++;
+	if (r->report.err.class == ERR_OK)
+		run_explain(r, side, run_object_key(r, ev->id), &result->err);
+}
+
+void run_on_engine(struct run *r, const struct engine_ev *ev)
+{
+	switch (ev->type) {
+	case ENGINE_EV_PROGRESS:
+		r->id_bytes[ev->id % RUN_WINDOW] = ev->bytes;
+		if (ev->total >= 0 && r->objects_total == 1)
+			r->bytes_total = ev->total;
+		return;
+	case ENGINE_EV_RETRY:
+		run_log_object_retry(r, ev->result);
+		return;
+	case ENGINE_EV_NEED_CREDS:
+		for (int i = 0; i < RUN_SIDES && !r->must_stop; i++) {
+			if (r->sides[i].creds_id != ev->creds_id)
+				continue;
+			creds_invalidate(r->sides[i].creds, ev->generation);
+			ask_creds(r, i);
+		}
+		return;
+	case ENGINE_EV_DONE:
+		on_object_done(r, ev);
+		run_run(r);
+		return;
+	}
+}
+
+/* --- from outside --- */
+
+static void on_deadline(void *arg)
+{
+	struct run *r = arg;
+	struct err e;
+
+	err_set(&e, ERR_CANCELLED, ERR_FROM_LOCAL, "timeout",
+		"the run did not end within its timeout of %lld s",
+		(long long)r->job->timeout_s);
+	run_explain(r, RUN_SOURCE, "", &e);
+	r->report.verdict = RUN_ENDED_FAILED;
+	stop_all(r);
+	run_run(r);
+}
+
+void run_cancel(struct run *r, enum run_cancel_why why)
+{
+	if (r->step == RUN_DONE || r->must_stop)
+		return;
+	r->report.verdict = why == RUN_CANCEL_STOPPING ? RUN_ENDED_INTERRUPTED
+						       : RUN_ENDED_CANCELLED;
+	snprintf(r->report.reason, sizeof(r->report.reason), "%s",
+		why == RUN_CANCEL_STOPPING ? "interrupted" : "cancelled");
+	snprintf(r->report.message, sizeof(r->report.message), "%s",
+		why == RUN_CANCEL_STOPPING ? "stopped with the daemon; the next start goes on"
+					   : "cancelled by the operator");
+	stop_all(r);
+	/* The caller stands above us: done() must not come before we return. */
+	run_run(r);
+}
+
+void run_start(struct run *r, const struct run_ops *ops)
+{
+	r->ops = *ops;
+	r->started_us = clock_mono_us(loop_clock(r->env.loop));
+	loop_timer_set(r->deadline, r->job->timeout_s * 1000);
+	run_run(r);
+}
+
+struct run *run_new(const struct run_env *env, const struct conf *conf,
+	const struct conf_job *job, const char *id, uint64_t serial)
+{
+	struct run *r = mem_alloc(sizeof(*r));
+	const struct conf_side *ends[RUN_SIDES] = {&job->source, &job->destination};
+
+	r->env = *env;
+	r->conf = conf_ref(conf);
+	r->job = job;
+	snprintf(r->id, sizeof(r->id), "%s", id);
+	r->serial = serial;
+	r->attempt = 1;
+	r->bytes_total = -1;
+	r->next_id = serial << 20;
+	r->timer = loop_timer_new(env->loop, on_timer, r);
+	r->deadline = loop_timer_new(env->loop, on_deadline, r);
+	for (int i = 0; i < RUN_SIDES; i++) {
+		r->sides[i].conf = ends[i];
+		r->sides[i].creds_id = (uint32_t)(serial * RUN_SIDES) + (uint32_t)i;
+		r->sides[i].creds = run_identity_open(env->creds, conf, ends[i]->profile);
+	}
+	return r;
+}
+
+void *run_free(struct run *r)
+{
+	if (!r)
+		return NULL;
+	loop_undefer(r->env.loop, r);
+	for (int i = 0; i < RUN_SIDES; i++) {
+		struct engine_cmd cmd = {
+			ENGINE_CMD_FORGET, .creds_id = r->sides[i].creds_id};
+
+		if (r->sides[i].wait)
+			creds_wait_cancel(r->sides[i].wait);
+		engine_set_send(r->env.engines, &cmd);
+		creds_release(r->sides[i].creds);
+		creds_set_wipe(&r->sides[i].set);
+	}
+	run_objects_clear(r);
+	free(r->token);
+	loop_timer_free(r->timer);
+	loop_timer_free(r->deadline);
+	conf_unref(r->conf);
+	free(r);
+	return NULL;
+}
+
+uint64_t run_serial_of_creds(uint32_t creds_id)
+{
+	return creds_id / RUN_SIDES;
+}
+
+const char *run_id(const struct run *r)
+{
+	return r->id;
+}
+
+const struct conf_job *run_job(const struct run *r)
+{
+	return r->job;
+}
+
+uint64_t run_serial(const struct run *r)
+{
+	return r->serial;
+}
+
+void run_get_progress(const struct run *r, struct run_progress *ret)
+{
+	ret->objects_done = r->report.objects;
+	ret->objects_total = r->objects_total;
+	ret->bytes_done = r->report.bytes + run_bytes_in_flight(r);
+	ret->bytes_total = r->bytes_total;
+}

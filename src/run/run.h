@@ -1,0 +1,84 @@
+/*
+ * One execution of a job: credentials of both sides, the list of objects, their transfer,
+ * the verdict. Sees neither SQL nor the scheduler: the core keeps the ledger and hears of
+ * each change through run_ops. A run keeps the configuration it began with.
+ * Core's thread. done() comes exactly once and never inside run_start() or run_cancel().
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct conf;
+struct conf_job;
+struct creds_env;
+struct creds_pool;
+struct engine_ev;
+struct engine_set;
+struct http;
+struct loop;
+struct run;
+
+/* What every run of a daemon shares; outlives them all. */
+struct run_env {
+	struct loop *loop;
+	struct http *http;
+	struct creds_pool *creds;
+	struct engine_set *engines;
+};
+
+enum run_verdict {
+	RUN_ENDED_SUCCEEDED,
+	RUN_ENDED_PARTIAL,
+	RUN_ENDED_FAILED,
+	RUN_ENDED_CANCELLED,
+	RUN_ENDED_INTERRUPTED, /* by a stop: the next start takes it up again */
+};
+
+struct run_report {
+	enum run_verdict verdict;
+	char reason[32];   /* "" or "denied" "timeout" "source_missing" "network" ... */
+	char message[512]; /* the sentence that status and history show */
+	uint64_t objects, objects_failed, bytes;
+	int64_t duration_us;
+	struct err err; /* the first error; class ERR_OK if none */
+};
+
+struct run_progress {
+	uint64_t objects_done, objects_total, bytes_done;
+	int64_t bytes_total; /* -1: not known yet */
+};
+
+enum run_cancel_why {
+	RUN_CANCEL_ASKED,
+	RUN_CANCEL_STOPPING,
+};
+
+struct run_ops {
+	/* Waiting to try again, or working again. */
+	void (*waiting)(void *arg, struct run *r, bool is_waiting);
+	void (*done)(void *arg, struct run *r, const struct run_report *report);
+	void *arg;
+};
+
+/*
+ * id is the ledger's. serial is unique in this process; engine events carry it as tag.
+ * conf is referenced until the run is freed.
+ */
+struct run *run_new(const struct run_env *env, const struct conf *conf,
+	const struct conf_job *job, const char *id, uint64_t serial);
+void *run_free(struct run *r);
+void run_start(struct run *r, const struct run_ops *ops);
+void run_cancel(struct run *r, enum run_cancel_why why);
+
+/* The core hands over the engines' events of this run. */
+void run_on_engine(struct run *r, const struct engine_ev *ev);
+/* Serial of the run that a set of credentials belongs to. */
+uint64_t run_serial_of_creds(uint32_t creds_id);
+
+const char *run_id(const struct run *r);
+const struct conf_job *run_job(const struct run *r);
+uint64_t run_serial(const struct run *r);
+void run_get_progress(const struct run *r, struct run_progress *ret);

@@ -1,0 +1,163 @@
+/* The objects of a run: the page at work, destination keys, the window of transfers. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "engine/engine_set.h"
+#include "run/run_impl.h"
+
+void run_objects_clear(struct run *r)
+{
+	for (size_t i = 0; i < r->object_count; i++) {
+		free(r->objects[i].key);
+		free(r->objects[i].etag);
+	}
+	free(r->objects);
+	r->objects = NULL;
+	r->object_count = r->next_object = 0;
+}
+
+void run_objects_single(struct run *r)
+{
+	run_objects_clear(r);
+	r->objects = mem_array(1, sizeof(*r->objects));
+	r->objects[0].key = mem_strdup(r->sides[RUN_SOURCE].conf->key);
+	r->objects[0].size = -1;
+	r->object_count = 1;
+	r->objects_total = 1;
+	r->is_last_page = true;
+}
+
+void run_objects_take_page(struct run *r, const struct s3_page *page)
+{
+	char *token = mem_strdup(page->next_token);
+
+	run_objects_clear(r);
+	r->objects = mem_array(page->count, sizeof(*r->objects));
+	for (size_t i = 0; i < page->count; i++) {
+		const struct s3_entry *e = &page->entries[i];
+
+		/* A "folder" made by a console: nothing to carry. */
+		if (e->size == 0 && str_has_suffix(e->key, "/"))
+			continue;
+		r->objects[r->object_count++] = (struct run_object){
+			mem_strdup(e->key), mem_strdup(e->etag), e->size};
+		r->bytes_total = (r->bytes_total < 0 ? 0 : r->bytes_total) + e->size;
+	}
+	r->objects_total += r->object_count;
+	free(r->token);
+	r->token = token;
+	r->is_last_page = !page->is_truncated || !token;
+}
+
+int run_destination_key(const struct run *r, const char *source_key, char *out, size_t size)
+{
+	const struct conf_side *source = r->sides[RUN_SOURCE].conf;
+	const struct conf_side *destination = r->sides[RUN_DESTINATION].conf;
+	const char *tail = "", *slash;
+	int n;
+
+	if (source->is_prefix) {
+		tail = source_key + strlen(source->key);
+	} else if (destination->is_prefix) {
+		slash = strrchr(source_key, '/');
+		tail = slash ? slash + 1 : source_key;
+	}
+	n = snprintf(out, size, "%s%s", destination->key, tail);
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static void fill_side(
+	struct engine_side *out, const struct run_side *side, const char *key)
+{
+	const struct conf_profile *p = side->conf->profile;
+
+	snprintf(out->bucket, sizeof(out->bucket), "%s", side->conf->bucket);
+	snprintf(out->key, sizeof(out->key), "%s", key);
+	out->creds_id = side->creds_id;
+	if (!p)
+		return;
+	snprintf(out->region, sizeof(out->region), "%s", p->region ? p->region : "");
+	snprintf(out->endpoint_url, sizeof(out->endpoint_url), "%s",
+		p->endpoint_url ? p->endpoint_url : "");
+	snprintf(out->ca_bundle, sizeof(out->ca_bundle), "%s",
+		p->ca_bundle ? p->ca_bundle : "");
+}
+
+/* Ids of one run grow by one, so id % RUN_WINDOW finds its slot when it is free. */
+static void dispatch_one(struct run *r, const struct run_object *o, const char *key)
+{
+	const struct conf_retry *retry = &r->job->retry;
+	struct engine_xfer_spec *x = mem_alloc(sizeof(*x));
+	struct engine_cmd cmd = {ENGINE_CMD_XFER, .xfer = x};
+
+	do
+		x->id = ++r->next_id;
+	while (r->ids[x->id % RUN_WINDOW]);
+	cmd.id = x->id;
+	x->tag = r->serial;
+	fill_side(&x->source, &r->sides[RUN_SOURCE], o->key);
+	fill_side(&x->destination, &r->sides[RUN_DESTINATION], key);
+	snprintf(x->source_etag, sizeof(x->source_etag), "%s", o->etag ? o->etag : "");
+	x->max_attempts = (int)retry->attempts;
+	x->backoff_ms = retry->backoff_s * 1000;
+	x->max_backoff_ms = retry->max_backoff_s * 1000;
+	x->backoff_factor = retry->factor;
+	r->ids[x->id % RUN_WINDOW] = x->id;
+	r->slot_object[x->id % RUN_WINDOW] = (size_t)(o - r->objects);
+	r->in_flight++;
+	engine_set_send(r->env.engines, &cmd);
+}
+
+void run_objects_dispatch(struct run *r)
+{
+	char key[ENGINE_KEY_LEN];
+	struct err e;
+
+	while (!r->must_stop && r->in_flight < RUN_WINDOW &&
+		r->next_object < r->object_count) {
+		const struct run_object *o = &r->objects[r->next_object++];
+
+		if (run_destination_key(r, o->key, key, sizeof(key)) == 0) {
+			dispatch_one(r, o, key);
+			continue;
+		}
+		r->report.objects_failed++;
+		err_set(&e, ERR_CONFIG, ERR_FROM_LOCAL, "key-too-long",
+			"the destination key would be longer than 1,024 bytes");
+		if (r->report.err.class == ERR_OK)
+			run_explain(r, RUN_DESTINATION, o->key, &e);
+	}
+}
+
+void run_objects_cancel(struct run *r)
+{
+	for (size_t i = 0; i < RUN_WINDOW; i++) {
+		struct engine_cmd cmd = {ENGINE_CMD_CANCEL, .id = r->ids[i]};
+
+		if (r->ids[i])
+			engine_set_send(r->env.engines, &cmd);
+	}
+}
+
+const char *run_object_key(const struct run *r, uint64_t id)
+{
+	size_t at = r->slot_object[id % RUN_WINDOW];
+
+	return at < r->object_count ? r->objects[at].key : "";
+}
+
+uint64_t run_bytes_in_flight(const struct run *r)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < RUN_WINDOW; i++)
+		sum += r->id_bytes[i];
+	return sum;
+}
