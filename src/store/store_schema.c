@@ -1,0 +1,145 @@
+/*
+ * Schema versions: each step is SQL that turns version n into n + 1, and a file carries its
+ * version in user_version. Steps are only ever appended. No rows are read here.
+ */
+#include "config.h"
+
+#include "store/store_schema.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "store/store_sql.h"
+
+#define APPLICATION_ID 0x53334659 /* "S3FY": a foreign database is not ours to change */
+
+/* clang-format off */
+static const char *const steps[] = {
+	/* 0 -> 1 */
+	"CREATE TABLE job_state ("
+	"  name TEXT NOT NULL PRIMARY KEY,"
+	"  schedule_hash TEXT NOT NULL,"
+	"  watermark_utc INTEGER NOT NULL,"
+	"  clock_gen INTEGER NOT NULL DEFAULT 0,"
+	"  paused_at INTEGER NOT NULL DEFAULT 0,"
+	"  consecutive_failures INTEGER NOT NULL DEFAULT 0,"
+	"  last_success_at INTEGER NOT NULL DEFAULT 0,"
+	"  last_run_at INTEGER NOT NULL DEFAULT 0"
+	") WITHOUT ROWID;"
+	"CREATE TABLE run ("
+	"  seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"  id TEXT NOT NULL UNIQUE,"
+	"  job TEXT NOT NULL,"
+	"  slot TEXT NOT NULL,"
+	"  clock_gen INTEGER NOT NULL,"
+	"  nominal_utc INTEGER NOT NULL,"
+	"  claimed_at INTEGER NOT NULL,"
+	"  started_at INTEGER NOT NULL,"
+	"  ended_at INTEGER NOT NULL,"
+	"  trigger TEXT NOT NULL CHECK (trigger IN ('schedule', 'catch_up', 'manual')),"
+	"  state TEXT NOT NULL CHECK (state IN ('claimed', 'running', 'retry_wait',"
+	"    'parked', 'succeeded', 'partial', 'failed', 'missed', 'skipped',"
+	"    'cancelled')),"
+	"  reason TEXT NOT NULL,"
+	"  attempts INTEGER NOT NULL,"
+	"  first_utc INTEGER NOT NULL,"
+	"  last_utc INTEGER NOT NULL,"
+	"  count INTEGER NOT NULL,"
+	"  objects INTEGER NOT NULL,"
+	"  bytes INTEGER NOT NULL,"
+	"  message TEXT NOT NULL,"
+	"  UNIQUE (job, slot, clock_gen)"
+	");"
+	"CREATE UNIQUE INDEX run_one_open ON run (job)"
+	"  WHERE state IN ('claimed', 'running', 'retry_wait', 'parked');"
+	"CREATE INDEX run_by_job ON run (job, seq);"
+	"CREATE TABLE upload ("
+	"  upload_id TEXT NOT NULL PRIMARY KEY,"
+	"  run_id TEXT NOT NULL,"
+	"  bucket TEXT NOT NULL,"
+	"  key TEXT NOT NULL,"
+	"  profile TEXT NOT NULL,"
+	"  started_at INTEGER NOT NULL"
+	") WITHOUT ROWID;"
+	"CREATE TABLE daemon ("
+	"  one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),"
+	"  last_wall_utc INTEGER NOT NULL"
+	");",
+};
+/* clang-format on */
+
+static int read_number(sqlite3 *db, const char *sql, int64_t *ret)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		*ret = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_ROW ? 0 : sql_opening_errno(db, rc);
+}
+
+int store_schema_probe(sqlite3 *db)
+{
+	int64_t version = 0, application = 0, tables = 0;
+	int r;
+
+	r = read_number(db, "PRAGMA user_version", &version);
+	if (r == 0)
+		r = read_number(db, "PRAGMA application_id", &application);
+	if (r == 0)
+		r = read_number(db, "SELECT count(*) FROM sqlite_schema", &tables);
+	if (r < 0)
+		return r;
+	if (version == 0 && tables == 0)
+		return 1;
+	if (application != APPLICATION_ID || version <= 0)
+		return -EBADMSG;
+	return version > (int64_t)ARRAY_LEN(steps) ? -EPROTO : 0;
+}
+
+int store_schema_check(sqlite3 *db)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
+	bool is_ok = false;
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		is_ok = str_eq((const char *)sqlite3_column_text(stmt, 0), "ok");
+	sqlite3_finalize(stmt);
+	if (rc == SQLITE_ROW)
+		return is_ok ? 0 : -EBADMSG;
+	return sql_opening_errno(db, rc);
+}
+
+int store_schema_migrate(sqlite3 *db)
+{
+	char pragma[96];
+	int64_t version = 0;
+	int rc;
+	int r = read_number(db, "PRAGMA user_version", &version);
+
+	if (r < 0 || version == (int64_t)ARRAY_LEN(steps))
+		return r;
+	rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	for (; rc == SQLITE_OK && version < (int64_t)ARRAY_LEN(steps); version++)
+		rc = sqlite3_exec(db, steps[version], NULL, NULL, NULL);
+	if (rc == SQLITE_OK) {
+		snprintf(pragma, sizeof(pragma),
+			"PRAGMA user_version = %zu; PRAGMA application_id = %d; COMMIT",
+			ARRAY_LEN(steps), APPLICATION_ID);
+		rc = sqlite3_exec(db, pragma, NULL, NULL, NULL);
+	}
+	if (rc == SQLITE_OK)
+		return 0;
+	r = sql_opening_errno(db, rc);
+	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
