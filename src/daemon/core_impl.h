@@ -1,0 +1,84 @@
+/* Shared by the files of daemon/core* and control_cmds alone. Core's thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "daemon/core.h"
+#include "run/run.h"
+#include "sched/sched.h"
+#include "store/store.h"
+
+struct buf;
+struct control;
+struct control_call;
+
+/* A claimed slot: waiting for its turn, or running. */
+struct core_run {
+	struct list link; /* in core.queued or core.active */
+	struct core *core;
+	struct run *run; /* NULL: queued */
+	struct store_run row;
+	struct list watchers; /* of `s3ferryctl run --wait` */
+};
+
+struct core_watcher {
+	struct list link;
+	struct control_call *call;
+	struct core_run *run; /* NULL: it ended */
+};
+
+struct core {
+	const struct clock *clock;
+	struct loop *loop;
+	struct http *http;
+	const struct conf *conf;
+	struct creds_env *env;
+	struct creds_pool *creds;
+	struct store *store;
+	struct engine_set *engines;
+	struct sched *sched;
+	struct control *control;
+	struct loop_timer *watchdog, *drain, *status_timer;
+	struct list queued, active; /* of core_run, oldest first */
+	size_t active_count;
+	uint64_t next_serial;
+	char *config_path;
+	char *config_error; /* of the last reload, or NULL */
+	int64_t watchdog_usec;
+	int64_t started_at_s;
+	bool is_stopping;
+	int exit_code;
+};
+
+#define CORE_DRAIN_MS 30000
+
+/* core_runs.c: the ledger and what runs. */
+struct core_run *core_claim_manual(struct core *c, const char *job, int *ret_errno);
+void core_recover(struct core *c);
+void core_start_queued(struct core *c);
+void core_run_cancel(struct core_run *cr, enum run_cancel_why why);
+struct core_run *core_find_run(struct core *c, const char *id_or_job);
+void core_on_engine(void *arg, const struct engine_ev *ev);
+const struct sched_ops *core_sched_ops(struct core *c, struct sched_ops *ret);
+void core_watcher_remove(struct core_watcher *w);
+/* A write to the state failed: stop with the right exit code. */
+void core_store_failed(struct core *c, int error, const char *what);
+
+/* core_reload.c */
+/* Make each job's row fit the configuration: new and edited jobs start from now. */
+int core_adopt_jobs(struct core *c, const struct conf *conf);
+/* 0 and *ret_changes (one line a change), or -EINVAL and *ret_errors. malloc'd texts. */
+int core_reload(struct core *c, char **ret_changes, char **ret_errors);
+void core_log_config(const char *text, int level, const char *message_id);
+
+/* core_status.c */
+void core_update_status(struct core *c);
+int64_t core_now_s(const struct core *c);
+
+/* control_cmds.c */
+struct control_verb;
+extern const struct control_verb core_verbs[];
+void core_report_progress(struct core_run *cr);
+void core_report_end(struct core_run *cr, const struct run_report *report);
