@@ -1,0 +1,134 @@
+/* Signed chunks around a stream. Neither signs the request nor knows who sends it. */
+#include "config.h"
+
+#include "s3/chunked.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "base/mem.h"
+
+#define CHUNK    65536
+#define HEAD_MAX 128 /* hex length, ";chunk-signature=", 64, CRLF */
+
+struct s3_chunked {
+	struct sigv4_chain chain;
+	s3_send_fn fn;
+	void *arg;
+	int64_t left; /* of the caller's bytes, not yet asked for */
+	size_t data_len; /* of the chunk that is being filled */
+	size_t out_at, out_len; /* encoded, not yet sent */
+	bool is_last_made;
+	char data[CHUNK];
+	char out[CHUNK + HEAD_MAX];
+};
+
+static int64_t encoded(int64_t len)
+{
+	char hex[20];
+
+	return snprintf(hex, sizeof(hex), "%llx", (unsigned long long)len) +
+	       (int64_t)strlen(";chunk-signature=") + SIGV4_SIGNATURE_LEN + 2 + len + 2;
+}
+
+int64_t s3_chunked_length(int64_t length)
+{
+	int64_t total = length / CHUNK * encoded(CHUNK);
+
+	if (length % CHUNK)
+		total += encoded(length % CHUNK);
+	return total + encoded(0);
+}
+
+struct s3_chunked *s3_chunked_new(int64_t length, s3_send_fn fn, void *arg)
+{
+	struct s3_chunked *c = mem_alloc(sizeof(*c));
+
+	c->left = length;
+	c->fn = fn;
+	c->arg = arg;
+	return c;
+}
+
+void *s3_chunked_free(struct s3_chunked *c)
+{
+	if (!c)
+		return NULL;
+	sigv4_chain_wipe(&c->chain);
+	free(c);
+	return NULL;
+}
+
+void s3_chunked_start(struct s3_chunked *c, const struct sigv4_scope *scope,
+	const struct sigv4_keys *keys, const char *seed_signature)
+{
+	sigv4_chain_init(&c->chain, scope, keys, seed_signature);
+}
+
+static void encode(struct s3_chunked *c)
+{
+	char hash[2 * CRYPTO_SHA256_LEN + 1], signature[SIGV4_SIGNATURE_LEN + 1];
+	int n;
+
+	crypto_sha256_hex(c->data, c->data_len, hash);
+	sigv4_chain_next(&c->chain, hash, signature);
+	n = snprintf(c->out, HEAD_MAX, "%zx;chunk-signature=%s\r\n", c->data_len, signature);
+	memcpy(c->out + n, c->data, c->data_len);
+	memcpy(c->out + n + c->data_len, "\r\n", 2);
+	c->out_at = 0;
+	c->out_len = (size_t)n + c->data_len + 2;
+	c->is_last_made = c->data_len == 0;
+	c->data_len = 0;
+}
+
+/* Until a chunk is full or the stream ends: a signature covers a whole chunk. */
+static enum http_flow fill(struct s3_chunked *c)
+{
+	enum http_flow flow;
+	size_t max, len;
+
+	while (c->data_len < CHUNK && c->left > 0) {
+		max = CHUNK - c->data_len;
+		if ((int64_t)max > c->left)
+			max = (size_t)c->left;
+		len = 0;
+		flow = c->fn(c->arg, c->data + c->data_len, max, &len);
+		if (flow != HTTP_GO)
+			return flow;
+		if (!len || len > max)
+			return HTTP_ABORT;
+		c->data_len += len;
+		c->left -= (int64_t)len;
+	}
+	return HTTP_GO;
+}
+
+enum http_flow s3_chunked_send(
+	struct s3_chunked *c, char *out, size_t max, size_t *ret_len)
+{
+	enum http_flow flow;
+	size_t done = 0, n;
+
+	while (done < max) {
+		if (c->out_at == c->out_len) {
+			if (c->is_last_made)
+				break;
+			flow = fill(c);
+			if (flow == HTTP_PAUSE && done)
+				break; /* asked again soon */
+			if (flow != HTTP_GO)
+				return flow;
+			encode(c);
+		}
+		n = c->out_len - c->out_at;
+		if (n > max - done)
+			n = max - done;
+		memcpy(out + done, c->out + c->out_at, n);
+		c->out_at += n;
+		done += n;
+	}
+	*ret_len = done;
+	return HTTP_GO;
+}

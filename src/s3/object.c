@@ -1,0 +1,220 @@
+/* Typed calls on one object: their headers in and out. What the bytes are is not checked. */
+#include "config.h"
+
+#include "s3/object.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+#define META_MAX 48
+
+struct object_call {
+	struct s3_object o; /* key and texts are not kept */
+	struct s3_head head;
+};
+
+/* --- headers of an answer --- */
+
+void s3_meta_done(struct s3_meta *meta)
+{
+	size_t i;
+
+	for (i = 0; i < meta->count; i++) {
+		free((char *)meta->pairs[i].name);
+		free((char *)meta->pairs[i].value);
+	}
+	free(meta->pairs);
+	*meta = (struct s3_meta){0};
+}
+
+static bool travels(const char *name)
+{
+	static const char *const names[] = {"content-type", "content-encoding",
+		"content-language", "content-disposition", "cache-control", "expires", NULL};
+	size_t i;
+
+	for (i = 0; names[i]; i++)
+		if (str_eq(name, names[i]))
+			return true;
+	return str_has_prefix(name, "x-amz-meta-");
+}
+
+static void take_meta(const struct http_response *r, struct s3_meta *ret)
+{
+	const char *name, *value;
+	size_t i;
+
+	*ret = (struct s3_meta){.pairs = mem_array(META_MAX, sizeof(*ret->pairs))};
+	for (i = 0; http_header_at(r, i, &name, &value) && ret->count < META_MAX; i++) {
+		if (!travels(name))
+			continue;
+		/* Some servers give back the coding of the upload with the object's own. */
+		if (str_eq(name, "content-encoding")) {
+			if (str_has_prefix(value, "aws-chunked"))
+				value += strlen("aws-chunked");
+			value += strspn(value, ", ");
+			if (!*value)
+				continue;
+		}
+		ret->pairs[ret->count++] =
+			(struct sigv4_pair){mem_strdup(name), mem_strdup(value)};
+	}
+}
+
+static void copy_header(
+	const struct http_response *r, const char *name, char *out, size_t size)
+{
+	const char *value = http_header(r, name);
+
+	snprintf(out, size, "%s", value ? value : "");
+}
+
+static bool looks_like_md5(const char *etag)
+{
+	size_t i;
+
+	if (strlen(etag) != 34 || etag[0] != '"' || etag[33] != '"')
+		return false;
+	for (i = 1; i <= 32; i++)
+		if (!isxdigit((unsigned char)etag[i]))
+			return false;
+	return true;
+}
+
+static void read_head(const struct s3_answer *a, struct s3_head *ret)
+{
+	const struct http_response *r = a->http;
+	const char *kind = http_header(r, "x-amz-checksum-type");
+	const char *sse = http_header(r, "x-amz-server-side-encryption");
+
+	*ret = (struct s3_head){
+		.length = r->content_length, .is_aws = a->is_aws, .status = r->status};
+	copy_header(r, "etag", ret->etag, sizeof(ret->etag));
+	copy_header(r, "x-amz-version-id", ret->version, sizeof(ret->version));
+	if (!kind || str_eq(kind, "FULL_OBJECT"))
+		copy_header(r, "x-amz-checksum-crc64nvme", ret->crc64nvme,
+			sizeof(ret->crc64nvme));
+	ret->is_etag_md5 = looks_like_md5(ret->etag) &&
+			   (!sse || !str_has_prefix(sse, "aws:kms")) &&
+			   !http_header(r,
+				   "x-amz-server-side-encryption-customer-algorithm");
+}
+
+/* --- callbacks of the call below --- */
+
+static enum http_flow on_head(void *arg, const struct s3_answer *answer)
+{
+	struct object_call *c = arg;
+	struct s3_meta meta;
+	enum http_flow flow;
+
+	read_head(answer, &c->head);
+	if (!c->o.on_head)
+		return HTTP_GO;
+	take_meta(answer->http, &meta);
+	flow = c->o.on_head(c->o.arg, &c->head, &meta);
+	s3_meta_done(&meta);
+	return flow;
+}
+
+static enum http_flow on_body(void *arg, const char *data, size_t len)
+{
+	struct object_call *c = arg;
+
+	return c->o.on_body(c->o.arg, data, len);
+}
+
+static enum http_flow on_send(void *arg, char *out, size_t max, size_t *ret_len)
+{
+	struct object_call *c = arg;
+
+	return c->o.on_send(c->o.arg, out, max, ret_len);
+}
+
+static void on_done(void *arg, const struct err *err, const struct s3_answer *answer)
+{
+	struct object_call *c = arg;
+
+	if (answer->http->status)
+		read_head(answer, &c->head);
+	c->o.done(c->o.arg, err, &c->head);
+	free(c);
+}
+
+/* --- calls --- */
+
+static struct s3_call *start(
+	const struct s3_env *env, const struct s3_object *o, struct s3_op *op)
+{
+	struct object_call *c = mem_alloc(sizeof(*c));
+
+	c->o = *o;
+	op->key = o->key;
+	op->done = on_done;
+	op->on_head = on_head;
+	op->arg = c;
+	return s3_op_start(env, op);
+}
+
+struct s3_call *s3_head_object(const struct s3_env *env, const struct s3_object *o)
+{
+	const struct sigv4_pair headers[] = {{"x-amz-checksum-mode", "ENABLED"}};
+	struct s3_op op = {.operation = "HeadObject", .method = "HEAD", .headers = headers,
+		.header_count = 1};
+
+	return start(env, o, &op);
+}
+
+static void add(struct sigv4_pair *headers, size_t *n, const char *name, const char *value)
+{
+	headers[(*n)++] = (struct sigv4_pair){name, value};
+}
+
+struct s3_call *s3_get_object(const struct s3_env *env, const struct s3_object *o)
+{
+	struct sigv4_pair headers[2];
+	size_t n = 0;
+	char *quoted = NULL;
+	struct s3_op op = {.operation = "GetObject", .method = "GET", .headers = headers};
+	struct s3_call *call;
+
+	add(headers, &n, "x-amz-checksum-mode", "ENABLED");
+	if (o->if_match && *o->if_match) {
+		if (o->if_match[0] != '"')
+			quoted = mem_printf("\"%s\"", o->if_match);
+		add(headers, &n, "If-Match", quoted ? quoted : o->if_match);
+	}
+	op.header_count = n;
+	if (o->on_body)
+		op.on_body = on_body;
+	call = start(env, o, &op);
+	free(quoted);
+	return call;
+}
+
+struct s3_call *s3_put_object(const struct s3_env *env, const struct s3_object *o)
+{
+	struct sigv4_pair headers[META_MAX + 2];
+	size_t n = 0, i;
+	struct s3_op op = {.operation = "PutObject", .method = "PUT", .headers = headers,
+		.is_streamed = true, .send_length = o->length, .on_send = on_send};
+
+	for (i = 0; o->meta && i < o->meta->count && n < META_MAX; i++)
+		headers[n++] = o->meta->pairs[i];
+	if (o->crc64nvme && *o->crc64nvme)
+		add(headers, &n, "x-amz-checksum-crc64nvme", o->crc64nvme);
+	op.header_count = n;
+	return start(env, o, &op);
+}
+
+struct s3_call *s3_delete_object(const struct s3_env *env, const struct s3_object *o)
+{
+	struct s3_op op = {.operation = "DeleteObject", .method = "DELETE"};
+
+	return start(env, o, &op);
+}

@@ -1,0 +1,54 @@
+/*
+ * Head, get, put and delete of one object as typed calls. Streams go through hooks that
+ * may pause; see s3_call_resume(). Nothing is retried here, and no digest is compared.
+ * done() comes exactly once, never inside the start; then the call is dead.
+ */
+#pragma once
+
+#include "s3/op.h"
+
+/* Headers of an object that travel with it from one bucket to the other. */
+struct s3_meta {
+	struct sigv4_pair *pairs; /* malloc'd, and so are their texts */
+	size_t count;
+};
+void s3_meta_done(struct s3_meta *meta);
+
+/* What an answer's headers say of the object. */
+struct s3_head {
+	int64_t length; /* HTTP_NO_LENGTH: not told */
+	char etag[128];
+	char version[128];
+	char crc64nvme[16]; /* base64, of the whole object; "": not told */
+	bool is_etag_md5;   /* a digest of the bytes: 32 hex digits, no KMS, no SSE-C */
+	bool is_aws;
+	int status;
+};
+
+/* on_head gets what meta owns; take it (and zero it) to keep it. */
+typedef enum http_flow (*s3_head_fn)(
+	void *arg, const struct s3_head *head, struct s3_meta *meta);
+typedef void (*s3_object_fn)(void *arg, const struct err *err, const struct s3_head *head);
+
+struct s3_object {
+	const char *key;
+
+	/* get */
+	const char *if_match; /* NULL or "": any */
+	s3_head_fn on_head;   /* NULL-able; of a 2xx */
+	enum http_flow (*on_body)(void *arg, const char *data, size_t len);
+
+	/* put: a stream of `length` bytes */
+	int64_t length;
+	enum http_flow (*on_send)(void *arg, char *out, size_t max, size_t *ret_len);
+	const struct s3_meta *meta; /* NULL-able */
+	const char *crc64nvme;      /* NULL or "": not known ahead */
+
+	s3_object_fn done;
+	void *arg;
+};
+
+struct s3_call *s3_head_object(const struct s3_env *env, const struct s3_object *o);
+struct s3_call *s3_get_object(const struct s3_env *env, const struct s3_object *o);
+struct s3_call *s3_put_object(const struct s3_env *env, const struct s3_object *o);
+struct s3_call *s3_delete_object(const struct s3_env *env, const struct s3_object *o);

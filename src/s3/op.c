@@ -1,0 +1,345 @@
+/*
+ * One S3 call over net/http: endpoint, path, signature, answer, error class. Knows no
+ * operation in particular; list.c and object.c do.
+ */
+#include "config.h"
+
+#include "s3/op.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/creds.h"
+#include "aws/endpoint.h"
+#include "aws/errors.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "s3/chunked.h"
+
+#define BODY_MAX     65536 /* of an error, or of a small answer */
+#define HEADERS_MAX  64
+#define WIRE_MAX     65536 /* path, URL, one header */
+#define EXTRA_HEADERS 8
+
+struct s3_call {
+	struct http_call *http;
+	struct s3_op op; /* only callbacks and numbers stay valid */
+	struct endpoint endpoint;
+	struct s3_chunked *chunked;
+	struct buf body;
+	struct s3_answer answer;
+	const char *operation;
+	int64_t now_us, expires_at_us;
+	bool is_session, is_body_cut;
+	char why[256]; /* the endpoint cannot be built */
+};
+
+/* What goes out; freed when the request was handed to http. */
+struct wire {
+	struct buf path, url;
+	struct sigv4_pair pairs[HEADERS_MAX + EXTRA_HEADERS];
+	size_t pair_count;
+	char *lines[HEADERS_MAX + EXTRA_HEADERS + 1];
+	size_t line_count;
+	char decoded[24], hash[2 * CRYPTO_SHA256_LEN + 1];
+	char *encoding;
+	const char *payload;
+};
+
+static void wire_done(struct wire *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->line_count; i++)
+		mem_wipe_free(w->lines[i]);
+	buf_done(&w->path);
+	buf_done(&w->url);
+	free(w->encoding);
+}
+
+static void add_pair(struct wire *w, const char *name, const char *value)
+{
+	if (w->pair_count < ARRAY_LEN(w->pairs))
+		w->pairs[w->pair_count++] = (struct sigv4_pair){name, value};
+}
+
+static void add_line(struct wire *w, const char *name, const char *value)
+{
+	if (w->line_count + 1 < ARRAY_LEN(w->lines))
+		w->lines[w->line_count++] = mem_printf("%s: %s", name, value);
+}
+
+static struct err *local_err(struct err *e, const struct s3_op *op, const char *why)
+{
+	err_set(e, ERR_CONFIG, ERR_FROM_LOCAL, "endpoint", "%s", why);
+	snprintf(e->operation, sizeof(e->operation), "%s", op->operation);
+	return e;
+}
+
+/* --- the answer --- */
+
+static bool is_good(const struct http_response *r)
+{
+	return r->status >= 200 && r->status < 300;
+}
+
+static enum http_flow on_head(void *arg, const struct http_response *r)
+{
+	struct s3_call *call = arg;
+
+	call->answer.http = r;
+	return is_good(r) && call->op.on_head
+		       ? call->op.on_head(call->op.arg, &call->answer)
+		       : HTTP_GO;
+}
+
+static enum http_flow on_body(void *arg, const char *data, size_t len)
+{
+	struct s3_call *call = arg;
+	size_t room = call->body.max - call->body.len;
+
+	if (is_good(call->answer.http) && call->op.on_body)
+		return call->op.on_body(call->op.arg, data, len);
+	if (len > room) {
+		call->is_body_cut = true;
+		len = room;
+	}
+	buf_append(&call->body, data, len);
+	return HTTP_GO;
+}
+
+static enum http_flow on_chunk(void *arg, char *out, size_t max, size_t *ret_len)
+{
+	struct s3_call *call = arg;
+
+	return s3_chunked_send(call->chunked, out, max, ret_len);
+}
+
+static enum http_flow on_plain_send(void *arg, char *out, size_t max, size_t *ret_len)
+{
+	struct s3_call *call = arg;
+
+	return call->op.on_send(call->op.arg, out, max, ret_len);
+}
+
+/* true: *ret says why the answer is none. */
+static bool classify(const struct s3_call *call, const struct http_response *r,
+	struct err *ret)
+{
+	int64_t at_us = r->received_at_us ? r->received_at_us : call->now_us;
+	struct aws_answer a = {
+		.origin = ERR_FROM_S3,
+		.operation = call->operation,
+		.http_status = r->status,
+		.body = buf_str(&call->body),
+		.body_len = call->body.len,
+		.request_id = http_header(r, "x-amz-request-id"),
+		.host_id = http_header(r, "x-amz-id-2"),
+		.is_session = call->is_session,
+		.session_left_s = call->expires_at_us == CREDS_NEVER
+					  ? INT64_MAX
+					  : (call->expires_at_us - at_us) / USEC_PER_SEC,
+	};
+
+	if (!is_good(r) || (call->body.len && aws_body_is_error(a.body, a.body_len))) {
+		aws_error_from_answer(&a, ret);
+		return true;
+	}
+	if (!call->is_body_cut)
+		return false;
+	err_set(ret, ERR_FATAL, ERR_FROM_S3, "too-long", "the answer to %s is too long",
+		call->operation);
+	return true;
+}
+
+static void call_free(struct s3_call *call)
+{
+	s3_chunked_free(call->chunked);
+	buf_done(&call->body);
+	free(call);
+}
+
+static void on_done(void *arg, const struct err *err, const struct http_response *r)
+{
+	struct s3_call *call = arg;
+	struct err e;
+
+	call->answer.http = r;
+	call->answer.body = &call->body;
+	if (call->why[0]) {
+		err = local_err(&e, &call->op, call->why);
+	} else if (err) {
+		e = *err;
+		snprintf(e.operation, sizeof(e.operation), "%s", call->operation);
+		e.http_status = r->status;
+		/* An error whose text was cut is still that error. */
+		if (r->status >= 300 && e.class != ERR_CANCELLED)
+			classify(call, r, &e);
+		err = &e;
+	} else if (classify(call, r, &e)) {
+		err = &e;
+	}
+	call->op.done(call->op.arg, err, &call->answer);
+	call_free(call);
+}
+
+/* --- the request --- */
+
+static void choose_payload(struct s3_call *call, const struct s3_op *op, struct wire *w)
+{
+	if (!op->is_streamed || op->send_length == 0) {
+		crypto_sha256_hex(op->body_len ? op->body : "", op->body_len, w->hash);
+		w->payload = w->hash;
+		return;
+	}
+	if (call->endpoint.is_tls) {
+		w->payload = SIGV4_UNSIGNED;
+		return;
+	}
+	w->payload = SIGV4_STREAMING;
+	call->chunked = s3_chunked_new(op->send_length, op->on_send, op->arg);
+	snprintf(w->decoded, sizeof(w->decoded), "%lld", (long long)op->send_length);
+}
+
+static void collect_headers(struct s3_call *call, const struct s3_op *op, struct wire *w)
+{
+	const char *encoding = NULL;
+	size_t i;
+
+	add_pair(w, "Host", call->endpoint.host);
+	for (i = 0; i < op->header_count; i++) {
+		if (call->chunked && strcasecmp(op->headers[i].name,
+					     "content-encoding") == 0)
+			encoding = op->headers[i].value;
+		else
+			add_pair(w, op->headers[i].name, op->headers[i].value);
+	}
+	if (!call->chunked)
+		return;
+	w->encoding = mem_printf("aws-chunked%s%s", encoding ? "," : "",
+		encoding ? encoding : "");
+	add_pair(w, "Content-Encoding", w->encoding);
+	add_pair(w, "x-amz-decoded-content-length", w->decoded);
+}
+
+static int sign(struct s3_call *call, const struct s3_env *env, const struct s3_op *op,
+	struct wire *w)
+{
+	const struct sigv4_scope scope = {
+		.region = call->endpoint.signing_region,
+		.service = "s3",
+		.at_s = env->now_us / USEC_PER_SEC,
+		.is_s3 = true,
+	};
+	const struct sigv4_keys keys = {env->creds->access_key_id,
+		env->creds->secret_access_key, env->creds->session_token};
+	const struct sigv4_request request = {
+		.method = op->method,
+		.path = buf_str(&w->path),
+		.query = op->query,
+		.query_count = op->query_count,
+		.headers = w->pairs,
+		.header_count = w->pair_count,
+		.payload_hash = w->payload,
+	};
+	struct sigv4_result result = {0};
+	size_t i;
+	int r = sigv4_sign(&request, &scope, &keys, &result);
+
+	if (r < 0)
+		return r;
+	for (i = 0; i < w->pair_count; i++)
+		add_line(w, w->pairs[i].name, w->pairs[i].value);
+	add_line(w, "X-Amz-Date", result.amz_date);
+	add_line(w, "x-amz-content-sha256", w->payload);
+	if (keys.session_token[0])
+		add_line(w, "X-Amz-Security-Token", keys.session_token);
+	add_line(w, "Authorization", result.authorization);
+	buf_printf(&w->url, "%s%s", call->endpoint.origin, buf_str(&w->path));
+	if (result.query_string && result.query_string[0])
+		buf_printf(&w->url, "?%s", result.query_string);
+	if (call->chunked)
+		s3_chunked_start(call->chunked, &scope, &keys, result.signature);
+	sigv4_result_done(&result);
+	return 0;
+}
+
+static int build(struct s3_call *call, const struct s3_env *env, const struct s3_op *op,
+	struct wire *w)
+{
+	const struct s3_place *p = env->place;
+	const struct endpoint_spec spec = {
+		.region = p->region && *p->region ? p->region : NULL,
+		.endpoint_url = p->endpoint_url && *p->endpoint_url ? p->endpoint_url : NULL,
+		.bucket = p->bucket,
+		/* Virtual hosts need names and certificates that own servers rarely have. */
+		.force_path_style = p->endpoint_url && *p->endpoint_url,
+	};
+	int r = endpoint_s3(&spec, &call->endpoint, call->why);
+
+	if (r < 0)
+		return r;
+	call->why[0] = '\0';
+	call->answer.is_aws = call->endpoint.is_aws;
+	r = buf_puts(&w->path, call->endpoint.path);
+	if (r == 0 && (op->key || !w->path.len))
+		r = buf_putc(&w->path, '/');
+	if (r == 0 && op->key)
+		r = str_uri_encode(&w->path, op->key, strlen(op->key), true);
+	if (r < 0)
+		return r;
+	choose_payload(call, op, w);
+	collect_headers(call, op, w);
+	return sign(call, env, op, w);
+}
+
+struct s3_call *s3_op_start(const struct s3_env *env, const struct s3_op *op)
+{
+	struct s3_call *call = mem_alloc(sizeof(*call));
+	struct wire w = {.path = BUF_INIT(WIRE_MAX), .url = BUF_INIT(WIRE_MAX)};
+	struct http_request rq = {.method = op->method, .on_head = on_head,
+		.on_body = on_body, .done = on_done, .arg = call,
+		.stall_timeout_ms = env->stall_timeout_ms};
+
+	call->op = *op;
+	call->operation = op->operation;
+	call->body = BUF_INIT(op->body_max ? op->body_max : BODY_MAX);
+	call->now_us = env->now_us;
+	call->is_session = env->creds->session_token[0] != '\0';
+	call->expires_at_us = env->creds->expires_at_us;
+	if (build(call, env, op, &w) < 0 && !call->why[0])
+		snprintf(call->why, sizeof(call->why), "the request cannot be built");
+	/* An empty URL is refused by http, later and through done() like all else. */
+	rq.url = call->why[0] ? "" : buf_str(&w.url);
+	rq.headers = (const char *const *)w.lines;
+	rq.ca_file = env->place->ca_bundle && *env->place->ca_bundle ? env->place->ca_bundle
+								      : NULL;
+	if (op->is_streamed && op->send_length > 0) {
+		rq.is_streamed = true;
+		rq.on_send = call->chunked ? on_chunk : on_plain_send;
+		rq.send_length = call->chunked ? s3_chunked_length(op->send_length)
+					       : op->send_length;
+	} else {
+		rq.body = op->body;
+		rq.body_len = op->body_len;
+	}
+	call->http = http_send(env->http, &rq);
+	wire_done(&w);
+	return call;
+}
+
+void s3_call_cancel(struct s3_call *call)
+{
+	if (call)
+		http_cancel(call->http);
+}
+
+void s3_call_resume(struct s3_call *call)
+{
+	if (call)
+		http_resume(call->http);
+}
