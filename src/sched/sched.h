@@ -48,15 +48,15 @@ struct sched_ops {
 	bool (*state)(void *arg, const char *job, struct sched_job_state *ret);
 	/* All decisions of one job at one tick, oldest first; commit, then start. */
 	void (*decide)(void *arg, const struct sched_decision *d, size_t count);
+	/* Once per wake, after all decisions. now_s: wall clock. */
+	void (*tick)(void *arg, int64_t now_s);
+	void *arg;
 	/*
 	 * The watermark moved without a slot: a new or edited job, a resume, a clock set
 	 * back (then is_new_gen: count clock_gen up). Store it with the job's schedule hash.
 	 * May be NULL.
 	 */
 	void (*settle)(void *arg, const char *job, int64_t watermark_s, bool is_new_gen);
-	/* Once per wake, after all decisions. now_s: wall clock. */
-	void (*tick)(void *arg, int64_t now_s);
-	void *arg;
 };
 
 /* NULL when the kernel refuses a timerfd. */
