@@ -107,12 +107,7 @@ static int open_net(struct core *c)
 static int open_sched(struct core *c)
 {
 	struct sched_ops ops;
-	int r = core_adopt_jobs(c, c->conf);
 
-	if (r < 0) {
-		log_err(NULL, "the state cannot be written: %s", strerror(-r));
-		return CORE_EXIT_IO;
-	}
 	core_recover(c);
 	if (c->exit_code)
 		return c->exit_code;
@@ -122,7 +117,7 @@ static int open_sched(struct core *c)
 		return CORE_EXIT_OS;
 	}
 	sched_set_conf(c->sched, c->conf);
-	return 0;
+	return c->exit_code;
 }
 
 static int open_control(struct core *c, const char *path)

@@ -5,14 +5,13 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "daemon/control.h"
 #include "daemon/core.h"
 #include "run/run.h"
 #include "sched/sched.h"
 #include "store/store.h"
 
 struct buf;
-struct control;
-struct control_call;
 
 /* A claimed slot: waiting for its turn, or running. */
 struct core_run {
@@ -67,8 +66,6 @@ void core_watcher_remove(struct core_watcher *w);
 void core_store_failed(struct core *c, int error, const char *what);
 
 /* core_reload.c */
-/* Make each job's row fit the configuration: new and edited jobs start from now. */
-int core_adopt_jobs(struct core *c, const struct conf *conf);
 /* 0 and *ret_changes (one line a change), or -EINVAL and *ret_errors. malloc'd texts. */
 int core_reload(struct core *c, char **ret_changes, char **ret_errors);
 void core_log_config(const char *text, int level, const char *message_id);
@@ -78,7 +75,6 @@ void core_update_status(struct core *c);
 int64_t core_now_s(const struct core *c);
 
 /* control_cmds.c */
-struct control_verb;
 extern const struct control_verb core_verbs[];
 void core_report_progress(struct core_run *cr);
 void core_report_end(struct core_run *cr, const struct run_report *report);

@@ -35,38 +35,6 @@ void core_log_config(const char *text, int level, const char *message_id)
 	}
 }
 
-static int adopt_job(struct core *c, const struct conf_job *conf)
-{
-	struct store_job job = {0};
-	int r = store_job_get(c->store, conf->name, &job);
-	bool was_paused = job.paused_at != 0;
-
-	if (r < 0 && r != -ENOENT)
-		return r;
-	if (r == 0 && strcmp(job.schedule_hash, conf->schedule_hash) == 0)
-		return 0;
-	if (r == 0 && !was_paused)
-		log_info(LOG_FIELDS({"JOB", conf->name}),
-			"%s: its schedule changed; slots count from now", conf->name);
-	snprintf(job.name, sizeof(job.name), "%s", conf->name);
-	snprintf(job.schedule_hash, sizeof(job.schedule_hash), "%s", conf->schedule_hash);
-	job.watermark = core_now_s(c);
-	return store_job_put(c->store, &job);
-}
-
-int core_adopt_jobs(struct core *c, const struct conf *conf)
-{
-	int r = store_begin(c->store);
-
-	for (size_t i = 0; r == 0 && i < conf->job_count; i++)
-		r = adopt_job(c, conf->jobs[i]);
-	if (r < 0) {
-		store_rollback(c->store);
-		return r;
-	}
-	return store_commit(c->store);
-}
-
 static void describe(const struct conf_diff *d, struct buf *out)
 {
 	static const char signs[] = {
@@ -98,21 +66,14 @@ static int reject(struct core *c, const char *text, char **ret_errors)
 	return -EINVAL;
 }
 
-static int swap(struct core *c, const struct conf *next, char **ret_changes)
+static char *swap(struct core *c, const struct conf *next)
 {
 	struct buf text = BUF_INIT(TEXT_MAX);
 	struct conf_diff diff;
-	int r;
 
 	conf_diff_make(c->conf, next, &diff);
 	describe(&diff, &text);
 	conf_diff_done(&diff);
-	r = core_adopt_jobs(c, next);
-	if (r < 0) {
-		buf_done(&text);
-		core_store_failed(c, r, "reload");
-		return r;
-	}
 	conf_unref(c->conf);
 	c->conf = next;
 	free(c->config_error);
@@ -122,8 +83,7 @@ static int swap(struct core *c, const struct conf *next, char **ret_changes)
 	log_notice(LOG_FIELDS({"MESSAGE_ID", MSG_CONFIG_LOADED}),
 		"configuration loaded: %zu job%s", next->job_count,
 		next->job_count == 1 ? "" : "s");
-	*ret_changes = buf_take(&text);
-	return 0;
+	return buf_take(&text);
 }
 
 int core_reload(struct core *c, char **ret_changes, char **ret_errors)
@@ -143,9 +103,7 @@ int core_reload(struct core *c, char **ret_changes, char **ret_errors)
 		r = reject(c, buf_str(&text), ret_errors);
 	} else {
 		core_log_config(buf_str(&text), LOG_WARNING, NULL);
-		r = swap(c, next, ret_changes);
-		if (r < 0)
-			conf_unref(next);
+		*ret_changes = swap(c, next);
 	}
 	buf_done(&text);
 	conf_messages_done(&messages);

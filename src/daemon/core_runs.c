@@ -274,6 +274,7 @@ static bool sched_state(void *arg, const char *name, struct sched_job_state *ret
 	if (store_job_get(c->store, name, &job) < 0)
 		return false;
 	ret->watermark_s = job.watermark;
+	snprintf(ret->schedule_hash, sizeof(ret->schedule_hash), "%s", job.schedule_hash);
 	ret->is_running = core_find_run(c, name) != NULL;
 	ret->is_paused = job.paused_at != 0 || (conf && conf->is_paused);
 	return true;
@@ -368,6 +369,28 @@ static void sched_decide(void *arg, const struct sched_decision *d, size_t count
 	free(is_claimed);
 }
 
+static void sched_settle(void *arg, const char *name, int64_t watermark_s, bool is_new_gen)
+{
+	struct core *c = arg;
+	const struct conf_job *conf = conf_find_job(c->conf, name);
+	struct store_job job = {0};
+	int r = store_job_get(c->store, name, &job);
+
+	if (r < 0 && r != -ENOENT) {
+		core_store_failed(c, r, "watermark");
+		return;
+	}
+	snprintf(job.name, sizeof(job.name), "%s", name);
+	if (conf)
+		snprintf(job.schedule_hash, sizeof(job.schedule_hash), "%s",
+			conf->schedule_hash);
+	job.watermark = watermark_s;
+	job.clock_gen += is_new_gen;
+	r = store_job_put(c->store, &job);
+	if (r < 0)
+		core_store_failed(c, r, "watermark");
+}
+
 static void sched_tick_done(void *arg, int64_t now_s)
 {
 	struct core *c = arg;
@@ -381,7 +404,8 @@ static void sched_tick_done(void *arg, int64_t now_s)
 
 const struct sched_ops *core_sched_ops(struct core *c, struct sched_ops *ret)
 {
-	*ret = (struct sched_ops){sched_state, sched_decide, sched_tick_done, c};
+	*ret = (struct sched_ops){
+		sched_state, sched_decide, sched_settle, sched_tick_done, c};
 	return ret;
 }
 

@@ -1,0 +1,447 @@
+/*
+ * The verbs of the control socket, one function and one row each. They read the core and
+ * ask it to act; they keep no state but the clients that wait for a run.
+ *
+ * Status   {}            -> {version, uptime_s, config{path, loaded_at, error?}, jobs[...]}
+ * Run      {job} more    -> {run, job}... {progress}... {verdict, reason, message}
+ * Next     {job?, count} -> {slots[{job, at, local, zone, effective, mark?}]}
+ * History  {job?, limit} -> {runs[...]}
+ * Cancel   {target}      -> {run}
+ * Reload   {}            -> {changes} or ConfigInvalid {messages}
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "calendar/slot.h"
+#include "conf/conf.h"
+#include "daemon/control.h"
+#include "daemon/core_impl.h"
+#include "daemon/ctl_proto.h"
+
+#define COUNT_MAX 1000
+
+static void reply(struct control_call *call, struct buf *out, struct json_writer *w,
+	bool continues)
+{
+	if (w->failed)
+		control_error(call, "io.s3ferry.TooLarge", NULL);
+	else
+		control_reply(call, buf_str(out), continues);
+	buf_done(out);
+}
+
+static void begin(struct json_writer *w, struct buf *out)
+{
+	buf_init(out, CTL_REPLY_MAX - 1024);
+	json_writer_init(w, out);
+	json_object_begin(w, NULL);
+}
+
+static void put_time(struct json_writer *w, const char *key, int64_t at_s)
+{
+	char text[32];
+
+	if (at_s)
+		json_put_str(w, key, clock_format_iso(at_s, text, sizeof(text)));
+	else
+		json_put_null(w, key);
+}
+
+static void no_such_job(struct core *c, struct control_call *call, const char *name)
+{
+	const char **names = mem_array(c->conf->job_count + 1, sizeof(*names));
+	struct json_writer w;
+	struct buf out;
+
+	for (size_t i = 0; i < c->conf->job_count; i++)
+		names[i] = c->conf->jobs[i]->name;
+	begin(&w, &out);
+	json_put_str(&w, "job", name);
+	json_put_str(&w, "nearest", str_nearest(name, names));
+	json_object_end(&w);
+	control_error(call, "io.s3ferry.NoSuchJob", buf_str(&out));
+	buf_done(&out);
+	free(names);
+}
+
+/* --- Status --- */
+
+static void put_run(struct json_writer *w, const char *key, const struct store_run *row)
+{
+	bool is_open = run_state_is_open(row->state);
+
+	json_object_begin(w, key);
+	json_put_str(w, "run", row->id);
+	json_put_str(w, "job", row->job);
+	json_put_str(w, "slot", row->slot);
+	json_put_str(w, "state", run_state_name(row->state));
+	json_put_str(w, "reason", row->reason);
+	json_put_str(w, "message", row->message);
+	json_put_str(w, "trigger", run_trigger_name(row->trigger));
+	put_time(w, "nominal_at", row->nominal_at);
+	put_time(w, "started_at", row->started_at);
+	put_time(w, "ended_at", is_open ? 0 : row->ended_at);
+	json_put_int(w, "attempts", row->attempts);
+	json_put_int(w, "count", row->count);
+	json_put_int(w, "objects", (int64_t)row->objects);
+	json_put_int(w, "bytes", (int64_t)row->bytes);
+	json_object_end(w);
+}
+
+static void put_progress(struct json_writer *w, const struct core_run *cr)
+{
+	struct run_progress p = {.bytes_total = -1};
+
+	if (cr->run)
+		run_get_progress(cr->run, &p);
+	json_put_int(w, "objects_done", (int64_t)p.objects_done);
+	json_put_int(w, "objects_total", (int64_t)p.objects_total);
+	json_put_int(w, "bytes_done", (int64_t)p.bytes_done);
+	if (p.bytes_total >= 0)
+		json_put_int(w, "bytes_total", p.bytes_total);
+}
+
+static void keep_run(void *arg, const struct store_run *row)
+{
+	*(struct store_run *)arg = *row;
+}
+
+static const char *job_state(
+	const struct core_run *running, const struct conf_job *job, const struct store_job *state)
+{
+	if (running)
+		return running->run ? "running" : "queued";
+	if (job->is_paused || state->paused_at)
+		return "paused";
+	if (state->consecutive_failures)
+		return "failing";
+	return "idle";
+}
+
+static void put_job(struct core *c, struct json_writer *w, const struct conf_job *job)
+{
+	struct store_job state = {0};
+	struct store_run last = {0};
+	struct core_run *running = core_find_run(c, job->name);
+	struct slot slot;
+	int64_t effective;
+
+	store_job_get(c->store, job->name, &state);
+	json_object_begin(w, NULL);
+	json_put_str(w, "name", job->name);
+	json_put_str(w, "state", job_state(running, job, &state));
+	json_put_str(w, "schedule", job->schedule_text);
+	json_put_str(w, "timezone", job->timezone);
+	json_put_int(w, "consecutive_failures", state.consecutive_failures);
+	put_time(w, "last_success_at", state.last_success_at);
+	store_run_history(c->store, job->name, running ? 2 : 1, keep_run, &last);
+	if (last.id[0] && !run_state_is_open(last.state))
+		put_run(w, "last", &last);
+	if (running) {
+		json_object_begin(w, "running");
+		json_put_str(w, "run", running->row.id);
+		put_time(w, "started_at", running->row.started_at);
+		put_progress(w, running);
+		json_object_end(w);
+	}
+	if (sched_next(c->sched, job->name, &slot, &effective) == 0) {
+		put_time(w, "next_at", slot.at_s);
+		put_time(w, "next_effective", effective);
+	}
+	json_object_end(w);
+}
+
+static void on_status(void *arg, struct control_call *call, const struct json *params)
+{
+	struct core *c = arg;
+	struct json_writer w;
+	struct buf out;
+
+	begin(&w, &out);
+	json_put_str(&w, "version", PACKAGE_VERSION);
+	json_put_int(&w, "uptime_s", core_now_s(c) - c->started_at_s);
+	json_object_begin(&w, "config");
+	json_put_str(&w, "path", c->conf->path);
+	put_time(&w, "loaded_at", c->conf->loaded_at_s);
+	json_put_str(&w, "error", c->config_error);
+	json_object_end(&w);
+	json_array_begin(&w, "jobs");
+	for (size_t i = 0; i < c->conf->job_count; i++)
+		put_job(c, &w, c->conf->jobs[i]);
+	json_array_end(&w);
+	json_object_end(&w);
+	reply(call, &out, &w, false);
+}
+
+/* --- Run, and the clients that wait for it --- */
+
+void core_watcher_remove(struct core_watcher *w)
+{
+	list_remove(&w->link);
+	free(w);
+}
+
+static void on_watcher_gone(void *arg)
+{
+	core_watcher_remove(arg);
+}
+
+static void send_progress(struct core_watcher *watcher)
+{
+	const struct core_run *cr = watcher->run;
+	struct json_writer w;
+	struct buf out;
+
+	begin(&w, &out);
+	json_put_str(&w, "run", cr->row.id);
+	json_put_str(&w, "job", cr->row.job);
+	json_put_str(&w, "state", cr->run ? run_state_name(cr->row.state) : "queued");
+	put_progress(&w, cr);
+	json_object_end(&w);
+	reply(watcher->call, &out, &w, true);
+}
+
+void core_report_progress(struct core_run *cr)
+{
+	struct core_watcher *w, *tmp;
+
+	LIST_FOREACH_SAFE (w, tmp, &cr->watchers, link)
+		send_progress(w);
+}
+
+void core_report_end(struct core_run *cr, const struct run_report *report)
+{
+	struct core_watcher *watcher, *tmp;
+
+	LIST_FOREACH_SAFE (watcher, tmp, &cr->watchers, link) {
+		struct control_call *call = watcher->call;
+		struct json_writer w;
+		struct buf out;
+
+		core_watcher_remove(watcher);
+		control_on_gone(call, NULL, NULL);
+		begin(&w, &out);
+		json_put_str(&w, "run", cr->row.id);
+		json_put_str(&w, "job", cr->row.job);
+		json_put_str(&w, "verdict",
+			report->verdict == RUN_ENDED_INTERRUPTED
+				? "interrupted"
+				: run_state_name(cr->row.state));
+		json_put_str(&w, "reason", report->reason);
+		json_put_str(&w, "error_class", err_class_name(report->err.class));
+		json_put_str(&w, "message", report->message);
+		json_put_int(&w, "objects_done", (int64_t)report->objects);
+		json_put_int(&w, "bytes_done", (int64_t)report->bytes);
+		json_put_int(&w, "duration_us", report->duration_us);
+		json_object_end(&w);
+		reply(call, &out, &w, false);
+	}
+}
+
+static void on_run(void *arg, struct control_call *call, const struct json *params)
+{
+	struct core *c = arg;
+	const char *name = json_get_str(params, "job");
+	struct core_watcher *watcher;
+	struct core_run *cr;
+	struct json_writer w;
+	struct buf out;
+	int r;
+
+	if (!name || !conf_find_job(c->conf, name)) {
+		no_such_job(c, call, name ? name : "");
+		return;
+	}
+	if (c->is_stopping) {
+		control_error(call, "io.s3ferry.Stopping", NULL);
+		return;
+	}
+	cr = core_claim_manual(c, name, &r);
+	if (!cr) {
+		control_error(call,
+			r == -EEXIST ? "io.s3ferry.AlreadyRunning" : "io.s3ferry.StateFailed",
+			NULL);
+		return;
+	}
+	log_info(LOG_FIELDS({"JOB", name}, {"RUN_ID", cr->row.id}, {"TRIGGER", "manual"}),
+		"%s: run asked for by hand", name);
+	begin(&w, &out);
+	json_put_str(&w, "run", cr->row.id);
+	json_put_str(&w, "job", name);
+	json_object_end(&w);
+	if (control_wants_more(call)) {
+		watcher = mem_alloc(sizeof(*watcher));
+		watcher->call = call;
+		watcher->run = cr;
+		list_append(&cr->watchers, &watcher->link);
+		control_on_gone(call, on_watcher_gone, watcher);
+		reply(call, &out, &w, true);
+	} else {
+		reply(call, &out, &w, false);
+	}
+	core_start_queued(c);
+	core_update_status(c);
+}
+
+/* --- Next --- */
+
+static void put_slot(struct json_writer *w, const struct conf_job *job,
+	const struct slot *slot, int64_t jitter_s)
+{
+	struct clock_utc local;
+	char text[64], zone[16] = "";
+
+	schedule_offset(job->schedule, slot->at_s, zone);
+	clock_utc_from_seconds(slot->at_s + slot->offset_s, &local);
+	snprintf(text, sizeof(text), "%04lld-%02d-%02d %02d:%02d", (long long)local.year,
+		local.month, local.day, local.hour, local.minute);
+	json_object_begin(w, NULL);
+	json_put_str(w, "job", job->name);
+	put_time(w, "at", slot->at_s);
+	put_time(w, "effective", slot->at_s + jitter_s);
+	json_put_str(w, "local", text);
+	json_put_str(w, "zone", zone);
+	json_put_int(w, "weekday", local.weekday);
+	if (slot->is_gap_moved)
+		json_put_str(w, "mark", "gap-moved");
+	else if (slot->is_first_of_two)
+		json_put_str(w, "mark", "first-of-two");
+	json_object_end(w);
+}
+
+static void put_next(
+	struct core *c, struct json_writer *w, const struct conf_job *job, int64_t count)
+{
+	int64_t after = core_now_s(c), effective, jitter = 0;
+	struct slot slot;
+
+	if (!job->schedule)
+		return;
+	if (sched_next(c->sched, job->name, &slot, &effective) == 0)
+		jitter = effective - slot.at_s;
+	for (int64_t i = 0; i < count; i++) {
+		if (schedule_next(job->schedule, after, &slot) < 0)
+			return;
+		put_slot(w, job, &slot, jitter);
+		after = slot.at_s;
+	}
+}
+
+static void on_next(void *arg, struct control_call *call, const struct json *params)
+{
+	struct core *c = arg;
+	const char *name = json_get_str(params, "job");
+	int64_t count = json_get_int(params, "count", name ? 5 : 1);
+	struct json_writer w;
+	struct buf out;
+
+	if (name && !conf_find_job(c->conf, name)) {
+		no_such_job(c, call, name);
+		return;
+	}
+	if (count < 1 || count > COUNT_MAX)
+		count = COUNT_MAX;
+	begin(&w, &out);
+	json_array_begin(&w, "slots");
+	for (size_t i = 0; i < c->conf->job_count; i++) {
+		if (!name || strcmp(name, c->conf->jobs[i]->name) == 0)
+			put_next(c, &w, c->conf->jobs[i], count);
+	}
+	json_array_end(&w);
+	json_object_end(&w);
+	reply(call, &out, &w, false);
+}
+
+/* --- History, Cancel, Reload --- */
+
+static void put_history_row(void *arg, const struct store_run *row)
+{
+	put_run(arg, NULL, row);
+}
+
+static void on_history(void *arg, struct control_call *call, const struct json *params)
+{
+	struct core *c = arg;
+	const char *name = json_get_str(params, "job");
+	int64_t limit = json_get_int(params, "limit", 20);
+	struct json_writer w;
+	struct buf out;
+
+	if (limit < 1 || limit > COUNT_MAX)
+		limit = COUNT_MAX;
+	begin(&w, &out);
+	json_array_begin(&w, "runs");
+	if (store_run_history(c->store, name, (int)limit, put_history_row, &w) < 0)
+		w.failed = true;
+	json_array_end(&w);
+	json_object_end(&w);
+	reply(call, &out, &w, false);
+}
+
+static void on_cancel(void *arg, struct control_call *call, const struct json *params)
+{
+	struct core *c = arg;
+	const char *target = json_get_str(params, "target");
+	struct core_run *cr = target ? core_find_run(c, target) : NULL;
+	struct json_writer w;
+	struct buf out;
+
+	if (!cr) {
+		control_error(call, "io.s3ferry.NoSuchRun", NULL);
+		return;
+	}
+	begin(&w, &out);
+	json_put_str(&w, "run", cr->row.id);
+	json_put_str(&w, "job", cr->row.job);
+	json_object_end(&w);
+	core_run_cancel(cr, RUN_CANCEL_ASKED);
+	reply(call, &out, &w, false);
+}
+
+static void on_reload(void *arg, struct control_call *call, const struct json *params)
+{
+	_cleanup_free_ char *changes = NULL, *errors = NULL;
+	int r = core_reload(arg, &changes, &errors);
+	struct json_writer w;
+	struct buf out;
+
+	begin(&w, &out);
+	json_put_str(&w, r < 0 ? "messages" : "changes", r < 0 ? errors : changes);
+	json_object_end(&w);
+	if (r < 0)
+		control_error(call, "io.s3ferry.ConfigInvalid", buf_str(&out));
+	else
+		control_reply(call, buf_str(&out), false);
+	buf_done(&out);
+}
+
+static void on_get_info(void *arg, struct control_call *call, const struct json *params)
+{
+	control_reply(call,
+		"{\"vendor\":\"s3ferry\",\"product\":\"s3ferryd\",\"version\":\"" PACKAGE_VERSION
+		"\",\"url\":\"\",\"interfaces\":[\"org.varlink.service\",\"io.s3ferry\"]}",
+		false);
+}
+
+/* clang-format off */
+const struct control_verb core_verbs[] = {
+	{"io.s3ferry.Status",           on_status},
+	{"io.s3ferry.Run",              on_run},
+	{"io.s3ferry.Next",             on_next},
+	{"io.s3ferry.History",          on_history},
+	{"io.s3ferry.Cancel",           on_cancel},
+	{"io.s3ferry.Reload",           on_reload},
+	{"org.varlink.service.GetInfo", on_get_info},
+	{NULL, NULL},
+};
+/* clang-format on */
