@@ -45,6 +45,7 @@ struct sigv4_scope {
 	bool is_s3;            /* path neither normalised nor encoded again */
 	bool is_not_normalized; /* other services, but keep "." ".." "//" */
 	bool omits_token;      /* session token is added after signing */
+	bool adds_payload_hash; /* x-amz-content-sha256 for another service than S3 */
 };
 
 /* What was signed, stage by stage; fixed sizes or capped buffers, sigv4_result_done(). */
