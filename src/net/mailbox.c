@@ -130,3 +130,9 @@ int mailbox_send(struct mailbox *m, const void *msg)
 		abort(); /* only a counter of 2^64 - 1 makes it fail */
 	return r;
 }
+
+void mailbox_flush(struct mailbox *m)
+{
+	while (take(m))
+		m->fn(m->arg, m->current);
+}

@@ -24,3 +24,5 @@ void *mailbox_free(struct mailbox *m);
 
 /* 0, or -ENOBUFS when full. */
 int mailbox_send(struct mailbox *m, const void *msg);
+/* Deliver what waits now, in the receiver's thread: before freeing, so that none is lost. */
+void mailbox_flush(struct mailbox *m);

@@ -1,0 +1,279 @@
+/* Slots, queue and credential sets of one engine. How an object moves is xfer.c's. */
+#include "config.h"
+
+#include "engine/engine.h"
+
+#include <stdlib.h>
+
+#include "aws/creds.h"
+#include "base/mem.h"
+#include "engine/xfer.h"
+#include "net/http.h"
+#include "net/loop.h"
+
+#define TRANSFERS     32
+#define BUFFER_BYTES  (16 << 20)
+#define RING_MIN      (256 << 10)
+#define RING_MAX      (4 << 20)
+
+struct creds_slot {
+	struct list link;
+	uint32_t id;
+	struct creds_set *set; /* NULL: asked for, not there yet */
+	bool is_asked;
+	uint64_t asked_generation;
+};
+
+struct engine {
+	struct xfer_env env; /* lent to the transfers */
+	struct list active, queue, creds;
+	int active_count, max_active;
+	bool is_closing, is_start_due;
+	void (*emit)(void *arg, const struct engine_ev *ev);
+	void *arg;
+};
+
+/* --- credentials --- */
+
+static struct creds_slot *find_creds(struct engine *e, uint32_t id)
+{
+	struct creds_slot *s;
+
+	LIST_FOREACH (s, &e->creds, link)
+		if (s->id == id)
+			return s;
+	return NULL;
+}
+
+static void drop_set(struct creds_slot *s)
+{
+	if (!s->set)
+		return;
+	creds_set_wipe(s->set);
+	free(s->set);
+	s->set = NULL;
+}
+
+static void forget(struct creds_slot *s)
+{
+	if (!s)
+		return;
+	drop_set(s);
+	list_remove(&s->link);
+	free(s);
+}
+
+static struct creds_slot *want_creds(struct engine *e, uint32_t id)
+{
+	struct creds_slot *s = find_creds(e, id);
+
+	if (s)
+		return s;
+	s = mem_alloc(sizeof(*s));
+	s->id = id;
+	list_append(&e->creds, &s->link);
+	return s;
+}
+
+static const struct creds_set *get_creds(void *arg, uint32_t id)
+{
+	struct creds_slot *s = find_creds(arg, id);
+
+	return s ? s->set : NULL;
+}
+
+/* Many transfers meet the end of the same session: one question is enough. */
+static void need_creds(void *arg, uint32_t id, uint64_t generation)
+{
+	struct engine *e = arg;
+	struct creds_slot *s = want_creds(e, id);
+	struct engine_ev ev = {.type = ENGINE_EV_NEED_CREDS, .creds_id = id,
+		.generation = generation};
+
+	if (e->is_closing || (s->is_asked && s->asked_generation == generation))
+		return;
+	s->is_asked = true;
+	s->asked_generation = generation;
+	e->emit(e->arg, &ev);
+}
+
+static void take_creds(struct engine *e, uint32_t id, struct creds_set *set)
+{
+	struct creds_slot *s = want_creds(e, id);
+	struct list woken, *link;
+
+	drop_set(s);
+	s->set = set;
+	s->is_asked = false;
+	/* Waking may end a transfer, which changes the list. */
+	list_init(&woken);
+	list_splice(&woken, &e->active);
+	while (!list_is_empty(&woken)) {
+		link = woken.next;
+		list_remove(link);
+		list_append(&e->active, link);
+		xfer_wake(xfer_from_link(link), id);
+	}
+}
+
+/* --- slots --- */
+
+static void start_due(void *arg)
+{
+	struct engine *e = arg;
+	struct list *link;
+
+	e->is_start_due = false;
+	while (e->active_count < e->max_active && !list_is_empty(&e->queue)) {
+		link = e->queue.next;
+		list_remove(link);
+		list_append(&e->active, link);
+		e->active_count++;
+		xfer_start(xfer_from_link(link));
+	}
+}
+
+static void *release(void *arg)
+{
+	struct engine *e = arg;
+	struct creds_slot *s;
+
+	while (!list_is_empty(&e->queue))
+		xfer_free(xfer_from_link(e->queue.next));
+	while ((s = LIST_FIRST(&e->creds, struct creds_slot, link)))
+		forget(s);
+	free(e);
+	return NULL;
+}
+
+static void start_later(struct engine *e)
+{
+	if (e->is_start_due || e->is_closing)
+		return;
+	e->is_start_due = true;
+	loop_defer(e->env.loop, start_due, e);
+}
+
+static void on_event(void *arg, const struct engine_ev *ev)
+{
+	struct engine *e = arg;
+
+	if (e->is_closing)
+		free(ev->result);
+	else
+		e->emit(e->arg, ev);
+}
+
+static void on_ended(void *arg, struct xfer *x)
+{
+	struct engine *e = arg;
+
+	list_remove(xfer_link(x));
+	e->active_count--;
+	loop_bury(e->env.loop, xfer_free, x);
+	if (e->is_closing && !e->active_count)
+		loop_bury(e->env.loop, release, e);
+	start_later(e);
+}
+
+static struct list *find_in(struct list *head, uint64_t id)
+{
+	struct list *link;
+
+	for (link = head->next; link != head; link = link->next)
+		if (xfer_id(xfer_from_link(link)) == id)
+			return link;
+	return NULL;
+}
+
+static void cancel(struct engine *e, uint64_t id)
+{
+	struct list *link = find_in(&e->active, id);
+
+	if (!link) {
+		link = find_in(&e->queue, id);
+		if (!link)
+			return; /* its end is on the way */
+		list_remove(link);
+		list_append(&e->active, link);
+		e->active_count++;
+	}
+	xfer_cancel(xfer_from_link(link));
+}
+
+void engine_take(struct engine *e, const struct engine_cmd *cmd)
+{
+	if (e->is_closing) {
+		if (cmd->type == ENGINE_CMD_XFER)
+			free(cmd->xfer);
+		if (cmd->type == ENGINE_CMD_CREDS) {
+			creds_set_wipe(cmd->creds);
+			free(cmd->creds);
+		}
+		return;
+	}
+	switch (cmd->type) {
+	case ENGINE_CMD_XFER:
+		list_append(&e->queue, xfer_link(xfer_new(&e->env, cmd->xfer)));
+		start_later(e);
+		return;
+	case ENGINE_CMD_CANCEL:
+		cancel(e, cmd->id);
+		return;
+	case ENGINE_CMD_CREDS:
+		take_creds(e, cmd->creds_id, cmd->creds);
+		return;
+	case ENGINE_CMD_FORGET:
+		forget(find_creds(e, cmd->creds_id));
+		return;
+	}
+}
+
+/* --- life --- */
+
+struct engine *engine_new(struct loop *loop, struct http *http,
+	const struct engine_options *options,
+	void (*emit)(void *arg, const struct engine_ev *ev), void *arg)
+{
+	struct engine *e = mem_alloc(sizeof(*e));
+	uint64_t bytes = options->buffer_bytes ? options->buffer_bytes : BUFFER_BYTES;
+	uint64_t ring;
+
+	e->max_active = options->max_transfers > 0 ? options->max_transfers : TRANSFERS;
+	ring = bytes / (uint64_t)e->max_active;
+	if (ring < RING_MIN)
+		ring = RING_MIN;
+	if (ring > RING_MAX)
+		ring = RING_MAX;
+	e->env = (struct xfer_env){.loop = loop, .http = http, .ring_bytes = (size_t)ring,
+		.stall_timeout_ms = options->stall_timeout_ms, .creds = get_creds,
+		.need_creds = need_creds, .event = on_event, .ended = on_ended, .arg = e};
+	e->emit = emit;
+	e->arg = arg;
+	list_init(&e->active);
+	list_init(&e->queue);
+	list_init(&e->creds);
+	return e;
+}
+
+void *engine_free(struct engine *e)
+{
+	struct list *link, ending;
+
+	if (!e)
+		return NULL;
+	e->is_closing = true;
+	loop_undefer(e->env.loop, e);
+	if (!e->active_count)
+		return release(e);
+	/* Calls in flight end later: the last of them takes the engine along. */
+	list_init(&ending);
+	list_splice(&ending, &e->active);
+	while (!list_is_empty(&ending)) {
+		link = ending.next;
+		list_remove(link);
+		list_append(&e->active, link);
+		xfer_cancel(xfer_from_link(link));
+	}
+	return NULL;
+}

@@ -1,0 +1,374 @@
+/*
+ * The state machine of one object. It decides; xfer_io.c calls and compares. Sessions are
+ * renewed by the core, which is asked through the engine.
+ */
+#include "config.h"
+
+#include "engine/xfer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/creds.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/xfer_impl.h"
+#include "net/loop.h"
+
+#define CREDS_WAIT_MS (10 * 60 * 1000)
+#define ROUNDS_MAX    8
+#define NO_GENERATION UINT64_MAX
+
+enum step_result {
+	STEP_AGAIN,
+	STEP_WAIT,
+};
+
+static enum step_result xfer_goto(struct xfer *x, enum xfer_state state);
+
+void xfer_fail(struct xfer *x, enum xfer_side side, const struct err *err)
+{
+	if (x->is_failed)
+		return;
+	x->is_failed = true;
+	x->failed_side = side;
+	x->err = *err;
+}
+
+static const struct engine_side *side_of(const struct xfer *x, enum xfer_side side)
+{
+	return side == XFER_SOURCE ? &x->spec->source : &x->spec->destination;
+}
+
+static struct engine_result *make_result(const struct xfer *x)
+{
+	struct engine_result *r = mem_alloc(sizeof(*r));
+	const struct s3_head *s = &x->heads[XFER_SOURCE], *d = &x->heads[XFER_DESTINATION];
+
+	r->bytes = x->received;
+	snprintf(r->source_etag, sizeof(r->source_etag), "%s", s->etag);
+	snprintf(r->source_version, sizeof(r->source_version), "%s", s->version);
+	snprintf(r->destination_etag, sizeof(r->destination_etag), "%s", d->etag);
+	snprintf(r->destination_version, sizeof(r->destination_version), "%s", d->version);
+	if (x->is_head_in)
+		xfer_io_checksum(x, r->checksum, sizeof(r->checksum));
+	r->proof = x->is_failed ? ENGINE_PROOF_NONE : x->proof;
+	r->attempts = x->attempts;
+	r->duration_us = clock_mono_us(loop_clock(x->env->loop)) - x->started_us;
+	r->is_source_error = x->is_failed && x->failed_side == XFER_SOURCE;
+	r->err = x->err;
+	return r;
+}
+
+static void emit(struct xfer *x, enum engine_ev_type type)
+{
+	struct engine_ev ev = {.type = type, .id = x->spec->id, .tag = x->spec->tag,
+		.bytes = x->received, .total = x->heads[XFER_SOURCE].length};
+
+	ev.result = make_result(x);
+	x->env->event(x->env->arg, &ev);
+}
+
+/* --- steps --- */
+
+static bool is_usable(const struct xfer *x, enum xfer_side side)
+{
+	const struct creds_set *set =
+		x->env->creds(x->env->arg, side_of(x, side)->creds_id);
+
+	return set && set->generation != x->refused[side] &&
+	       set->expires_at_us > clock_wall_us(loop_clock(x->env->loop));
+}
+
+static enum step_result step_start(struct xfer *x)
+{
+	enum xfer_side side;
+
+	xfer_io_reset(x);
+	for (side = 0; side < XFER_SIDES; side++)
+		if (!is_usable(x, side))
+			return xfer_goto(x, XFER_WAIT_CREDS);
+	x->attempts++;
+	return xfer_goto(x, XFER_GET);
+}
+
+static void enter_wait_creds(struct xfer *x)
+{
+	const struct creds_set *set;
+	enum xfer_side side;
+
+	x->rounds++;
+	x->is_due = false;
+	loop_timer_set(x->timer, CREDS_WAIT_MS);
+	for (side = 0; side < XFER_SIDES; side++) {
+		uint32_t id = side_of(x, side)->creds_id;
+
+		if (is_usable(x, side))
+			continue;
+		set = x->env->creds(x->env->arg, id);
+		x->env->need_creds(x->env->arg, id, set ? set->generation : 0);
+	}
+}
+
+static enum step_result step_wait_creds(struct xfer *x)
+{
+	enum xfer_side side = is_usable(x, XFER_SOURCE) ? XFER_DESTINATION : XFER_SOURCE;
+	struct err e;
+
+	if (is_usable(x, XFER_SOURCE) && is_usable(x, XFER_DESTINATION)) {
+		loop_timer_cancel(x->timer);
+		return xfer_goto(x, XFER_START);
+	}
+	if (!x->is_cancelled && !x->is_due && x->rounds <= ROUNDS_MAX)
+		return STEP_WAIT;
+	if (!x->is_failed) {
+		err_set(&e, ERR_AUTH, ERR_FROM_CREDS, "no-session",
+			"no fresh credentials came for the %s",
+			side == XFER_SOURCE ? "source" : "destination");
+		xfer_fail(x, side, &e);
+	}
+	return xfer_goto(x, XFER_DONE);
+}
+
+static enum step_result step_get(struct xfer *x)
+{
+	if (!x->is_begun[XFER_SOURCE])
+		xfer_io_get(x);
+	if (x->is_failed || x->is_cancelled)
+		return xfer_goto(x, XFER_STOP);
+	return x->is_head_in ? xfer_goto(x, XFER_STREAM) : STEP_WAIT;
+}
+
+static enum step_result step_stream(struct xfer *x)
+{
+	if (!x->is_begun[XFER_DESTINATION])
+		xfer_io_put(x);
+	if (x->is_failed || x->is_cancelled)
+		return xfer_goto(x, XFER_STOP);
+	if (!x->is_ended[XFER_SOURCE] || !x->is_ended[XFER_DESTINATION])
+		return STEP_WAIT;
+	return xfer_goto(x, XFER_VERIFY);
+}
+
+/* A session that ended: once more with the next one, unless that was just done. */
+static enum step_result after_refusal(struct xfer *x)
+{
+	enum xfer_side side = x->failed_side;
+	const struct creds_set *set =
+		x->env->creds(x->env->arg, side_of(x, side)->creds_id);
+	int64_t now_us = clock_wall_us(loop_clock(x->env->loop));
+	bool is_over = set && set->generation == x->used[side] &&
+		       set->expires_at_us <= now_us;
+
+	x->refused[side] = x->used[side];
+	if ((x->is_renewed[side] && !is_over) || x->rounds >= ROUNDS_MAX)
+		return xfer_goto(x, XFER_DONE);
+	x->is_renewed[side] = true;
+	x->attempts--; /* it is no fault of the object */
+	return xfer_goto(x, is_usable(x, side) ? XFER_START : XFER_WAIT_CREDS);
+}
+
+static enum step_result after_failure(struct xfer *x)
+{
+	if (x->err.class == ERR_AUTH)
+		return after_refusal(x);
+	if (!retry_may(&x->policy, x->err.class, x->attempts))
+		return xfer_goto(x, XFER_DONE);
+	emit(x, ENGINE_EV_RETRY);
+	return xfer_goto(x, XFER_BACKOFF);
+}
+
+static enum step_result step_stop(struct xfer *x)
+{
+	struct err e;
+
+	if (x->is_cancelled && !(x->is_failed && x->err.class == ERR_CANCELLED)) {
+		err_set(&e, ERR_CANCELLED, ERR_FROM_NONE, "cancelled", "cancelled");
+		x->is_failed = false;
+		xfer_fail(x, XFER_DESTINATION, &e);
+	}
+	if (x->calls[XFER_SOURCE] || x->calls[XFER_DESTINATION] || x->ask) {
+		s3_call_cancel(x->calls[XFER_SOURCE]);
+		s3_call_cancel(x->calls[XFER_DESTINATION]);
+		s3_call_cancel(x->ask);
+		return STEP_WAIT;
+	}
+	if (x->is_cancelled)
+		return xfer_goto(x, XFER_DONE);
+	if (x->is_lost && !x->is_asked)
+		return xfer_goto(x, XFER_ASK);
+	return after_failure(x);
+}
+
+static enum step_result step_verify(struct xfer *x)
+{
+	xfer_io_verify(x);
+	return x->is_failed ? after_failure(x) : xfer_goto(x, XFER_DONE);
+}
+
+static enum step_result step_ask(struct xfer *x)
+{
+	if (x->is_cancelled)
+		return xfer_goto(x, XFER_STOP);
+	if (!x->ask && !x->is_asked)
+		xfer_io_ask(x);
+	if (!x->is_asked)
+		return STEP_WAIT;
+	if (!xfer_io_is_ours(x))
+		return after_failure(x);
+	x->is_failed = false;
+	x->err = (struct err){0};
+	return xfer_goto(x, XFER_DONE);
+}
+
+static void enter_backoff(struct xfer *x)
+{
+	x->is_due = false;
+	loop_timer_set(x->timer, retry_delay_ms(&x->policy, x->err.class, x->attempts,
+					 crypto_random_unit()));
+}
+
+static enum step_result step_backoff(struct xfer *x)
+{
+	if (x->is_cancelled)
+		return xfer_goto(x, XFER_STOP);
+	return x->is_due ? xfer_goto(x, XFER_START) : STEP_WAIT;
+}
+
+static void enter_done(struct xfer *x)
+{
+	loop_timer_cancel(x->timer);
+	emit(x, ENGINE_EV_DONE);
+	x->env->ended(x->env->arg, x);
+}
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	enum step_result (*step)(struct xfer *x);
+	void (*enter)(struct xfer *x);
+} xfer_states[] = {
+	[XFER_START]      = {"start",      step_start,      NULL},
+	[XFER_WAIT_CREDS] = {"wait-creds", step_wait_creds, enter_wait_creds},
+	[XFER_GET]        = {"get",        step_get,        NULL},
+	[XFER_STREAM]     = {"stream",     step_stream,     NULL},
+	[XFER_STOP]       = {"stop",       step_stop,       NULL},
+	[XFER_VERIFY]     = {"verify",     step_verify,     NULL},
+	[XFER_ASK]        = {"ask",        step_ask,        NULL},
+	[XFER_BACKOFF]    = {"backoff",    step_backoff,    enter_backoff},
+	[XFER_DONE]       = {"done",       NULL,            enter_done},
+};
+/* clang-format on */
+
+static enum step_result xfer_goto(struct xfer *x, enum xfer_state state)
+{
+	log_debug(NULL, "xfer %llu: %s -> %s", (unsigned long long)x->spec->id,
+		xfer_states[x->state].name, xfer_states[state].name);
+	x->state = state;
+	if (xfer_states[state].enter)
+		xfer_states[state].enter(x);
+	return STEP_AGAIN;
+}
+
+void xfer_run(struct xfer *x)
+{
+	while (x->state != XFER_DONE && xfer_states[x->state].step(x) == STEP_AGAIN)
+		;
+}
+
+/* --- from outside --- */
+
+static void on_timer(void *arg)
+{
+	struct xfer *x = arg;
+
+	x->is_due = true;
+	xfer_run(x);
+}
+
+struct xfer *xfer_new(const struct xfer_env *env, struct engine_xfer_spec *spec)
+{
+	struct xfer *x = mem_alloc(sizeof(*x));
+
+	list_init(&x->link);
+	x->env = env;
+	x->spec = spec;
+	x->policy = (struct retry_policy){spec->max_attempts, spec->backoff_ms,
+		spec->max_backoff_ms, spec->backoff_factor};
+	x->timer = loop_timer_new(env->loop, on_timer, x);
+	snprintf(x->pinned, sizeof(x->pinned), "%s", spec->source_etag);
+	x->refused[XFER_SOURCE] = x->refused[XFER_DESTINATION] = NO_GENERATION;
+	return x;
+}
+
+void *xfer_free(void *arg)
+{
+	struct xfer *x = arg;
+
+	if (!x)
+		return NULL;
+	list_remove(&x->link);
+	loop_timer_free(x->timer);
+	xfer_pipe_free(x->pipe);
+	s3_meta_done(&x->meta);
+	crypto_hash_free(x->md5);
+	free(x->spec);
+	free(x);
+	return NULL;
+}
+
+void xfer_start(struct xfer *x)
+{
+	x->started_us = x->told_us = clock_mono_us(loop_clock(x->env->loop));
+	xfer_run(x);
+}
+
+void xfer_cancel(struct xfer *x)
+{
+	struct err e;
+
+	if (x->is_cancelled || x->state == XFER_DONE)
+		return;
+	x->is_cancelled = true;
+	if (x->state == XFER_WAIT_CREDS || x->state == XFER_START) {
+		err_set(&e, ERR_CANCELLED, ERR_FROM_NONE, "cancelled", "cancelled");
+		x->is_failed = false;
+		xfer_fail(x, XFER_DESTINATION, &e);
+		xfer_goto(x, XFER_DONE);
+		return;
+	}
+	xfer_run(x);
+}
+
+void xfer_wake(struct xfer *x, uint32_t creds_id)
+{
+	if (x->state != XFER_WAIT_CREDS || (x->spec->source.creds_id != creds_id &&
+						   x->spec->destination.creds_id != creds_id))
+		return;
+	if (!is_usable(x, XFER_SOURCE) || !is_usable(x, XFER_DESTINATION))
+		enter_wait_creds(x); /* the new set is no better: ask again, a few times */
+	xfer_run(x);
+}
+
+uint64_t xfer_id(const struct xfer *x)
+{
+	return x->spec->id;
+}
+
+struct list *xfer_link(struct xfer *x)
+{
+	return &x->link;
+}
+
+struct xfer *xfer_from_link(struct list *link)
+{
+	return LIST_ENTRY(link, struct xfer, link);
+}
+
+const char *xfer_state_name(const struct xfer *x)
+{
+	return xfer_states[x->state].name;
+}

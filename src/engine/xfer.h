@@ -1,0 +1,42 @@
+/*
+ * One object from source to destination as a state machine. Owned by its engine, which is
+ * told of its end and frees it then. It knows nothing of other transfers.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "engine/engine_msg.h"
+
+struct http;
+struct loop;
+struct xfer;
+
+/* What the engine lends; outlives its transfers. */
+struct xfer_env {
+	struct loop *loop;
+	struct http *http;
+	size_t ring_bytes;
+	int64_t stall_timeout_ms;
+	/* The set, or NULL while there is none. Borrowed until the next turn. */
+	const struct creds_set *(*creds)(void *arg, uint32_t creds_id);
+	void (*need_creds)(void *arg, uint32_t creds_id, uint64_t generation);
+	void (*event)(void *arg, const struct engine_ev *ev);
+	/* After its ENGINE_EV_DONE; frees with loop_bury(). */
+	void (*ended)(void *arg, struct xfer *x);
+	void *arg;
+};
+
+/* Takes spec. Nothing happens before xfer_start(). */
+struct xfer *xfer_new(const struct xfer_env *env, struct engine_xfer_spec *spec);
+/* Only after its end, or when its http is closed first; takes and returns void *. */
+void *xfer_free(void *x);
+void xfer_start(struct xfer *x);
+/* Its end comes later, with class CANCELLED. */
+void xfer_cancel(struct xfer *x);
+/* New credentials are there: goes on if it waits for that set. */
+void xfer_wake(struct xfer *x, uint32_t creds_id);
+
+uint64_t xfer_id(const struct xfer *x);
+struct list *xfer_link(struct xfer *x);
+struct xfer *xfer_from_link(struct list *link);
+const char *xfer_state_name(const struct xfer *x);

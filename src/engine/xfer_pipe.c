@@ -1,0 +1,103 @@
+/* The ring between two streams of one transfer. No digest, no knowledge of S3. */
+#include "config.h"
+
+#include "engine/xfer_pipe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+struct xfer_pipe {
+	char *data;
+	size_t size, head, len;
+	uint64_t bytes_out;
+	bool is_ended, is_writer_paused, is_reader_paused;
+	void (*resume_writer)(void *arg);
+	void (*resume_reader)(void *arg);
+	void *arg;
+};
+
+struct xfer_pipe *xfer_pipe_new(size_t size, void (*resume_writer)(void *arg),
+	void (*resume_reader)(void *arg), void *arg)
+{
+	struct xfer_pipe *p = mem_alloc(sizeof(*p));
+
+	p->size = size ? size : 1;
+	p->data = mem_alloc(p->size);
+	p->resume_writer = resume_writer;
+	p->resume_reader = resume_reader;
+	p->arg = arg;
+	return p;
+}
+
+void *xfer_pipe_free(struct xfer_pipe *p)
+{
+	if (!p)
+		return NULL;
+	free(p->data);
+	free(p);
+	return NULL;
+}
+
+static void wake_reader(struct xfer_pipe *p)
+{
+	if (!p->is_reader_paused)
+		return;
+	p->is_reader_paused = false;
+	p->resume_reader(p->arg);
+}
+
+enum http_flow xfer_pipe_write(struct xfer_pipe *p, const char *data, size_t len)
+{
+	size_t tail, first;
+
+	if (len > p->size)
+		return HTTP_ABORT;
+	if (len > p->size - p->len) {
+		p->is_writer_paused = true;
+		wake_reader(p); /* else both would wait */
+		return HTTP_PAUSE;
+	}
+	tail = (p->head + p->len) % p->size;
+	first = len < p->size - tail ? len : p->size - tail;
+	memcpy(p->data + tail, data, first);
+	memcpy(p->data, data + first, len - first);
+	p->len += len;
+	if (p->len >= p->size / 2)
+		wake_reader(p);
+	return HTTP_GO;
+}
+
+void xfer_pipe_end(struct xfer_pipe *p)
+{
+	p->is_ended = true;
+	wake_reader(p);
+}
+
+enum http_flow xfer_pipe_read(struct xfer_pipe *p, char *out, size_t max, size_t *ret_len)
+{
+	size_t n = p->len < max ? p->len : max, first;
+
+	if (!n && !p->is_ended) {
+		p->is_reader_paused = true;
+		return HTTP_PAUSE;
+	}
+	first = n < p->size - p->head ? n : p->size - p->head;
+	memcpy(out, p->data + p->head, first);
+	memcpy(out + first, p->data, n - first);
+	p->head = (p->head + n) % p->size;
+	p->len -= n;
+	p->bytes_out += n;
+	*ret_len = n;
+	if (p->is_writer_paused && p->len <= p->size / 2) {
+		p->is_writer_paused = false;
+		p->resume_writer(p->arg);
+	}
+	return HTTP_GO;
+}
+
+uint64_t xfer_pipe_bytes_out(const struct xfer_pipe *p)
+{
+	return p->bytes_out;
+}

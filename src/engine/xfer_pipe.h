@@ -1,0 +1,27 @@
+/*
+ * A bounded ring between the GET that fills it and the PUT that empties it. Each side may
+ * be told to pause; it is resumed, through the hooks, once the ring is half empty or half
+ * full: few pauses. The hooks only ask (s3_call_resume()); they never re-enter.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/http.h"
+
+struct xfer_pipe;
+
+struct xfer_pipe *xfer_pipe_new(size_t size, void (*resume_writer)(void *arg),
+	void (*resume_reader)(void *arg), void *arg);
+void *xfer_pipe_free(struct xfer_pipe *p);
+
+/* All of data, or HTTP_PAUSE and nothing. A piece larger than the ring is HTTP_ABORT. */
+enum http_flow xfer_pipe_write(struct xfer_pipe *p, const char *data, size_t len);
+/* No more will come: what is there goes out without waiting for more. */
+void xfer_pipe_end(struct xfer_pipe *p);
+/* HTTP_PAUSE when there is too little to be worth it; *ret_len 0 only at the end. */
+enum http_flow xfer_pipe_read(struct xfer_pipe *p, char *out, size_t max, size_t *ret_len);
+
+uint64_t xfer_pipe_bytes_out(const struct xfer_pipe *p);
