@@ -1,0 +1,550 @@
+/*
+ * The real engine, S3 layer, signing and error classes over scripted HTTP and a clock that
+ * a test moves by hand.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "aws/creds.h"
+#include "base/clock.h"
+#include "base/crc.h"
+#include "base/crypto.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "engine/engine_set.h"
+#include "net/loop.h"
+#include "tests/replay/http_replay.h"
+
+#define WALL   (INT64_C(1764000000) * USEC_PER_SEC)
+#define BODY   20000
+#define MOST   100000 /* turns: more is a hang */
+#define SOURCE "GET https://source.s3.eu-west-1.amazonaws.com/dir/a%20b"
+#define TARGET "PUT http://127.0.0.1:9/target/in/a%20b"
+#define ASK    "HEAD http://127.0.0.1:9/target/in/a%20b"
+
+/* The engine needs no more of aws/creds than this. */
+__attribute__((weak)) void creds_set_wipe(struct creds_set *set)
+{
+	mem_wipe(set, sizeof(*set));
+}
+
+struct fixture {
+	struct clock_fake clock;
+	struct loop *loop;
+	struct http *http;
+	struct engine_set *set;
+	struct engine_result done;
+	int dones, retries, needs;
+	uint32_t need_id;
+	uint64_t need_generation;
+	char body[BODY], etag[36], wrong_etag[36], crc[CRC64_BASE64_LEN];
+	struct replay_answer script[12];
+	size_t count;
+};
+
+static void on_ev(void *arg, const struct engine_ev *ev)
+{
+	struct fixture *f = arg;
+
+	switch (ev->type) {
+	case ENGINE_EV_PROGRESS:
+		break;
+	case ENGINE_EV_RETRY:
+		f->retries++;
+		f->done = *ev->result;
+		free(ev->result);
+		break;
+	case ENGINE_EV_NEED_CREDS:
+		f->needs++;
+		f->need_id = ev->creds_id;
+		f->need_generation = ev->generation;
+		break;
+	case ENGINE_EV_DONE:
+		assert_int_equal(ev->tag, 7);
+		f->dones++;
+		f->done = *ev->result;
+		free(ev->result);
+		break;
+	}
+}
+
+static void give_creds(struct fixture *f, uint32_t id, uint64_t generation, int64_t life_s)
+{
+	struct creds_set *set = mem_alloc(sizeof(*set));
+	struct engine_cmd cmd = {ENGINE_CMD_CREDS, .creds_id = id, .creds = set};
+
+	snprintf(set->access_key_id, sizeof(set->access_key_id), "AKIA%u", id);
+	strcpy(set->secret_access_key, "secret");
+	snprintf(set->session_token, sizeof(set->session_token), "token-%u-%u", id,
+		(unsigned)generation);
+	set->generation = generation;
+	set->expires_at_us = f->clock.wall + life_s * USEC_PER_SEC;
+	engine_set_send(f->set, &cmd);
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = mem_alloc(sizeof(*f));
+	uint8_t md5[CRYPTO_MD5_LEN];
+	size_t i;
+
+	clock_fake_init(&f->clock, WALL);
+	f->loop = loop_new(&f->clock.clock);
+	for (i = 0; i < BODY; i++)
+		f->body[i] = (char)(i * 13 + i / 256);
+	crypto_md5(f->body, BODY, md5);
+	f->etag[0] = '"';
+	str_to_hex(md5, sizeof(md5), f->etag + 1);
+	strcat(f->etag, "\"");
+	strcpy(f->wrong_etag, f->etag);
+	f->wrong_etag[5] = f->etag[5] == '0' ? '1' : '0';
+	crc64nvme_base64(crc64nvme(0, f->body, BODY), f->crc);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	engine_set_free(f->set);
+	if (f->http)
+		http_free(f->http);
+	loop_free(f->loop);
+	free(f);
+	return 0;
+}
+
+/* --- writing the script --- */
+
+static struct replay_answer *add(struct fixture *f, const char *expect, int status)
+{
+	struct replay_answer *a = &f->script[f->count++];
+
+	a->expect = expect;
+	a->status = status;
+	return a;
+}
+
+static struct replay_answer *add_get(struct fixture *f)
+{
+	struct replay_answer *a = add(f, SOURCE, 200);
+
+	a->body = f->body;
+	a->body_len = BODY;
+	a->headers[0] = "content-length";
+	a->headers[1] = "20000";
+	a->headers[2] = "etag";
+	a->headers[3] = f->etag;
+	a->headers[4] = "content-type";
+	a->headers[5] = "text/csv";
+	a->headers[6] = "x-amz-meta-colour";
+	a->headers[7] = "blue";
+	return a;
+}
+
+static struct replay_answer *add_put(struct fixture *f)
+{
+	struct replay_answer *a = add(f, TARGET, 200);
+
+	a->headers[0] = "etag";
+	a->headers[1] = f->etag;
+	return a;
+}
+
+static struct replay_answer *add_error(
+	struct fixture *f, const char *expect, int status, const char *xml)
+{
+	struct replay_answer *a = add(f, expect, status);
+
+	a->body = xml;
+	a->body_len = strlen(xml);
+	return a;
+}
+
+static void start(struct fixture *f)
+{
+	const struct engine_options options = {.max_transfers = 2};
+	struct engine_xfer_spec *x = mem_alloc(sizeof(*x));
+	struct engine_cmd cmd = {ENGINE_CMD_XFER, .id = 5, .xfer = x};
+
+	f->http = replay_new(f->loop, f->script, f->count);
+	f->set = engine_set_new(f->loop, f->http, &options, on_ev, f);
+	x->id = 5;
+	x->tag = 7;
+	x->max_attempts = 3;
+	x->backoff_ms = 1000;
+	x->max_backoff_ms = 5000;
+	x->backoff_factor = 2;
+	strcpy(x->source.bucket, "source");
+	strcpy(x->source.key, "dir/a b");
+	strcpy(x->source.region, "eu-west-1");
+	x->source.creds_id = 1;
+	strcpy(x->destination.bucket, "target");
+	strcpy(x->destination.key, "in/a b");
+	strcpy(x->destination.region, "us-east-1");
+	strcpy(x->destination.endpoint_url, "http://127.0.0.1:9");
+	x->destination.creds_id = 2;
+	engine_set_send(f->set, &cmd);
+}
+
+/* Turns without time, then time without turns, until *what reaches `until`. */
+static void run_until(struct fixture *f, const int *what, int until)
+{
+	int i;
+
+	for (i = 0; i < MOST && *what < until; i++) {
+		loop_turn(f->loop, false);
+		if (i % 1000 == 999)
+			clock_fake_advance(&f->clock, USEC_PER_SEC);
+	}
+	assert_int_equal(*what, until);
+}
+
+static void run(struct fixture *f)
+{
+	start(f);
+	give_creds(f, 1, 1, 3600);
+	give_creds(f, 2, 1, 3600);
+	run_until(f, &f->dones, 1);
+}
+
+static bool has(struct fixture *f, size_t i, const char *header)
+{
+	return strcasestr(replay_seen(f->http, i)->headers, header) != NULL;
+}
+
+/* --- tests --- */
+
+static void test_happy(void **state)
+{
+	struct fixture *f = *state;
+	char want[64];
+
+	add_get(f);
+	add_put(f);
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_int_equal(f->done.bytes, BODY);
+	assert_int_equal(f->done.attempts, 1);
+	assert_int_equal(f->done.proof, ENGINE_PROOF_MD5);
+	assert_string_equal(f->done.source_etag, f->etag);
+	snprintf(want, sizeof(want), "crc64nvme:%s", f->crc);
+	assert_string_equal(f->done.checksum, want);
+	assert_int_equal(replay_count(f->http), 2); /* no HEAD */
+	assert_true(has(f, 0, "token-1-1") && has(f, 1, "token-2-1"));
+	assert_true(has(f, 0, "x-amz-checksum-mode: ENABLED"));
+	assert_true(has(f, 1, "content-type: text/csv"));
+	assert_true(has(f, 1, "x-amz-meta-colour: blue"));
+	assert_true(has(f, 1, "content-encoding: aws-chunked"));
+	assert_true(has(f, 1, "x-amz-decoded-content-length: 20000"));
+	/* One signed chunk and the last, empty one: 4e20;chunk-signature=... */
+	assert_int_equal(replay_seen(f->http, 1)->body_len, 4 + 17 + 64 + 4 + BODY + 86);
+	assert_memory_equal(replay_seen(f->http, 1)->body, "4e20;chunk-signature=", 21);
+	assert_memory_equal(replay_seen(f->http, 1)->body + 87, f->body, BODY);
+}
+
+static void test_checksums(void **state)
+{
+	struct fixture *f = *state;
+	struct replay_answer *a = add_get(f);
+
+	a->headers[8] = "x-amz-checksum-crc64nvme";
+	a->headers[9] = f->crc;
+	a = add_put(f);
+	a->headers[2] = "x-amz-checksum-crc64nvme";
+	a->headers[3] = f->crc;
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_int_equal(f->done.proof, ENGINE_PROOF_CHECKSUM);
+	assert_true(has(f, 1, "x-amz-checksum-crc64nvme: "));
+}
+
+static void test_no_digest(void **state)
+{
+	struct fixture *f = *state;
+
+	add_get(f)->headers[3] = "\"0123456789abcdef0123456789abcdef-2\"";
+	add_put(f)->headers[1] = "\"opaque\"";
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_int_equal(f->done.proof, ENGINE_PROOF_TRANSIT);
+}
+
+static void test_empty(void **state)
+{
+	struct fixture *f = *state;
+	struct replay_answer *a = add_get(f);
+
+	a->body_len = 0;
+	a->headers[1] = "0";
+	a->headers[3] = "\"d41d8cd98f00b204e9800998ecf8427e\"";
+	add_put(f)->headers[1] = "\"d41d8cd98f00b204e9800998ecf8427e\"";
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_int_equal(f->done.proof, ENGINE_PROOF_MD5);
+	assert_false(has(f, 1, "aws-chunked"));
+}
+
+static void check_retried_source(struct fixture *f, const char *code)
+{
+	add(f, TARGET, 200)->hangs = true;
+	add_get(f);
+	add_put(f);
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_int_equal(f->retries, 1);
+	assert_int_equal(f->done.attempts, 2);
+	assert_false(replay_seen(f->http, 1)->is_complete); /* never a short PUT */
+	assert_true(has(f, 2, "If-Match: ") && has(f, 2, f->etag));
+}
+
+static void test_reset_mid_body(void **state)
+{
+	struct fixture *f = *state;
+	struct replay_answer *a = add_get(f);
+
+	a->net_code = "reset";
+	a->cut_at = 7000;
+	check_retried_source(f, "reset");
+}
+
+static void test_short_body(void **state)
+{
+	struct fixture *f = *state;
+	struct replay_answer *a = add_get(f);
+
+	a->body_len = 19000; /* a server that lies, and an http that did not see it */
+	check_retried_source(f, "length");
+}
+
+static void test_slow_down(void **state)
+{
+	struct fixture *f = *state;
+
+	add_error(f, SOURCE, 503, "<Error><Code>SlowDown</Code></Error>");
+	add_get(f);
+	add_put(f);
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_int_equal(f->retries, 1);
+}
+
+static void test_gives_up(void **state)
+{
+	struct fixture *f = *state;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		add_error(f, SOURCE, 503, "<Error><Code>SlowDown</Code></Error>");
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_THROTTLE);
+	assert_int_equal(f->done.attempts, 3);
+	assert_int_equal(replay_count(f->http), 3);
+	assert_true(f->done.is_source_error);
+}
+
+static void test_changed(void **state)
+{
+	struct fixture *f = *state;
+
+	add_error(f, SOURCE, 412, "<Error><Code>PreconditionFailed</Code></Error>");
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_CONFLICT);
+	assert_int_equal(f->done.attempts, 1);
+	assert_true(f->done.is_source_error);
+}
+
+static void test_flipped_at_source(void **state)
+{
+	struct fixture *f = *state;
+
+	add_get(f)->headers[3] = f->wrong_etag;
+	add_put(f);
+	add_get(f);
+	add_put(f);
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_int_equal(f->retries, 1);
+}
+
+static void test_flipped_at_destination(void **state)
+{
+	struct fixture *f = *state;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		add_get(f);
+		add_put(f)->headers[1] = f->wrong_etag;
+	}
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_INTEGRITY);
+	assert_int_equal(f->done.proof, ENGINE_PROOF_NONE);
+	assert_false(f->done.is_source_error);
+	assert_int_equal(f->done.attempts, 3);
+}
+
+static void test_early_denial(void **state)
+{
+	struct fixture *f = *state;
+	struct replay_answer *a;
+
+	add_get(f);
+	a = add_error(f, TARGET, 403, "<Error><Code>AccessDenied</Code></Error>");
+	a->is_early = true;
+	a->early_at = 1;
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_DENIED);
+	assert_string_equal(f->done.err.code, "AccessDenied");
+	assert_false(f->done.is_source_error);
+	assert_int_equal(replay_count(f->http), 2);
+}
+
+static void test_expired_then_renewed(void **state)
+{
+	struct fixture *f = *state;
+
+	add_get(f);
+	add_error(f, TARGET, 400, "<Error><Code>ExpiredToken</Code></Error>");
+	add_get(f);
+	add_put(f);
+	start(f);
+	give_creds(f, 1, 1, 3600);
+	give_creds(f, 2, 4, 3600);
+	run_until(f, &f->needs, 1);
+	assert_int_equal(f->need_id, 2);
+	assert_int_equal(f->need_generation, 4);
+	assert_int_equal(f->dones, 0);
+	give_creds(f, 2, 5, 3600);
+	run_until(f, &f->dones, 1);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_int_equal(f->done.attempts, 1);
+	assert_true(has(f, 3, "token-2-5"));
+}
+
+static void test_refused_twice(void **state)
+{
+	struct fixture *f = *state;
+
+	add_error(f, SOURCE, 400, "<Error><Code>ExpiredToken</Code></Error>");
+	add_error(f, SOURCE, 400, "<Error><Code>ExpiredToken</Code></Error>");
+	start(f);
+	give_creds(f, 1, 1, 3600);
+	give_creds(f, 2, 1, 3600);
+	run_until(f, &f->needs, 1);
+	give_creds(f, 1, 2, 3600);
+	run_until(f, &f->dones, 1);
+	assert_int_equal(f->done.err.class, ERR_AUTH);
+	assert_int_equal(replay_count(f->http), 2);
+}
+
+static void test_waits_for_first_creds(void **state)
+{
+	struct fixture *f = *state;
+
+	add_get(f);
+	add_put(f);
+	start(f);
+	run_until(f, &f->needs, 2);
+	give_creds(f, 1, 1, -5); /* over already */
+	run_until(f, &f->needs, 3);
+	assert_int_equal(replay_count(f->http), 0);
+	give_creds(f, 1, 2, 60);
+	give_creds(f, 2, 1, 60);
+	run_until(f, &f->dones, 1);
+	assert_int_equal(f->done.err.class, ERR_OK);
+}
+
+/* The PUT went through, its answer was lost: one HEAD instead of a second transfer. */
+static void test_lost_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct replay_answer *a;
+
+	add_get(f);
+	add(f, TARGET, 0)->net_code = "reset";
+	a = add(f, ASK, 200);
+	a->headers[0] = "etag";
+	a->headers[1] = f->etag;
+	a->headers[2] = "content-length";
+	a->headers[3] = "20000";
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_int_equal(f->done.proof, ENGINE_PROOF_MD5);
+	assert_int_equal(f->done.attempts, 1);
+	assert_int_equal(replay_count(f->http), 3);
+}
+
+static void test_cancel(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_cmd cmd = {ENGINE_CMD_CANCEL, .id = 5};
+	int i;
+
+	add_get(f);
+	add(f, TARGET, 200)->hangs = true;
+	start(f);
+	give_creds(f, 1, 1, 3600);
+	give_creds(f, 2, 1, 3600);
+	for (i = 0; i < 60; i++)
+		loop_turn(f->loop, false);
+	assert_int_equal(replay_count(f->http), 2);
+	engine_set_send(f->set, &cmd);
+	run_until(f, &f->dones, 1);
+	assert_int_equal(f->done.err.class, ERR_CANCELLED);
+	assert_false(replay_seen(f->http, 1)->is_complete);
+}
+
+/* Freed in the middle: no event, no leak (the sanitizer looks). */
+static void test_free_in_flight(void **state)
+{
+	struct fixture *f = *state;
+	int i;
+
+	add_get(f);
+	add(f, TARGET, 200)->hangs = true;
+	start(f);
+	give_creds(f, 1, 1, 3600);
+	give_creds(f, 2, 1, 3600);
+	for (i = 0; i < 60; i++)
+		loop_turn(f->loop, false);
+	f->set = engine_set_free(f->set);
+	f->http = http_free(f->http);
+	loop_turn(f->loop, false);
+	assert_int_equal(f->dones, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_happy),
+		TEST(test_checksums),
+		TEST(test_no_digest),
+		TEST(test_empty),
+		TEST(test_reset_mid_body),
+		TEST(test_short_body),
+		TEST(test_slow_down),
+		TEST(test_gives_up),
+		TEST(test_changed),
+		TEST(test_flipped_at_source),
+		TEST(test_flipped_at_destination),
+		TEST(test_early_denial),
+		TEST(test_expired_then_renewed),
+		TEST(test_refused_twice),
+		TEST(test_waits_for_first_creds),
+		TEST(test_lost_answer),
+		TEST(test_cancel),
+		TEST(test_free_in_flight),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

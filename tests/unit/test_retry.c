@@ -1,0 +1,53 @@
+/* engine/retry: which classes are repeated, and that delays grow, end and spread. */
+#include "config.h"
+
+#include "engine/retry.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static const struct retry_policy policy = {4, 1000, 10000, 3};
+
+static void test_may(void **state)
+{
+	const struct retry_policy none = {0};
+
+	assert_true(retry_may(&policy, ERR_RETRY, 1));
+	assert_true(retry_may(&policy, ERR_THROTTLE, 3));
+	assert_true(retry_may(&policy, ERR_INTEGRITY, 3));
+	assert_false(retry_may(&policy, ERR_RETRY, 4));
+	assert_false(retry_may(&policy, ERR_DENIED, 1));
+	assert_false(retry_may(&policy, ERR_CONFLICT, 1));
+	assert_false(retry_may(&policy, ERR_AUTH, 1));
+	assert_false(retry_may(&policy, ERR_CANCELLED, 1));
+	assert_false(retry_may(&none, ERR_RETRY, 1));
+}
+
+static void test_delay(void **state)
+{
+	const struct retry_policy none = {0}, flat = {9, 500, 60000, 1};
+
+	assert_int_equal(retry_delay_ms(&policy, ERR_RETRY, 1, 0), 0);
+	assert_int_equal(retry_delay_ms(&policy, ERR_RETRY, 1, 0.5), 500);
+	assert_int_equal(retry_delay_ms(&policy, ERR_RETRY, 2, 0.5), 1500);
+	assert_int_equal(retry_delay_ms(&policy, ERR_RETRY, 3, 0.5), 4500);
+	assert_int_equal(retry_delay_ms(&policy, ERR_RETRY, 4, 0.5), 5000);
+	assert_int_equal(retry_delay_ms(&policy, ERR_RETRY, 1 << 30, 0.5), 5000);
+	assert_int_equal(retry_delay_ms(&policy, ERR_THROTTLE, 1, 0), 500);
+	assert_int_equal(retry_delay_ms(&policy, ERR_THROTTLE, 1, 0.5), 750);
+	assert_int_equal(retry_delay_ms(&none, ERR_RETRY, 2, 0.5), 1000);
+	assert_int_equal(retry_delay_ms(&flat, ERR_RETRY, 1 << 30, 0.5), 250);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_may),
+		cmocka_unit_test(test_delay),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
