@@ -135,7 +135,8 @@ int store_run_update(struct store *s, const struct store_run *run)
 	return r;
 }
 
-static int read_one(struct store *s, enum sql_id id, const char *key, struct store_run *ret)
+static int read_one(
+	struct store *s, enum sql_id id, const char *key, struct store_run *ret)
 {
 	int r = 0;
 	sqlite3_stmt *stmt = sql_get(s, id, &r);

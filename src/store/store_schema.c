@@ -1,6 +1,6 @@
 /*
- * Schema versions: each step is SQL that turns version n into n + 1, and a file carries its
- * version in user_version. Steps are only ever appended. No rows are read here.
+ * Schema versions: each step is SQL that turns version n into n + 1, and a file carries
+ * its version in user_version. Steps are only ever appended. No rows are read here.
  */
 #include "config.h"
 

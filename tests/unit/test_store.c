@@ -96,9 +96,14 @@ static void collect(void *arg, const struct store_run *run)
 static void test_reopen(void **state)
 {
 	struct fixture *f = *state;
-	struct store_job job = {.name = "daily", .schedule_hash = "abc", .watermark = 77,
-		.clock_gen = 2, .paused_at = 5, .consecutive_failures = 3,
-		.last_success_at = 9, .last_run_at = 10};
+	struct store_job job = {.name = "daily",
+		.schedule_hash = "abc",
+		.watermark = 77,
+		.clock_gen = 2,
+		.paused_at = 5,
+		.consecutive_failures = 3,
+		.last_success_at = 9,
+		.last_run_at = 10};
 	struct store_job back;
 	int64_t wall = 1;
 	struct stat st;
@@ -245,8 +250,12 @@ static void delete_upload(void *arg, const struct store_upload *u)
 static void test_uploads(void **state)
 {
 	struct fixture *f = *state;
-	struct store_upload u = {.run_id = "run", .bucket = "bucket", .key = "a/b c",
-		.upload_id = "u1", .profile = "ours", .started_at = 42};
+	struct store_upload u = {.run_id = "run",
+		.bucket = "bucket",
+		.key = "a/b c",
+		.upload_id = "u1",
+		.profile = "ours",
+		.started_at = 42};
 
 	assert_int_equal(store_upload_put(f->store, &u), 0);
 	assert_int_equal(store_upload_put(f->store, &u), 0);
@@ -358,7 +367,8 @@ static void assert_recovered(struct fixture *f)
 	assert_memory_equal(f->moved_to, prefix, strlen(prefix));
 	assert_int_equal(access(f->moved_to, F_OK), 0);
 	assert_int_equal(store_job_get(f->store, "daily", &job), -ENOENT);
-	assert_int_equal(store_job_put(f->store, &(struct store_job){.name = "daily"}), 0);
+	assert_int_equal(
+		store_job_put(f->store, &(struct store_job){.name = "daily"}), 0);
 	assert_int_equal(reopen(f), 0);
 	assert_int_equal(f->how, STORE_OPENED);
 	assert_int_equal(store_job_get(f->store, "daily", &job), 0);
@@ -368,7 +378,8 @@ static void test_not_a_database(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(store_job_put(f->store, &(struct store_job){.name = "daily"}), 0);
+	assert_int_equal(
+		store_job_put(f->store, &(struct store_job){.name = "daily"}), 0);
 	f->store = store_close(f->store);
 	overwrite(f->db, 0, 4096);
 	assert_recovered(f);
@@ -379,7 +390,8 @@ static void test_damaged_pages(void **state)
 	struct fixture *f = *state;
 	struct store_run run;
 
-	assert_int_equal(store_job_put(f->store, &(struct store_job){.name = "daily"}), 0);
+	assert_int_equal(
+		store_job_put(f->store, &(struct store_job){.name = "daily"}), 0);
 	for (int i = 0; i < 50; i++) {
 		run = make_run(i, "daily", RUN_SUCCEEDED);
 		assert_int_equal(store_run_insert(f->store, &run), 0);
@@ -397,7 +409,8 @@ static void test_lost_content(void **state)
 	struct fixture *f = *state;
 	char wal[128], moved[600];
 
-	assert_int_equal(store_job_put(f->store, &(struct store_job){.name = "daily"}), 0);
+	assert_int_equal(
+		store_job_put(f->store, &(struct store_job){.name = "daily"}), 0);
 	snprintf(wal, sizeof(wal), "%s-wal", f->db);
 	die_in_transaction(f, 1, true);
 	assert_int_equal(access(wal, F_OK), 0);

@@ -1,0 +1,37 @@
+/*
+ * What to do with the slots that are due: on time, late, missed, overlapping. Pure: the
+ * moment and the job's state come in, decisions go out. Private to src/sched.
+ */
+#pragma once
+
+#include "sched/sched.h"
+
+struct conf_job;
+
+#define POLICY_MAX_DECISIONS 3
+
+/* What a clock set back by so many seconds asks for. */
+enum policy_step {
+	STEP_NONE,    /* wait until the clock is there again */
+	STEP_REPEAT,  /* an hour or two: local slots stay settled, grids go on */
+	STEP_CORRECT, /* the clock was wrong: everything starts from now */
+};
+enum policy_step policy_classify_step(int64_t back_s);
+
+/* 0 .. jitter_s, the same for the same key and name. */
+int64_t policy_jitter(const uint8_t key[32], const char *name, int64_t jitter_s);
+/* When a slot starts: never past the next nominal one. */
+int64_t policy_effective(
+	const struct conf_job *job, const struct slot *slot, int64_t jitter);
+/* First slot after the watermark. 0 or -ENOENT. */
+int policy_next(const struct conf_job *job, int64_t watermark_s, int64_t jitter,
+	struct slot *ret, int64_t *ret_effective_s);
+
+/* Fills `out`, oldest first; returns how many. */
+size_t policy_decide(const struct conf_job *job, const struct sched_job_state *state,
+	int64_t jitter, int64_t now_s, struct sched_decision out[POLICY_MAX_DECISIONS]);
+/* The slots of a pause that ends now: 0 or 1. */
+size_t policy_resume(const struct conf_job *job, int64_t watermark_s, int64_t now_s,
+	struct sched_decision *out);
+/* Its slots are local minutes of restricted hours, or one instant: each comes once. */
+bool policy_keeps_local_slots(const struct conf_job *job, int64_t now_s);

@@ -1,0 +1,581 @@
+/*
+ * The scheduler on a clock that stands still until moved: what each kind of lateness,
+ * overlap, pause and clock step decides, and that nothing is decided twice.
+ */
+#include "config.h"
+
+#include "sched/sched.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "net/loop.h"
+
+#define T0       INT64_C(1795503600) /* 2026-11-24T07:00:00Z */
+#define MAX_JOBS 200
+
+struct fixture {
+	struct clock_fake clock;
+	struct loop *loop;
+	struct sched *sched;
+	struct conf conf;
+	struct conf_job job_store[MAX_JOBS];
+	struct conf_job *jobs[MAX_JOBS];
+	struct sched_job_state states[MAX_JOBS];
+	bool is_known[MAX_JOBS];
+	int generations, ticks, starts;
+	bool is_commit_failing;
+	bool is_stopping_loop;
+	char log[4096];
+};
+
+static size_t index_of(const struct fixture *f, const char *name)
+{
+	for (size_t i = 0; i < f->conf.job_count; i++)
+		if (strcmp(f->jobs[i]->name, name) == 0)
+			return i;
+	fail_msg("no job %s", name);
+	return 0;
+}
+
+static bool on_state(void *arg, const char *name, struct sched_job_state *ret)
+{
+	struct fixture *f = arg;
+	size_t i = index_of(f, name);
+
+	if (f->is_known[i])
+		*ret = f->states[i];
+	return f->is_known[i];
+}
+
+/* "run 0" "run! 0" (catch-up); ranges as "coalesce -120..-60 x2"; seconds from T0. */
+static void on_decide(void *arg, const struct sched_decision *d, size_t count)
+{
+	static const char *const verdicts[] = {"run", "skip", "coalesce", "miss"};
+	struct fixture *f = arg;
+	size_t job = index_of(f, d->job);
+
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(f->log);
+		char *at = f->log + len;
+
+		f->starts += d[i].verdict == SCHED_RUN;
+		assert_int_equal(d[i].slot.at_s, d[i].last_s);
+		if (f->conf.job_count > 1)
+			continue;
+		if (d[i].verdict == SCHED_RUN)
+			snprintf(at, sizeof(f->log) - len, "run%s %lld;",
+				d[i].is_catch_up ? "!" : "",
+				(long long)(d[i].last_s - T0));
+		else
+			snprintf(at, sizeof(f->log) - len, "%s %s %lld..%lld x%llu;",
+				verdicts[d[i].verdict], d[i].reason,
+				(long long)(d[i].first_s - T0),
+				(long long)(d[i].last_s - T0),
+				(unsigned long long)d[i].count);
+	}
+	if (!f->is_commit_failing)
+		f->states[job].watermark_s = d[count - 1].watermark_s;
+	if (f->is_stopping_loop)
+		loop_stop(f->loop);
+}
+
+static void on_settle(void *arg, const char *name, int64_t watermark_s, bool is_new_gen)
+{
+	struct fixture *f = arg;
+	size_t i = index_of(f, name);
+
+	f->states[i].watermark_s = watermark_s;
+	f->is_known[i] = true;
+	f->generations += is_new_gen;
+}
+
+static void on_tick(void *arg, int64_t now_s)
+{
+	struct fixture *f = arg;
+
+	f->ticks++;
+}
+
+static void start(struct fixture *f, const struct clock *clock)
+{
+	const struct sched_ops ops = {.state = on_state,
+		.decide = on_decide,
+		.tick = on_tick,
+		.settle = on_settle,
+		.arg = f};
+
+	sched_free(f->sched);
+	loop_free(f->loop);
+	f->loop = loop_new(clock);
+	f->sched = sched_new(f->loop, clock, &ops);
+	assert_non_null(f->sched);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = mem_alloc(sizeof(*f));
+
+	clock_fake_init(&f->clock, T0 * USEC_PER_SEC);
+	f->conf.jobs = f->jobs;
+	start(f, &f->clock.clock);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	sched_free(f->sched);
+	loop_free(f->loop);
+	assert_int_equal(f->conf.refs, 0);
+	for (size_t i = 0; i < f->conf.job_count; i++) {
+		free(f->jobs[i]->name);
+		schedule_free(f->jobs[i]->schedule);
+	}
+	free(f);
+	return 0;
+}
+
+static int compile(struct conf_job *job, const char *expression, const char *zone)
+{
+	const struct schedule_spec spec = {.expression = expression, .timezone = zone};
+	struct schedule_error error;
+	struct schedule *fresh;
+	int r = schedule_new(&spec, &fresh, &error);
+
+	if (r < 0)
+		return r;
+	schedule_free(job->schedule);
+	job->schedule = fresh;
+	snprintf(job->schedule_hash, sizeof(job->schedule_hash), "%s", expression);
+	return 0;
+}
+
+/* A job whose slots are settled up to `watermark` seconds from T0. */
+static struct conf_job *add(
+	struct fixture *f, const char *name, const char *expression, int64_t watermark)
+{
+	size_t i = f->conf.job_count++;
+	struct conf_job *job = f->jobs[i] = &f->job_store[i];
+
+	job->name = mem_strdup(name);
+	job->catch_up = CONF_CATCH_UP_LATEST;
+	assert_int_equal(compile(job, expression, "UTC"), 0);
+	f->is_known[i] = true;
+	f->states[i].watermark_s = T0 + watermark;
+	return job;
+}
+
+static void tick_at(struct fixture *f, int64_t seconds)
+{
+	f->clock.wall = (T0 + seconds) * USEC_PER_SEC;
+	sched_tick(f->sched);
+}
+
+static void assert_log(struct fixture *f, const char *expected)
+{
+	assert_string_equal(f->log, expected);
+	f->log[0] = '\0';
+}
+
+static void test_on_time(void **state)
+{
+	struct fixture *f = *state;
+	const char *name;
+	struct slot slot;
+	int64_t at;
+
+	add(f, "a", "* * * * *", 0);
+	sched_set_conf(f->sched, &f->conf);
+	assert_int_equal(sched_next(f->sched, "a", &slot, &at), 0);
+	assert_int_equal(slot.at_s, T0 + 60);
+	assert_int_equal(at, T0 + 60);
+	assert_int_equal(sched_next(f->sched, "b", &slot, &at), -ENOENT);
+	tick_at(f, 59);
+	assert_log(f, "");
+	tick_at(f, 60);
+	assert_log(f, "run 60;");
+	tick_at(f, 61);
+	assert_log(f, "");
+	tick_at(f, 125);
+	assert_log(f, "run 120;");
+	assert_int_equal(f->ticks, 4);
+	assert_int_equal(sched_next_any(f->sched, &name, &at), 0);
+	assert_string_equal(name, "a");
+	assert_int_equal(at, T0 + 180);
+	sched_stop(f->sched);
+	tick_at(f, 300);
+	assert_log(f, "");
+}
+
+static void test_loop_wakes(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "a", "* * * * *", 0);
+	sched_set_conf(f->sched, &f->conf);
+	loop_turn(f->loop, false);
+	assert_log(f, "");
+	clock_fake_advance(&f->clock, 60 * USEC_PER_SEC);
+	loop_turn(f->loop, false);
+	assert_log(f, "run 60;");
+	clock_fake_advance(&f->clock, 60 * USEC_PER_SEC);
+	loop_turn(f->loop, false);
+	assert_log(f, "run 120;");
+}
+
+/* The kernel's timer, with the real clock: the only test that waits (at most 2 s). */
+static void test_timerfd(void **state)
+{
+	struct fixture *f = *state;
+	int64_t now = clock_wall_us(clock_system()) / USEC_PER_SEC;
+	char iso[32], expression[48];
+
+	clock_format_iso(now + 2, iso, sizeof(iso));
+	snprintf(expression, sizeof(expression), "at(%.19s)", iso);
+	add(f, "a", expression, now - T0);
+	start(f, clock_system());
+	sched_set_conf(f->sched, &f->conf);
+	f->is_stopping_loop = true;
+	loop_run(f->loop);
+	assert_int_equal(f->starts, 1);
+	assert_true(clock_wall_us(clock_system()) >= (now + 2) * USEC_PER_SEC);
+	assert_int_equal(f->ticks, 1); /* no wake was needed before it */
+}
+
+static void test_late(void **state)
+{
+	struct fixture *f = *state;
+	struct conf_job *job = add(f, "a", "* * * * *", 0);
+
+	sched_set_conf(f->sched, &f->conf);
+	tick_at(f, 250);
+	assert_log(f, "coalesce coalesced 60..180 x3;run 240;");
+	job->catch_up = CONF_CATCH_UP_NONE; /* a few minutes late is not a catch-up */
+	tick_at(f, 370);
+	assert_log(f, "coalesce coalesced 300..300 x1;run 360;");
+}
+
+static void test_catch_up(void **state)
+{
+	struct fixture *f = *state;
+	struct conf_job *job = add(f, "a", "0 * * * *", 0);
+
+	sched_set_conf(f->sched, &f->conf);
+	tick_at(f, 4 * 3600 + 301);
+	assert_log(f, "coalesce coalesced 3600..10800 x3;run! 14400;");
+	job->catch_up = CONF_CATCH_UP_NONE;
+	tick_at(f, 6 * 3600 + 301);
+	assert_log(f, "miss catch_up 18000..21600 x2;");
+	tick_at(f, 9 * 3600 + 10); /* the newest is on time: it runs */
+	assert_log(f, "miss catch_up 25200..28800 x2;run 32400;");
+	job->catch_up = CONF_CATCH_UP_LATEST;
+	job->starting_deadline_s = 1200;
+	tick_at(f, 10 * 3600 + 1200);
+	assert_log(f, "run! 36000;");
+	tick_at(f, 12 * 3600 + 1201);
+	assert_log(f, "miss deadline 39600..43200 x2;");
+}
+
+static void test_ten_thousand_missed(void **state)
+{
+	struct fixture *f = *state;
+	int64_t began = clock_mono_us(clock_system());
+
+	add(f, "a", "* * * * *", -600000);
+	sched_set_conf(f->sched, &f->conf);
+	tick_at(f, 0);
+	assert_true(clock_mono_us(clock_system()) - began < 100 * USEC_PER_MSEC);
+	assert_log(f, "coalesce coalesced -599940..-60 x1000;run 0;");
+}
+
+static void test_overlap(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "a", "* * * * *", 0);
+	sched_set_conf(f->sched, &f->conf);
+	tick_at(f, 60);
+	f->states[0].is_running = true;
+	sched_refresh(f->sched, "a");
+	tick_at(f, 120);
+	tick_at(f, 180);
+	assert_log(f, "run 60;skip overlap 120..120 x1;skip overlap 180..180 x1;");
+	f->states[0].is_running = false;
+	sched_refresh(f->sched, "a");
+	tick_at(f, 190);
+	assert_log(f, "");
+	tick_at(f, 240);
+	assert_log(f, "run 240;");
+}
+
+static void test_new_and_edited(void **state)
+{
+	struct fixture *f = *state;
+	struct conf_job *job = add(f, "a", "* * * * *", 0);
+
+	f->is_known[0] = false;
+	f->clock.wall = (T0 + 90) * USEC_PER_SEC;
+	sched_set_conf(f->sched, &f->conf);
+	assert_int_equal(f->states[0].watermark_s, T0 + 90);
+	tick_at(f, 90);
+	assert_log(f, "");
+	tick_at(f, 120);
+	assert_log(f, "run 120;");
+
+	/* Taking over the same schedule decides nothing and loses nothing. */
+	f->clock.wall = (T0 + 185) * USEC_PER_SEC;
+	for (int i = 0; i < 100; i++)
+		sched_set_conf(f->sched, &f->conf);
+	tick_at(f, 185);
+	assert_log(f, "run 180;");
+
+	/* Another schedule counts from now, here and across a restart. */
+	struct conf other = f->conf;
+	struct conf_job edited = *job, *edited_list[] = {&edited};
+
+	edited.schedule = NULL;
+	other.refs = 0;
+	other.jobs = edited_list;
+	assert_int_equal(compile(&edited, "0 * * * *", "UTC"), 0);
+	f->clock.wall = (T0 + 3700) * USEC_PER_SEC;
+	sched_set_conf(f->sched, &other);
+	sched_tick(f->sched);
+	assert_log(f, "");
+	assert_int_equal(f->states[0].watermark_s, T0 + 3700);
+	snprintf(f->states[0].schedule_hash, 65, "0 * * * *");
+	f->clock.wall = (T0 + 7210) * USEC_PER_SEC;
+	start(f, &f->clock.clock);
+	sched_set_conf(f->sched, &f->conf);
+	sched_tick(f->sched);
+	assert_log(f, "");
+	assert_int_equal(f->states[0].watermark_s, T0 + 7210);
+	assert_int_equal(other.refs, 0);
+	schedule_free(edited.schedule);
+}
+
+static void test_backward_steps(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "a", "* * * * *", -60);
+	sched_set_conf(f->sched, &f->conf);
+	tick_at(f, 0);
+	tick_at(f, -30); /* waited out */
+	tick_at(f, 0);
+	assert_log(f, "run 0;");
+	assert_int_equal(f->generations, 0);
+	tick_at(f, 60);
+	assert_log(f, "run 60;");
+	tick_at(f, -3540); /* an hour: a job of all hours goes on */
+	assert_log(f, "");
+	assert_int_equal(f->generations, 1);
+	tick_at(f, -3480);
+	assert_log(f, "run -3480;");
+	tick_at(f, -86400);
+	assert_int_equal(f->generations, 2);
+	tick_at(f, -86340);
+	assert_log(f, "run -86340;");
+}
+
+static void test_backward_step_daily(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "a", "0 7 * * *", -60);
+	sched_set_conf(f->sched, &f->conf);
+	tick_at(f, 0);
+	assert_log(f, "run 0;");
+	tick_at(f, -3600);
+	tick_at(f, 0); /* this morning's slot is settled */
+	assert_log(f, "");
+	assert_int_equal(f->generations, 1);
+	tick_at(f, 86400);
+	assert_log(f, "run 86400;");
+	tick_at(f, 0); /* a day: the clock was wrong before */
+	tick_at(f, 86400);
+	assert_log(f, "run 86400;");
+}
+
+static void test_watermark_in_the_future(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "a", "0 7 * * *", 10 * 365 * 86400);
+	sched_set_conf(f->sched, &f->conf);
+	assert_int_equal(f->states[0].watermark_s, T0);
+	tick_at(f, 86400);
+	assert_log(f, "run 86400;");
+}
+
+static void test_pause(void **state)
+{
+	struct fixture *f = *state;
+	struct slot slot;
+	int64_t at;
+
+	add(f, "a", "0 * * * *", 0);
+	sched_set_conf(f->sched, &f->conf);
+	f->states[0].is_paused = true;
+	sched_refresh(f->sched, "a");
+	assert_int_equal(sched_next(f->sched, "a", &slot, &at), -ENOENT);
+	tick_at(f, 7 * 86400 + 10);
+	assert_log(f, "");
+	f->states[0].is_paused = false;
+	sched_refresh(f->sched, "a");
+	assert_log(f, ""); /* from the loop, not from inside the call */
+	tick_at(f, 7 * 86400 + 20);
+	assert_log(f, "skip paused 3600..604800 x168;");
+	assert_int_equal(f->states[0].watermark_s, T0 + 7 * 86400 + 20);
+	tick_at(f, 7 * 86400 + 3600);
+	assert_log(f, "run 608400;");
+}
+
+static void test_failed_commit(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "a", "* * * * *", 0);
+	sched_set_conf(f->sched, &f->conf);
+	f->is_commit_failing = true;
+	tick_at(f, 60); /* returns: the slot stays due, but each tick tries once */
+	assert_log(f, "run 60;");
+	f->is_commit_failing = false;
+	tick_at(f, 65);
+	assert_log(f, "run 60;");
+	tick_at(f, 66);
+	assert_log(f, "");
+}
+
+static void test_many_jobs_one_second(void **state)
+{
+	struct fixture *f = *state;
+	char name[16];
+
+	for (int i = 0; i < MAX_JOBS; i++) {
+		snprintf(name, sizeof(name), "job-%03d", i);
+		add(f, name, "0 * * * *", 0);
+	}
+	sched_set_conf(f->sched, &f->conf);
+	tick_at(f, 3599);
+	assert_int_equal(f->starts, 0);
+	tick_at(f, 3600);
+	assert_int_equal(f->starts, MAX_JOBS);
+	tick_at(f, 3601);
+	assert_int_equal(f->starts, MAX_JOBS);
+	for (int i = 0; i < MAX_JOBS; i++)
+		assert_int_equal(f->states[i].watermark_s, T0 + 3600);
+}
+
+static void test_jitter(void **state)
+{
+	struct fixture *f = *state;
+	int64_t first[20], at, distinct = 0;
+	struct slot slot;
+	char name[16];
+
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "j%02d", i);
+		add(f, name, "0 * * * *", 0)->jitter_s = 900;
+	}
+	sched_set_conf(f->sched, &f->conf);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(
+			sched_next(f->sched, f->jobs[i]->name, &slot, &first[i]), 0);
+		assert_int_equal(slot.at_s, T0 + 3600);
+		assert_in_range(first[i] - slot.at_s, 0, 900);
+		distinct += i > 0 && first[i] != first[i - 1];
+	}
+	assert_true(distinct > 10);
+	start(f, &f->clock.clock); /* a restart */
+	sched_set_conf(f->sched, &f->conf);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(sched_next(f->sched, f->jobs[i]->name, &slot, &at), 0);
+		assert_int_equal(at, first[i]);
+		if (at > T0 + 3600) {
+			tick_at(f, at - T0 - 1);
+			assert_int_equal(f->states[i].watermark_s, T0);
+		}
+		tick_at(f, at - T0);
+		assert_int_equal(f->states[i].watermark_s, T0 + 3600);
+		f->clock.wall = T0 * USEC_PER_SEC;
+		for (int k = 0; k < 20; k++)
+			f->states[k].watermark_s = T0;
+		start(f, &f->clock.clock);
+		sched_set_conf(f->sched, &f->conf);
+	}
+}
+
+static void test_jitter_stays_below_next(void **state)
+{
+	struct fixture *f = *state;
+	struct slot slot;
+	int64_t at;
+
+	add(f, "a", "* * * * *", 0)->jitter_s = 86400;
+	sched_set_conf(f->sched, &f->conf);
+	assert_int_equal(sched_next(f->sched, "a", &slot, &at), 0);
+	assert_in_range(at - slot.at_s, 0, 59);
+	tick_at(f, 119);
+	assert_log(f, "run 60;");
+	tick_at(f, 179);
+	assert_log(f, "run 120;");
+}
+
+#ifdef WITH_CALENDAR /* not with the stand-in, which knows UTC only */
+/* 2026-10-25 in Berlin: 02:30 comes twice, a daily job runs once. */
+static void test_dst_night(void **state)
+{
+	const int64_t first_pass = 1792888200; /* 00:30Z = 02:30 CEST */
+	struct fixture *f = *state;
+	struct conf_job *job = add(f, "a", "30 2 * * *", first_pass - 60 - T0);
+
+	assert_int_equal(compile(job, "30 2 * * *", "Europe/Berlin"), 0);
+	f->clock.wall = (first_pass - 60) * USEC_PER_SEC;
+	sched_set_conf(f->sched, &f->conf);
+	for (int64_t at = first_pass - 60; at <= first_pass + 7200; at += 60)
+		tick_at(f, at - T0);
+	assert_int_equal(f->starts, 1);
+	assert_int_equal(f->states[0].watermark_s, first_pass);
+}
+#endif
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_on_time),
+		TEST(test_loop_wakes),
+		TEST(test_timerfd),
+		TEST(test_late),
+		TEST(test_catch_up),
+		TEST(test_ten_thousand_missed),
+		TEST(test_overlap),
+		TEST(test_new_and_edited),
+		TEST(test_backward_steps),
+		TEST(test_backward_step_daily),
+		TEST(test_watermark_in_the_future),
+		TEST(test_pause),
+		TEST(test_failed_commit),
+		TEST(test_many_jobs_one_second),
+		TEST(test_jitter),
+		TEST(test_jitter_stays_below_next),
+#ifdef WITH_CALENDAR
+		TEST(test_dst_night),
+#endif
+	};
+
+	return cmocka_run_group_tests_name("sched", tests, NULL, NULL);
+}
