@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "engine/engine_set.h"
 #include "net/loop.h"
+#include "s3/list.h"
 #include "tests/replay/http_replay.h"
 
 #define WALL   (INT64_C(1764000000) * USEC_PER_SEC)
@@ -47,6 +48,8 @@ struct fixture {
 	char body[BODY], etag[36], wrong_etag[36], crc[CRC64_BASE64_LEN];
 	struct replay_answer script[12];
 	size_t count;
+	const char *key; /* of both sides; NULL: the usual ones */
+	int pages;
 };
 
 static void on_ev(void *arg, const struct engine_ev *ev)
@@ -192,6 +195,10 @@ static void start(struct fixture *f)
 	strcpy(x->destination.region, "us-east-1");
 	strcpy(x->destination.endpoint_url, "http://127.0.0.1:9");
 	x->destination.creds_id = 2;
+	if (f->key) {
+		strcpy(x->source.key, f->key);
+		strcpy(x->destination.key, f->key);
+	}
 	engine_set_send(f->set, &cmd);
 }
 
@@ -521,6 +528,69 @@ static void test_free_in_flight(void **state)
 	assert_int_equal(f->dones, 0);
 }
 
+static void test_hostile_keys(void **state)
+{
+	struct fixture *f = *state;
+	char key[1025] = "/a b+%41//../\xc3\xbc?#&;", url[4096];
+	size_t len = strlen(key);
+
+	memset(key + len, 'x', 1024 - len);
+	f->key = key;
+	add_get(f)->expect = NULL;
+	add_put(f)->expect = NULL;
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	snprintf(url, sizeof(url), "PUT http://127.0.0.1:9/target/%s%s",
+		"/a%20b%2B%2541//../%C3%BC%3F%23%26%3B", key + len);
+	assert_string_equal(replay_seen(f->http, 1)->line, url);
+}
+
+static void on_page(void *arg, const struct err *err, const struct s3_page *page)
+{
+	struct fixture *f = arg;
+
+	f->pages++;
+	if (f->pages == 2) {
+		assert_non_null(err);
+		assert_string_equal(err->code, "InternalError");
+		return;
+	}
+	assert_null(err);
+	assert_int_equal(page->count, 2);
+	assert_string_equal(page->entries[0].key, "a b+c/%");
+	assert_int_equal(page->entries[0].size, 12);
+	assert_string_equal(page->entries[0].etag, "\"e\"");
+	assert_int_equal(page->entries[1].modified_s, 1764000000);
+	assert_true(page->is_truncated);
+	assert_string_equal(page->next_token, "t/=");
+}
+
+static void test_list(void **state)
+{
+	struct fixture *f = *state;
+	const struct s3_place place = {"b", "eu-west-1", "http://127.0.0.1:9", NULL};
+	struct creds_set creds = {.access_key_id = "A", .secret_access_key = "B"};
+
+	add_error(f, "GET http://127.0.0.1:9/b?", 200,
+		"<?xml version=\"1.0\"?><ListBucketResult><EncodingType>url</EncodingType>"
+		"<IsTruncated>true</IsTruncated>"
+		"<NextContinuationToken>t/=</NextContinuationToken>"
+		"<Contents><Key>a+b%2Bc/%25</Key><ETag>&quot;e&quot;</ETag>"
+		"<Size>12</Size></Contents><Contents><Key>d</Key><Size>0</Size>"
+		"<LastModified>2025-11-24T16:00:00.000Z</LastModified></Contents>"
+		"</ListBucketResult>");
+	add_error(f, "GET", 200, "<Error><Code>InternalError</Code></Error>");
+	f->http = replay_new(f->loop, f->script, f->count);
+	s3_list_page(f->http, &place, &creds, "a b", NULL, 2, WALL, on_page, f);
+	assert_int_equal(f->pages, 0);
+	run_until(f, &f->pages, 1);
+	assert_non_null(strstr(replay_seen(f->http, 0)->line, "prefix=a%20b"));
+	s3_list_page(f->http, &place, &creds, "a b", "t/=", 2, WALL, on_page, f);
+	run_until(f, &f->pages, 2);
+	assert_non_null(
+		strstr(replay_seen(f->http, 1)->line, "continuation-token=t%2F%3D"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -544,6 +614,8 @@ int main(void)
 		TEST(test_lost_answer),
 		TEST(test_cancel),
 		TEST(test_free_in_flight),
+		TEST(test_hostile_keys),
+		TEST(test_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
