@@ -59,6 +59,14 @@ struct creds_pool *creds_pool_new(
 void *creds_pool_free(struct creds_pool *pool);
 
 /*
+ * A refresh failed while the set in hand still serves (is_recovered false), or the next
+ * one succeeded (true; err is NULL). label as given to creds_open().
+ */
+typedef void (*creds_warn_fn)(
+	void *arg, const char *label, const struct err *err, bool is_recovered);
+void creds_pool_on_warning(struct creds_pool *pool, creds_warn_fn fn, void *arg);
+
+/*
  * The chain base -> roles[0] -> ... -> roles[count-1]; count may be 0. Equal chains give
  * the same creds (cache key: chain, session name, duration, endpoint). Refcounted.
  * label names it in logs and errors ("profile partner"). Never fails: what is wrong is

@@ -405,7 +405,12 @@ static void sched_tick_done(void *arg, int64_t now_s)
 const struct sched_ops *core_sched_ops(struct core *c, struct sched_ops *ret)
 {
 	*ret = (struct sched_ops){
-		sched_state, sched_decide, sched_settle, sched_tick_done, c};
+		.state = sched_state,
+		.decide = sched_decide,
+		.settle = sched_settle,
+		.tick = sched_tick_done,
+		.arg = c,
+	};
 	return ret;
 }
 

@@ -1,0 +1,368 @@
+/*
+ * One AssumeRole: build, sign, send, read. Does not cache and does not retry (creds).
+ * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/creds_impl.h"
+#include "aws/endpoint.h"
+#include "aws/errors.h"
+#include "aws/sigv4.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/xml.h"
+#include "net/http.h"
+#include "net/loop.h"
+
+#define ANSWER_MAX (64 * 1024)
+#define TOTAL_MS   30000
+
+struct creds_sts_call {
+	struct loop *loop;
+	struct http_call *http;
+	struct buf body;
+	char *role_arn;
+	bool is_session; /* the signer is a session itself */
+	int64_t signer_left_s, now_us;
+	creds_sts_fn fn;
+	void *arg;
+	struct err early; /* known before anything was sent */
+};
+
+static void *call_free(void *p)
+{
+	struct creds_sts_call *call = p;
+
+	loop_undefer(call->loop, call);
+	buf_wipe(&call->body);
+	free(call->role_arn);
+	free(call);
+	return NULL;
+}
+
+static void finish(struct creds_sts_call *call, const struct err *e,
+	const struct creds_set *set)
+{
+	if (call->fn)
+		call->fn(call->arg, e, set);
+	loop_bury(call->loop, call_free, call);
+}
+
+/* --- the answer --- */
+
+struct answer {
+	struct creds_set set;
+	bool is_too_long, has_expiry;
+};
+
+static void take_field(struct answer *a, char *out, size_t size, const char *text, size_t len)
+{
+	if (len >= size)
+		a->is_too_long = true;
+	else
+		memcpy(out, text, len + 1);
+}
+
+static void on_text(void *arg, const char *path, const char *text, size_t len)
+{
+	struct answer *a = arg;
+	int64_t seconds;
+
+	if (str_has_suffix(path, "Credentials/AccessKeyId"))
+		take_field(a, a->set.access_key_id, sizeof(a->set.access_key_id), text, len);
+	else if (str_has_suffix(path, "Credentials/SecretAccessKey"))
+		take_field(a, a->set.secret_access_key, sizeof(a->set.secret_access_key),
+			text, len);
+	else if (str_has_suffix(path, "Credentials/SessionToken"))
+		take_field(a, a->set.session_token, sizeof(a->set.session_token), text, len);
+	else if (str_has_suffix(path, "AssumedRoleUser/Arn"))
+		take_field(a, a->set.arn, sizeof(a->set.arn), text, len);
+	else if (str_has_suffix(path, "Credentials/Expiration") &&
+		 clock_parse_iso(text, &seconds) == 0) {
+		a->set.expires_at_us = seconds * USEC_PER_SEC;
+		a->has_expiry = true;
+	}
+}
+
+/* Field n (from 0) of an ARN. */
+static const char *arn_field(const char *arn, int n, size_t *ret_len)
+{
+	for (; n && arn; n--) {
+		arn = strchr(arn, ':');
+		arn = arn ? arn + 1 : NULL;
+	}
+	*ret_len = arn ? strcspn(arn, ":") : 0;
+	return arn;
+}
+
+/* Account and role name of the session must be those that were asked for. */
+static bool is_same_role(const char *asked, const char *got)
+{
+	size_t n, m;
+	const char *a = arn_field(asked, 4, &n), *b = arn_field(got, 4, &m);
+	const char *role = strrchr(asked, '/');
+	const char *session = strstr(got, ":assumed-role/");
+
+	if (!a || !b || n != m || memcmp(a, b, n) != 0 || !role || !session)
+		return false;
+	session += strlen(":assumed-role/");
+	n = strlen(role + 1);
+	return strncmp(session, role + 1, n) == 0 && session[n] == '/';
+}
+
+static bool check_answer(
+	const struct creds_sts_call *call, struct answer *a, bool is_whole, struct err *e)
+{
+	size_t n;
+	const char *account;
+
+	if (!is_whole || a->is_too_long || !a->set.access_key_id[0] ||
+		!a->set.secret_access_key[0] || !a->set.session_token[0] || !a->has_expiry) {
+		err_set(e, ERR_RETRY, ERR_FROM_STS, "bad-answer",
+			"the answer of AssumeRole has no whole set of credentials");
+		return false;
+	}
+	if (a->set.expires_at_us <= call->now_us) {
+		err_set(e, ERR_RETRY, ERR_FROM_STS, "expired-answer",
+			"STS gave a session that has already ended; look at this host's clock");
+		return false;
+	}
+	if (a->set.arn[0] && !is_same_role(call->role_arn, a->set.arn)) {
+		err_set(e, ERR_DENIED, ERR_FROM_STS, "identity-mismatch",
+			"STS gave %.200s, which is not the role that was asked for",
+			a->set.arn);
+		return false;
+	}
+	account = arn_field(a->set.arn[0] ? a->set.arn : call->role_arn, 4, &n);
+	if (account && n < sizeof(a->set.account))
+		memcpy(a->set.account, account, n);
+	return true;
+}
+
+static const char *advice(const struct err *e)
+{
+	if (e->origin == ERR_FROM_NET)
+		return "; look at endpoint_url, region, DNS and routes to STS";
+	if (strcmp(e->code, "SignatureDoesNotMatch") == 0)
+		return "; look at the secret key of the base credentials";
+	if (strcmp(e->code, "InvalidClientTokenId") == 0 ||
+		strcmp(e->code, "InvalidAccessKeyId") == 0 ||
+		strcmp(e->code, "ExpiredToken") == 0)
+		return "; look at the base credentials: deleted, inactive or expired";
+	if (strcmp(e->code, "NoSuchEntity") == 0)
+		return "; look at role_arn: no such role";
+	if (e->class == ERR_DENIED)
+		return "; look at the role's trust policy (does it name the caller?), the "
+		       "external_id, and the caller's own right to sts:AssumeRole";
+	return "";
+}
+
+static void explain(struct err *e)
+{
+	char text[sizeof(e->text)];
+
+	snprintf(text, sizeof(text), "AssumeRole: %.120s%s", e->text[0] ? e->text : e->code,
+		advice(e));
+	snprintf(e->text, sizeof(e->text), "%s", text);
+	snprintf(e->operation, sizeof(e->operation), "AssumeRole");
+}
+
+static void from_status(const struct creds_sts_call *call, const struct http_response *r,
+	struct err *e)
+{
+	struct aws_answer a = {
+		.origin = ERR_FROM_STS,
+		.operation = "AssumeRole",
+		.http_status = r->status,
+		.body = call->body.data,
+		.body_len = call->body.len,
+		.request_id = http_header(r, "x-amzn-requestid"),
+		.is_session = call->is_session,
+		.session_left_s = call->signer_left_s,
+	};
+
+	if (!a.request_id)
+		a.request_id = http_header(r, "x-amz-request-id");
+	aws_error_from_answer(&a, e);
+}
+
+static void on_done(void *arg, const struct err *net, const struct http_response *r)
+{
+	struct creds_sts_call *call = arg;
+	struct answer a = {0};
+	struct xml_handler handler = {.on_text = on_text, .arg = &a};
+	struct xml *x;
+	struct err e;
+	bool is_whole;
+
+	call->http = NULL;
+	if (net) {
+		e = *net;
+		explain(&e);
+		finish(call, &e, NULL);
+		return;
+	}
+	if (r->status != 200) {
+		from_status(call, r, &e);
+		explain(&e);
+		finish(call, &e, NULL);
+		return;
+	}
+	x = xml_new(&handler, ANSWER_MAX);
+	is_whole = xml_feed(x, buf_str(&call->body), call->body.len) == 0 &&
+		   xml_finish(x) == 0;
+	xml_free(x);
+	if (check_answer(call, &a, is_whole, &e)) {
+		finish(call, NULL, &a.set);
+	} else {
+		explain(&e);
+		finish(call, &e, NULL);
+	}
+	creds_set_wipe(&a.set);
+}
+
+static enum http_flow on_body(void *arg, const char *data, size_t len)
+{
+	struct creds_sts_call *call = arg;
+
+	return buf_append(&call->body, data, len) < 0 ? HTTP_ABORT : HTTP_GO;
+}
+
+/* --- the request --- */
+
+static void put_param(struct buf *out, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	buf_printf(out, "&%s=", name);
+	str_uri_encode(out, value, strlen(value), false);
+}
+
+static void put_form(struct buf *out, const struct creds_link *role)
+{
+	char seconds[24];
+
+	buf_puts(out, "Action=AssumeRole&Version=2011-06-15");
+	put_param(out, "RoleArn", role->role_arn);
+	put_param(out, "RoleSessionName", role->session_name);
+	put_param(out, "ExternalId", role->external_id);
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)role->duration_s);
+	put_param(out, "DurationSeconds", role->duration_s ? seconds : NULL);
+}
+
+static int send_signed(struct creds_sts_call *call, struct http *http,
+	const struct creds_sts_request *rq, const struct endpoint *ep)
+{
+	struct buf form = BUF_INIT(16 * 1024);
+	struct sigv4_pair headers[] = {
+		{"Host", ep->host},
+		{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"},
+	};
+	_cleanup_free_ char *path = mem_printf("%s/", ep->path);
+	struct sigv4_request to_sign = {
+		.method = "POST", .path = path, .headers = headers, .header_count = 2};
+	struct sigv4_scope scope = {
+		.region = ep->signing_region,
+		.service = "sts",
+		.at_s = rq->now_us / USEC_PER_SEC,
+	};
+	struct sigv4_keys keys = {rq->signer->access_key_id, rq->signer->secret_access_key,
+		rq->signer->session_token};
+	struct sigv4_result sig;
+	char hash[2 * CRYPTO_SHA256_LEN + 1];
+	int r;
+
+	put_form(&form, rq->role);
+	crypto_sha256_hex(buf_str(&form), form.len, hash);
+	to_sign.payload_hash = hash;
+	r = sigv4_sign(&to_sign, &scope, &keys, &sig);
+	if (r == 0) {
+		_cleanup_free_ char *url = mem_printf("%s%s", ep->origin, path);
+		_cleanup_free_ char *host = mem_printf("Host: %s", ep->host);
+		_cleanup_free_ char *date = mem_printf("X-Amz-Date: %s", sig.amz_date);
+		_cleanup_free_ char *auth =
+			mem_printf("Authorization: %s", sig.authorization);
+		char *token = keys.session_token[0]
+				      ? mem_printf("X-Amz-Security-Token: %s",
+						keys.session_token)
+				      : NULL;
+		const char *wire[] = {host,
+			"Content-Type: application/x-www-form-urlencoded; charset=utf-8",
+			date, auth, token, NULL};
+		struct http_request request = {
+			.method = "POST",
+			.url = url,
+			.headers = wire,
+			.ca_file = rq->role->ca_bundle,
+			.body = form.data,
+			.body_len = form.len,
+			.on_body = on_body,
+			.done = on_done,
+			.arg = call,
+			.total_timeout_ms = TOTAL_MS,
+		};
+
+		call->http = http_send(http, &request);
+		mem_wipe_free(token);
+		sigv4_result_done(&sig);
+	}
+	buf_wipe(&form);
+	return r;
+}
+
+static void fail_early(void *arg)
+{
+	struct creds_sts_call *call = arg;
+
+	finish(call, &call->early, NULL);
+}
+
+struct creds_sts_call *creds_sts_assume(struct loop *loop, struct http *http,
+	const struct creds_sts_request *rq, creds_sts_fn fn, void *arg)
+{
+	struct creds_sts_call *call = mem_alloc(sizeof(*call));
+	struct endpoint_spec spec = {
+		.region = rq->role->region ? rq->role->region : rq->default_region,
+		.endpoint_url = rq->role->endpoint_url,
+	};
+	struct endpoint ep;
+	char why[200] = "the request could not be signed";
+
+	call->loop = loop;
+	call->fn = fn;
+	call->arg = arg;
+	call->now_us = rq->now_us;
+	call->role_arn = mem_strdup(rq->role->role_arn);
+	call->is_session = rq->signer->session_token[0] != '\0';
+	call->signer_left_s = rq->signer->expires_at_us == CREDS_NEVER
+				      ? INT64_MAX
+				      : (rq->signer->expires_at_us - rq->now_us) / USEC_PER_SEC;
+	buf_init(&call->body, ANSWER_MAX);
+	if (endpoint_sts(&spec, &ep, why) < 0 || send_signed(call, http, rq, &ep) < 0) {
+		err_set(&call->early, ERR_CONFIG, ERR_FROM_STS, "endpoint", "%s", why);
+		loop_defer(loop, fail_early, call);
+	}
+	return call;
+}
+
+void *creds_sts_cancel(struct creds_sts_call *call)
+{
+	if (!call)
+		return NULL;
+	call->fn = NULL;
+	if (call->http) {
+		http_cancel(call->http); /* on_done() buries it */
+	} else {
+		loop_undefer(call->loop, call);
+		loop_bury(call->loop, call_free, call);
+	}
+	return NULL;
+}

@@ -1,0 +1,144 @@
+/* AWS CLI profiles: which sections count, whose keys win. Not credentials. */
+#include "config.h"
+
+#include "aws/profile.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ini.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+struct property {
+	char *profile, *key, *value;
+	bool is_bare_default; /* of the config file: [profile default] beats it whole */
+};
+
+struct profiles {
+	struct property *v;
+	size_t count;
+	bool is_config; /* the file at work */
+	char *current;  /* its section's profile, NULL: ignored */
+	bool is_prefixed;
+	bool has_prefixed_default;
+};
+
+static bool is_name(const char *s)
+{
+	return *s && strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+			       "0123456789_-/.%@:+") == strlen(s);
+}
+
+/* Name of the profile that a section header means, or NULL. malloc'd. */
+static char *profile_of(const struct profiles *p, const char *section, bool *ret_prefixed)
+{
+	bool is_prefixed = str_has_prefix(section, "profile") &&
+			   (section[7] == ' ' || section[7] == '\t');
+	const char *name = section;
+
+	*ret_prefixed = is_prefixed;
+	if (is_prefixed)
+		name += 7 + strspn(section + 7, " \t");
+	if (p->is_config && !is_prefixed && strcmp(name, "default") != 0)
+		return NULL;
+	if (!p->is_config && is_prefixed)
+		return NULL;
+	return is_name(name) ? mem_strdup(name) : NULL;
+}
+
+static void add(struct profiles *p, const char *key, const char *value)
+{
+	p->v = mem_resize(p->v, p->count + 1, sizeof(*p->v));
+	p->v[p->count++] = (struct property){mem_strdup(p->current), mem_strdup(key),
+		mem_strdup(value),
+		p->is_config && !p->is_prefixed};
+}
+
+static void on_ini(
+	void *arg, const char *section, const char *key, const char *value, int line)
+{
+	struct profiles *p = arg;
+	_cleanup_free_ char *lower = mem_strdup(key);
+
+	if (!key) {
+		free(p->current);
+		p->current = profile_of(p, section, &p->is_prefixed);
+		if (!p->current)
+			return;
+		if (p->is_config && p->is_prefixed && strcmp(p->current, "default") == 0)
+			p->has_prefixed_default = true;
+		add(p, "", ""); /* the profile exists, even without keys */
+		return;
+	}
+	if (!p->current || !is_name(key))
+		return;
+	for (char *c = lower; *c; c++)
+		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
+	add(p, lower, value);
+}
+
+static int parse_file(struct profiles *p, bool is_config, const char *text,
+	const char *name, char *why)
+{
+	struct ini_error error;
+
+	p->is_config = is_config;
+	free(p->current);
+	p->current = NULL;
+	/* A file that is not text counts as empty, as in the SDKs. */
+	if (!text || !str_is_utf8(text, strlen(text)))
+		return 0;
+	if (ini_parse(text, strlen(text), on_ini, p, &error) == 0)
+		return 0;
+	snprintf(why, 200, "%.100s:%d: %.80s", name, error.line, error.text);
+	return -1;
+}
+
+struct profiles *profiles_parse(const char *config, const char *config_name,
+	const char *credentials, const char *credentials_name, char *why)
+{
+	struct profiles *p = mem_alloc(sizeof(*p));
+
+	/* Later wins: the credentials file comes second. */
+	if (parse_file(p, true, config, config_name, why) < 0 ||
+		parse_file(p, false, credentials, credentials_name, why) < 0)
+		return profiles_free(p);
+	return p;
+}
+
+void *profiles_free(struct profiles *p)
+{
+	if (!p)
+		return NULL;
+	for (size_t i = 0; i < p->count; i++) {
+		free(p->v[i].profile);
+		free(p->v[i].key);
+		mem_wipe_free(p->v[i].value);
+	}
+	free(p->v);
+	free(p->current);
+	free(p);
+	return NULL;
+}
+
+const char *profiles_get(const struct profiles *p, const char *name, const char *key)
+{
+	const char *value = NULL;
+
+	for (size_t i = 0; i < p->count; i++) {
+		const struct property *v = &p->v[i];
+
+		if (strcmp(v->profile, name) != 0 || strcmp(v->key, key) != 0)
+			continue;
+		if (!(v->is_bare_default && p->has_prefixed_default))
+			value = v->value;
+	}
+	return value;
+}
+
+bool profiles_has(const struct profiles *p, const char *name)
+{
+	return profiles_get(p, name, "") != NULL;
+}

@@ -1,0 +1,22 @@
+/*
+ * Profiles of the AWS CLI's config and credentials files, normalised and merged as the
+ * SDKs do. Pure: texts in, profiles out.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct profiles;
+
+/*
+ * Either text may be NULL (no such file). NULL when a file cannot be parsed; then why
+ * (>= 200 bytes) has name:line: reason.
+ */
+struct profiles *profiles_parse(const char *config, const char *config_name,
+	const char *credentials, const char *credentials_name, char *why);
+void *profiles_free(struct profiles *p);
+
+bool profiles_has(const struct profiles *p, const char *name);
+/* NULL: no such profile or key. key is lower-case. */
+const char *profiles_get(const struct profiles *p, const char *name, const char *key);
