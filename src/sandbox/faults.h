@@ -1,0 +1,33 @@
+/*
+ * Scripted damage. JSON: {"rules": [{"match": {"method", "path_prefix", "operation",
+ * "access_key", "skip", "count", "nth"}, "action": {...}}]}; the first live rule that
+ * matches is taken. Actions: reset_at, stall_at, flip_at, truncate_at (bytes of the body),
+ * status + code + message, error_in_200 (a code), expired_token, delay_ms, clock_offset_s.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct faults;
+struct json_writer;
+
+struct fault {
+	int64_t reset_at, stall_at, flip_at, truncate_at; /* negative: not */
+	int status;            /* 0: not */
+	const char *code;      /* with status; borrowed from the rule */
+	const char *message;
+	const char *error_in_200; /* NULL: not */
+	bool expired_token;
+	int64_t delay_ms, clock_offset_s;
+};
+
+/* NULL on a malformed text; then *ret_error is a malloc'd sentence. */
+struct faults *faults_load(const char *text, size_t len, char **ret_error);
+void *faults_free(struct faults *f);
+/* Counts one request; NULL when no rule applies. Valid until faults_free(). */
+const struct fault *faults_match(struct faults *f, const char *method, const char *path,
+	const char *operation, const char *access_key);
+/* An array "faults" of how often each rule matched and fired. */
+void faults_report(const struct faults *f, struct json_writer *w);

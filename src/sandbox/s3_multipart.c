@@ -1,0 +1,439 @@
+/* Multipart uploads, and the two operations that copy. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/xml.h"
+#include "sandbox/sandbox.h"
+
+#define ANSWER_BYTES   (8 << 20)
+#define PART_MIN       (5u << 20)
+#define PARTS_MAX      10000
+#define COPY_PIECE     65536
+#define NO_SUCH_UPLOAD "The specified upload does not exist. The upload ID may be invalid, " \
+		       "or the upload may have been aborted or completed."
+
+static struct upload *find_upload(struct request *r)
+{
+	const char *id = query_get(&r->query, "uploadId");
+	struct upload *u = bucket_find_upload(r->bucket, r->key, id ? id : "");
+
+	if (!u)
+		s3_fail(r, 404, "NoSuchUpload", NO_SUCH_UPLOAD, NULL);
+	return u;
+}
+
+void s3_create_upload(struct request *r)
+{
+	struct upload *u = bucket_start_upload(r->bucket, r->key, r->now_s);
+	struct buf b = BUF_INIT(ANSWER_BYTES);
+
+	s3_read_meta(r, &u->meta);
+	buf_puts(&b, XML_HEAD "<InitiateMultipartUploadResult " S3_NS ">");
+	xml_element(&b, "Bucket", r->bucket->name);
+	xml_element(&b, "Key", r->key);
+	xml_element(&b, "UploadId", u->id);
+	buf_puts(&b, "</InitiateMultipartUploadResult>");
+	s3_xml(r, &b);
+	buf_done(&b);
+}
+
+static bool read_part_number(struct request *r, unsigned *ret)
+{
+	const char *text = query_get(&r->query, "partNumber");
+	uint64_t n;
+
+	if (!text || str_to_uint(text, PARTS_MAX, &n) < 0 || n < 1) {
+		s3_fail(r, 400, "InvalidArgument",
+			"Part number must be an integer between 1 and 10000, inclusive", NULL);
+		return false;
+	}
+	*ret = (unsigned)n;
+	return true;
+}
+
+static char *etag_of(const uint8_t md5[16])
+{
+	char hex[33];
+
+	str_to_hex(md5, 16, hex);
+	return mem_printf("\"%s\"", hex);
+}
+
+void s3_upload_part(struct request *r)
+{
+	struct part part = {.size = r->body.length, .modified_s = r->now_s};
+	_cleanup_free_ char *etag = etag_of(r->body.md5_sum);
+	struct upload *u;
+
+	if (!read_part_number(r, &part.number))
+		return;
+	u = find_upload(r);
+	if (!u)
+		return;
+	memcpy(part.md5, r->body.md5_sum, sizeof(part.md5));
+	part.blob = blob_ref(r->body.blob);
+	upload_put_part(u, &part);
+	request_header(r, "ETag", etag);
+	request_reply_empty(r, 200);
+}
+
+/* --- copies --- */
+
+struct object *s3_copy_source(struct request *r)
+{
+	_cleanup_free_ char *text = mem_strdup(http_field(r->x, "x-amz-copy-source"));
+	char *name = *text == '/' ? text + 1 : text;
+	char *version = strstr(name, "?versionId=");
+	struct bucket *bucket;
+	struct object *o;
+	char *key;
+
+	if (version)
+		*version = '\0';
+	if (percent_decode(text, false) < 0 || !(key = strchr(name, '/')) || !key[1]) {
+		s3_fail(r, 400, "InvalidArgument",
+			"Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
+			NULL);
+		return NULL;
+	}
+	*key++ = '\0';
+	bucket = objects_find_bucket(r->sb->objects, name);
+	if (!bucket) {
+		s3_fail(r, 404, "NoSuchBucket", "The specified bucket does not exist", NULL);
+		return NULL;
+	}
+	if (!s3_may(r, "s3:GetObject", bucket, key)) {
+		s3_deny(r, "s3:GetObject", bucket, key);
+		return NULL;
+	}
+	o = bucket_get(bucket, key);
+	if (!o)
+		s3_fail(r, 404, "NoSuchKey", "The specified key does not exist.", NULL);
+	else if (!s3_conditions(r, "x-amz-copy-source-", o))
+		return object_unref(o);
+	return o;
+}
+
+/* Content of [from, from + len) as a blob (shared when whole), with its MD5. */
+static struct blob *copy_bytes(
+	const struct object *o, uint64_t from, uint64_t len, bool is_dropped, uint8_t md5[16])
+{
+	bool is_shared = !is_dropped && o->blob && from == 0 && len == o->size;
+	struct crypto_hash *hash = crypto_hash_new(CRYPTO_MD5);
+	struct blob *out = is_dropped ? NULL : is_shared ? blob_ref(o->blob) : blob_new(0);
+	char *piece = mem_alloc(COPY_PIECE);
+
+	for (uint64_t done = 0; done < len;) {
+		size_t n = len - done < COPY_PIECE ? (size_t)(len - done) : COPY_PIECE;
+
+		object_read(o, from + done, piece, n);
+		crypto_hash_update(hash, piece, n);
+		if (out && !is_shared)
+			blob_append(out, piece, n);
+		done += n;
+	}
+	crypto_hash_final(hash, md5);
+	crypto_hash_free(hash);
+	free(piece);
+	return out;
+}
+
+static void answer_copy(struct request *r, const char *root, const char *etag)
+{
+	struct buf b = BUF_INIT(ANSWER_BYTES);
+	char date[32];
+
+	buf_printf(&b, XML_HEAD "<%s " S3_NS ">", root);
+	xml_element(&b, "LastModified", iso_ms(r->now_s, date));
+	xml_element(&b, "ETag", etag);
+	buf_printf(&b, "</%s>", root);
+	s3_xml(r, &b);
+	buf_done(&b);
+}
+
+void s3_copy_object(struct request *r)
+{
+	bool is_replaced = str_eq(http_field(r->x, "x-amz-metadata-directive"), "REPLACE");
+	bool has_new_tags = str_eq(http_field(r->x, "x-amz-tagging-directive"), "REPLACE");
+	struct object *from, *to;
+	uint8_t md5[16];
+
+	if (r->fault && r->fault->error_in_200) {
+		answer_copy(r, "CopyObjectResult", "");
+		return;
+	}
+	from = s3_copy_source(r);
+	if (!from)
+		return;
+	to = object_new(r->key);
+	to->size = from->size;
+	to->modified_s = r->now_s;
+	to->blob = copy_bytes(from, 0, from->size, r->bucket->is_discard, md5);
+	to->etag = etag_of(md5);
+	if (is_replaced)
+		s3_read_meta(r, &to->meta);
+	else
+		meta_copy(&to->meta, &from->meta);
+	mem_replace(&to->meta.tags,
+		has_new_tags ? http_field(r->x, "x-amz-tagging") : from->meta.tags);
+	object_unref(from);
+	to->refs++;
+	bucket_put(r->bucket, to);
+	answer_copy(r, "CopyObjectResult", to->etag);
+	object_unref(to);
+}
+
+/* "bytes=a-b", both told and inside the source. */
+static bool read_copy_range(struct request *r, const struct object *o, uint64_t *from,
+	uint64_t *len)
+{
+	const char *text = http_field(r->x, "x-amz-copy-source-range");
+	const char *dash = text ? strchr(text, '-') : NULL;
+	uint64_t last;
+
+	*from = 0;
+	*len = o->size;
+	if (!text)
+		return true;
+	if (str_has_prefix(text, "bytes=") && dash &&
+		str_to_uint_len(text + 6, (size_t)(dash - text) - 6, INT64_MAX, from) == 0 &&
+		str_to_uint(dash + 1, INT64_MAX, &last) == 0 && *from <= last &&
+		last < o->size) {
+		*len = last - *from + 1;
+		return true;
+	}
+	s3_fail(r, 400, "InvalidArgument",
+		"The x-amz-copy-source-range value must be of the form bytes=first-last where "
+		"first and last are the zero-based offsets of the first and last bytes to copy",
+		NULL);
+	return false;
+}
+
+void s3_upload_part_copy(struct request *r)
+{
+	struct part part = {.modified_s = r->now_s};
+	_cleanup_free_ char *etag = NULL;
+	struct upload *u;
+	struct object *o;
+	uint64_t from;
+
+	if (!read_part_number(r, &part.number))
+		return;
+	u = find_upload(r);
+	o = u ? s3_copy_source(r) : NULL;
+	if (!o)
+		return;
+	if (read_copy_range(r, o, &from, &part.size)) {
+		part.blob = copy_bytes(o, from, part.size, r->bucket->is_discard, part.md5);
+		etag = etag_of(part.md5);
+		upload_put_part(u, &part);
+		answer_copy(r, "CopyPartResult", etag);
+	}
+	object_unref(o);
+}
+
+/* --- the rest of an upload's life --- */
+
+void s3_list_parts(struct request *r)
+{
+	const char *marker = query_get(&r->query, "part-number-marker");
+	const char *most = query_get(&r->query, "max-parts");
+	const struct upload *u = find_upload(r);
+	struct buf b = BUF_INIT(ANSWER_BYTES);
+	uint64_t after = 0, max = 1000, told = 0;
+	size_t i = 0;
+
+	if (!u)
+		return;
+	if (marker)
+		str_to_uint(marker, PARTS_MAX, &after);
+	if (most)
+		str_to_uint(most, 1000, &max);
+	buf_puts(&b, XML_HEAD "<ListPartsResult " S3_NS ">");
+	xml_element(&b, "Bucket", r->bucket->name);
+	xml_element(&b, "Key", r->key);
+	xml_element(&b, "UploadId", u->id);
+	buf_printf(&b, "<PartNumberMarker>%llu</PartNumberMarker><MaxParts>%llu</MaxParts>",
+		(unsigned long long)after, (unsigned long long)max);
+	for (; i < u->part_count && told < max; i++) {
+		const struct part *p = &u->parts[i];
+		_cleanup_free_ char *etag = etag_of(p->md5);
+		char date[32];
+
+		if (p->number <= after)
+			continue;
+		told++;
+		buf_printf(&b, "<Part><PartNumber>%u</PartNumber>", p->number);
+		xml_element(&b, "LastModified", iso_ms(p->modified_s, date));
+		xml_element(&b, "ETag", etag);
+		buf_printf(&b, "<Size>%llu</Size></Part>", (unsigned long long)p->size);
+	}
+	if (i < u->part_count && i > 0)
+		buf_printf(&b, "<NextPartNumberMarker>%u</NextPartNumberMarker>",
+			u->parts[i - 1].number);
+	buf_printf(&b, "<IsTruncated>%s</IsTruncated></ListPartsResult>",
+		i < u->part_count ? "true" : "false");
+	s3_xml(r, &b);
+	buf_done(&b);
+}
+
+struct completion {
+	const struct upload *upload;
+	const struct part **parts;
+	size_t count;
+	unsigned number;
+	const char *bad; /* S3's code of the first mistake */
+};
+
+static void on_part_text(void *arg, const char *path, const char *text, size_t len)
+{
+	struct completion *c = arg;
+	uint64_t n;
+
+	if (strcmp(path, "CompleteMultipartUpload/Part/PartNumber") == 0) {
+		const struct part *last = c->count ? c->parts[c->count - 1] : NULL;
+		const struct part *p = NULL;
+
+		if (str_to_uint(text, PARTS_MAX, &n) == 0)
+			p = upload_find_part(c->upload, (unsigned)n);
+		if (!p || c->count == PARTS_MAX)
+			c->bad = c->bad ? c->bad : "InvalidPart";
+		else if (last && last->number >= p->number)
+			c->bad = c->bad ? c->bad : "InvalidPartOrder";
+		else
+			c->parts[c->count++] = p;
+	}
+}
+
+/* The ETags, which may stand before or behind their part numbers. */
+static void on_etag_text(void *arg, const char *path, const char *text, size_t len)
+{
+	struct completion *c = arg;
+	_cleanup_free_ char *etag = NULL;
+
+	if (strcmp(path, "CompleteMultipartUpload/Part/ETag") != 0 || c->bad)
+		return;
+	if (c->number >= c->count) {
+		c->bad = "MalformedXML";
+		return;
+	}
+	etag = etag_of(c->parts[c->number++]->md5);
+	if (!str_eq(text, etag) &&
+		!(len == 32 && strncmp(text, etag + 1, 32) == 0))
+		c->bad = "InvalidPart";
+}
+
+static bool parse_twice(const struct blob *body, struct completion *c)
+{
+	const struct xml_handler handlers[] = {
+		{NULL, on_part_text, NULL, c}, {NULL, on_etag_text, NULL, c}};
+
+	for (size_t i = 0; i < ARRAY_LEN(handlers); i++) {
+		struct xml *xml = xml_new(&handlers[i], BODY_TEXT_MAX);
+		bool is_good = xml_feed(xml, body->data ? body->data : "", body->len) == 0 &&
+			       xml_finish(xml) == 0;
+
+		xml_free(xml);
+		if (!is_good)
+			return false;
+	}
+	return true;
+}
+
+static void check_completion(const struct blob *body, struct completion *c)
+{
+	if (!parse_twice(body, c) || (!c->bad && (c->count == 0 || c->number != c->count)))
+		c->bad = "MalformedXML";
+	for (size_t i = 0; !c->bad && i + 1 < c->count; i++)
+		if (c->parts[i]->size < PART_MIN)
+			c->bad = "EntityTooSmall";
+}
+
+static struct object *assemble(struct request *r, const struct completion *c)
+{
+	struct object *o = object_new(r->key);
+	struct crypto_hash *hash = crypto_hash_new(CRYPTO_MD5);
+	uint8_t md5[16];
+	char hex[33];
+
+	for (size_t i = 0; i < c->count; i++) {
+		crypto_hash_update(hash, c->parts[i]->md5, 16);
+		o->size += c->parts[i]->size;
+	}
+	crypto_hash_final(hash, md5);
+	crypto_hash_free(hash);
+	if (!r->bucket->is_discard) {
+		o->blob = blob_new((size_t)o->size);
+		for (size_t i = 0; i < c->count; i++)
+			blob_append(o->blob, c->parts[i]->blob->data, c->parts[i]->blob->len);
+	}
+	str_to_hex(md5, sizeof(md5), hex);
+	o->etag = mem_printf("\"%s-%zu\"", hex, c->count);
+	o->modified_s = r->now_s;
+	meta_copy(&o->meta, &c->upload->meta);
+	return o;
+}
+
+static void answer_completion(struct request *r, const struct object *o)
+{
+	struct buf b = BUF_INIT(ANSWER_BYTES);
+
+	buf_puts(&b, XML_HEAD "<CompleteMultipartUploadResult " S3_NS "><Location>");
+	buf_printf(&b, "http://s3.localhost/%s/", r->bucket->name);
+	str_uri_encode(&b, r->key, strlen(r->key), true);
+	buf_puts(&b, "</Location>");
+	xml_element(&b, "Bucket", r->bucket->name);
+	xml_element(&b, "Key", r->key);
+	xml_element(&b, "ETag", o->etag);
+	buf_puts(&b, "</CompleteMultipartUploadResult>");
+	s3_xml(r, &b);
+	buf_done(&b);
+}
+
+void s3_complete_upload(struct request *r)
+{
+	struct upload *u = find_upload(r);
+	struct completion c = {.upload = u};
+	struct object *o;
+
+	if (!u)
+		return;
+	if (r->fault && r->fault->error_in_200) {
+		s3_xml(r, NULL);
+		return;
+	}
+	c.parts = mem_array(PARTS_MAX, sizeof(*c.parts));
+	check_completion(r->body.blob, &c);
+	if (c.bad) {
+		s3_fail(r, 400, c.bad,
+			str_eq(c.bad, "EntityTooSmall")
+				? "Your proposed upload is smaller than the minimum allowed size"
+				: "One or more of the specified parts could not be found, are "
+				  "out of order, or are not well-formed.",
+			NULL);
+	} else {
+		o = assemble(r, &c);
+		o->refs++;
+		bucket_put(r->bucket, o);
+		bucket_drop_upload(r->bucket, u);
+		answer_completion(r, o);
+		object_unref(o);
+	}
+	free(c.parts);
+}
+
+void s3_abort_upload(struct request *r)
+{
+	struct upload *u = find_upload(r);
+
+	if (!u)
+		return;
+	bucket_drop_upload(r->bucket, u);
+	request_reply_empty(r, 204);
+}
