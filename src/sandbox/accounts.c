@@ -150,8 +150,9 @@ static int read_role(
 	struct role *r;
 
 	if (!name || !json_is_object(trust) || !json_get(v, "policy")) {
-		*ret_error = mem_printf("account %s: a role needs \"name\", \"trust\" and "
-					"\"policy\"",
+		*ret_error = mem_printf(
+			"account %s: a role needs \"name\", \"trust\" and "
+			"\"policy\"",
 			account);
 		return -1;
 	}
@@ -169,15 +170,16 @@ static int read_role(
 	return r->policy ? 0 : -1;
 }
 
-static int read_bucket(
-	struct objects *objects, const char *account, const struct json *v, char **ret_error)
+static int read_bucket(struct objects *objects, const char *account, const struct json *v,
+	char **ret_error)
 {
 	const char *name = json_get_str(v, "name");
 	const struct json *policy = json_get(v, "policy");
 	struct bucket *b = name ? objects_make_bucket(objects, name, account) : NULL;
 
 	if (!b) {
-		*ret_error = mem_printf("account %s: a bucket needs a unique \"name\"", account);
+		*ret_error = mem_printf(
+			"account %s: a bucket needs a unique \"name\"", account);
 		return -1;
 	}
 	b->region = mem_strdup(json_get_str(v, "region"));
@@ -266,8 +268,8 @@ struct principal *accounts_open_session(struct accounts *a, const struct role *r
 	str_to_base64(noise + 46, sizeof(noise) - 46, text);
 	p->token = mem_printf("FwoGZXIvYXdzE%s", text);
 	p->account_id = mem_strdup(role->account_id);
-	p->arn = mem_printf("arn:aws:sts::%s:assumed-role/%s/%s", role->account_id, role->name,
-		session_name);
+	p->arn = mem_printf("arn:aws:sts::%s:assumed-role/%s/%s", role->account_id,
+		role->name, session_name);
 	p->user_id = mem_printf("%s:%s", role->id, session_name);
 	p->role = role;
 	p->policy = role->policy;
@@ -278,7 +280,8 @@ struct principal *accounts_open_session(struct accounts *a, const struct role *r
 
 struct policy_asker principal_asker(const struct principal *p)
 {
-	return (struct policy_asker){p->account_id, p->arn, p->role ? p->role->arn : NULL};
+	return (struct policy_asker){
+		p->account_id, p->arn, p->role ? p->role->arn : NULL};
 }
 
 enum policy_verdict principal_check(

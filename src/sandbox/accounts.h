@@ -16,7 +16,7 @@ struct objects;
 struct role {
 	char *account_id;
 	char *name, *arn, *id;
-	char **trusted; /* principals, NULL-terminated */
+	char **trusted;    /* principals, NULL-terminated */
 	char *external_id; /* NULL: none is asked for */
 	struct policy *policy;
 	int64_t max_session_s;
@@ -27,7 +27,7 @@ struct principal {
 	struct principal *next; /* in the same slot of the table */
 	char *account_id;
 	char *arn, *user_id;
-	const struct role *role; /* of a session, else NULL */
+	const struct role *role;     /* of a session, else NULL */
 	const struct policy *policy; /* NULL: may do anything in its account */
 	struct policy *own_policy;
 	char *access_key_id, *secret, *token;

@@ -84,7 +84,8 @@ static bool read_date(struct auth *a, const char *text)
 	for (size_t i = 0; form[i]; i++)
 		if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
 			return false;
-	if (sscanf(text, "%4u%2u%2uT%2u%2u%2u", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5]) != 6)
+	if (sscanf(text, "%4u%2u%2uT%2u%2u%2u", &v[0], &v[1], &v[2], &v[3], &v[4],
+		    &v[5]) != 6)
 		return false;
 	if (v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > 31 || v[3] > 23 || v[4] > 59 ||
 		v[5] > 60)
@@ -146,7 +147,8 @@ int auth_read(struct request *r, struct api_error *e)
 			"Please use AWS4-HMAC-SHA256.");
 	if (!take(text, "Credential=", credential, sizeof(credential)) ||
 		!split_credential(a, credential) ||
-		!take(text, "SignedHeaders=", a->signed_headers, sizeof(a->signed_headers)) ||
+		!take(text, "SignedHeaders=", a->signed_headers,
+			sizeof(a->signed_headers)) ||
 		!take(text, "Signature=", a->signature, sizeof(a->signature)))
 		return api_error_set(e, 400, "AuthorizationHeaderMalformed",
 			"The authorization header is malformed.");
@@ -171,7 +173,8 @@ static int check_time(struct request *r, struct api_error *e)
 		return api_error_set(e, 403, "AccessDenied", "Request has expired");
 	if (off < -SKEW_S || (!a->is_presigned && off > SKEW_S))
 		return api_error_set(e, 403, "RequestTimeTooSkewed",
-			"The difference between the request time and the current time is too "
+			"The difference between the request time and the current time is "
+			"too "
 			"large.");
 	return 0;
 }
@@ -185,14 +188,16 @@ int auth_identify(struct request *r, struct api_error *e)
 
 	if (!p)
 		return api_error_set(e, 403, "InvalidAccessKeyId",
-			"The AWS Access Key Id you provided does not exist in our records.");
+			"The AWS Access Key Id you provided does not exist in our "
+			"records.");
 	if (!str_eq(p->token, token && *token ? token : NULL))
 		return api_error_set(e, p->token && !token ? 403 : 400,
 			p->token && !token ? "InvalidAccessKeyId" : "InvalidToken",
 			"The provided token is malformed or otherwise invalid.");
 	if ((p->expires_at_s && r->now_s >= p->expires_at_s) ||
 		(r->fault && r->fault->expired_token))
-		return api_error_set(e, 400, "ExpiredToken", "The provided token has expired.");
+		return api_error_set(
+			e, 400, "ExpiredToken", "The provided token has expired.");
 	if (check_time(r, e) < 0)
 		return -1;
 	r->who = p;
@@ -205,8 +210,8 @@ static void derive_key(struct principal *p, const struct auth *a)
 {
 	char secret[256], scope[sizeof(p->key_scope)];
 	uint8_t key[CRYPTO_SHA256_LEN];
-	int n = snprintf(scope, sizeof(scope), "%s/%s/%s/aws4_request", a->date, a->region,
-		a->service);
+	int n = snprintf(scope, sizeof(scope), "%s/%s/%s/aws4_request", a->date,
+		a->region, a->service);
 
 	if (n < (int)sizeof(scope) && strcmp(scope, p->key_scope) == 0)
 		return;
@@ -223,7 +228,8 @@ void auth_sign(struct request *r, const char *text, size_t len, char hex[65])
 	uint8_t mac[CRYPTO_SHA256_LEN];
 
 	derive_key(r->who, &r->auth);
-	crypto_hmac_sha256(r->who->signing_key, sizeof(r->who->signing_key), text, len, mac);
+	crypto_hmac_sha256(
+		r->who->signing_key, sizeof(r->who->signing_key), text, len, mac);
 	str_to_hex(mac, sizeof(mac), hex);
 }
 
@@ -325,8 +331,9 @@ int auth_verify(struct request *r, const char *payload_hash, struct api_error *e
 	is_complete = add_headers(&c, r);
 	buf_printf(&c, "\n%s\n%s", a->signed_headers, payload_hash);
 	crypto_sha256_hex(buf_str(&c), c.len, hash);
-	n = snprintf(text, sizeof(text), "AWS4-HMAC-SHA256\n%s\n%s/%s/%s/aws4_request\n%s",
-		a->amz_date, a->date, a->region, a->service, hash);
+	n = snprintf(text, sizeof(text),
+		"AWS4-HMAC-SHA256\n%s\n%s/%s/%s/aws4_request\n%s", a->amz_date, a->date,
+		a->region, a->service, hash);
 	buf_done(&c);
 	auth_sign(r, text, (size_t)n, expected);
 	if (is_complete && strlen(a->signature) == 64 &&

@@ -1,6 +1,7 @@
 /*
  * Who sent this, and is it what they signed? SigV4 from the verifier's side, worked out
- * from the bytes on the wire rather than with aws/sigv4, so that the two check each other.
+ * from the bytes on the wire rather than with aws/sigv4, so that the two check each
+ * other.
  */
 #pragma once
 

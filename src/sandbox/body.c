@@ -35,7 +35,8 @@ static int begin_chunks(struct request *r, const char *declared, struct api_erro
 	uint64_t n;
 
 	b->has_signed_chunks = str_has_prefix(declared, STREAMING);
-	if (!b->has_signed_chunks && !str_eq(declared, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"))
+	if (!b->has_signed_chunks &&
+		!str_eq(declared, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"))
 		return api_error_set(e, 400, "InvalidArgument",
 			"x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "
 			"STREAMING-AWS4-HMAC-SHA256-PAYLOAD or a valid sha256 value.");
@@ -73,7 +74,8 @@ int body_begin(struct request *r, enum body_kind kind, bool is_dropped,
 		if (str_from_hex(declared, sum, sizeof(sum)) < 0)
 			return api_error_set(e, 400, "InvalidArgument",
 				"x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "
-				"STREAMING-AWS4-HMAC-SHA256-PAYLOAD or a valid sha256 value.");
+				"STREAMING-AWS4-HMAC-SHA256-PAYLOAD or a valid sha256 "
+				"value.");
 		memcpy(b->declared, declared, sizeof(b->declared));
 		b->is_hashed = true;
 		/* The usual GET: nothing to hash, and nothing to allocate for it. */
@@ -83,7 +85,8 @@ int body_begin(struct request *r, enum body_kind kind, bool is_dropped,
 	if (kind == BODY_OBJECT || http_field(r->x, "content-md5"))
 		b->md5 = crypto_hash_new(CRYPTO_MD5);
 	if (!b->is_dropped)
-		b->blob = blob_new(expected > 0 && expected < (64 << 20) ? (size_t)expected : 0);
+		b->blob = blob_new(
+			expected > 0 && expected < (64 << 20) ? (size_t)expected : 0);
 	return 0;
 }
 
@@ -109,13 +112,14 @@ static void check_signature(struct request *r, const char *kind, const char *res
 	const struct auth *a = &r->auth;
 	struct body *b = &r->body;
 	char text[512], expected[65];
-	int n = snprintf(text, sizeof(text), "%s\n%s\n%s/%s/%s/aws4_request\n%s\n%s", kind,
-		a->amz_date, a->date, a->region, a->service, b->previous, rest);
+	int n = snprintf(text, sizeof(text), "%s\n%s\n%s/%s/%s/aws4_request\n%s\n%s",
+		kind, a->amz_date, a->date, a->region, a->service, b->previous, rest);
 
 	auth_sign(r, text, (size_t)n, expected);
 	if (!crypto_equal(expected, b->chunk_signature, 64))
 		fail(b, 403, "SignatureDoesNotMatch",
-			"The request signature we calculated does not match the signature you "
+			"The request signature we calculated does not match the "
+			"signature you "
 			"provided. Check your key and signing method.");
 	memcpy(b->previous, expected, sizeof(b->previous));
 }
@@ -272,8 +276,8 @@ int body_finish(struct request *r, struct api_error *e)
 	struct body *b = &r->body;
 	uint8_t sum[CRYPTO_SHA256_LEN];
 
-	if (b->chunks != CHUNK_OFF && (b->chunks != CHUNK_END ||
-					      (int64_t)b->length != b->decoded_length))
+	if (b->chunks != CHUNK_OFF &&
+		(b->chunks != CHUNK_END || (int64_t)b->length != b->decoded_length))
 		fail(b, 400, "IncompleteBody",
 			"You did not provide the number of bytes specified by the "
 			"Content-Length HTTP header");
@@ -282,7 +286,8 @@ int body_finish(struct request *r, struct api_error *e)
 		str_to_hex(sum, sizeof(sum), b->sha256_hex);
 		if (b->is_hashed && strcmp(b->sha256_hex, b->declared) != 0)
 			fail(b, 400, "XAmzContentSHA256Mismatch",
-				"The provided 'x-amz-content-sha256' header does not match "
+				"The provided 'x-amz-content-sha256' header does not "
+				"match "
 				"what was computed.");
 	}
 	if (b->md5) {

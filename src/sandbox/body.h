@@ -38,8 +38,8 @@ struct body {
 	struct crypto_hash *sha256, *md5;
 	uint8_t md5_sum[16]; /* after body_finish() */
 	char sha256_hex[65];
-	uint64_t length; /* of the content so far */
-	struct blob *blob; /* kept content */
+	uint64_t length;         /* of the content so far */
+	struct blob *blob;       /* kept content */
 	struct api_error *error; /* the first; told at the end */
 
 	enum chunk_state chunks;

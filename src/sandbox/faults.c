@@ -109,8 +109,8 @@ static char *read_rule(struct rule *r, const struct json *v)
 	static const char *const match_keys[] = {"method", "path_prefix", "operation",
 		"access_key", "skip", "count", "nth", NULL};
 	static const char *const action_keys[] = {"reset_at", "stall_at", "flip_at",
-		"truncate_at", "status", "code", "message", "error_in_200", "expired_token",
-		"delay_ms", "clock_offset_s", NULL};
+		"truncate_at", "status", "code", "message", "error_in_200",
+		"expired_token", "delay_ms", "clock_offset_s", NULL};
 	const struct json *action = json_get(v, "action");
 	const char *unknown;
 

@@ -1,8 +1,9 @@
 /*
  * Scripted damage. JSON: {"rules": [{"match": {"method", "path_prefix", "operation",
  * "access_key", "skip", "count", "nth"}, "action": {...}}]}; the first live rule that
- * matches is taken. Actions: reset_at, stall_at, flip_at, truncate_at (bytes of the body),
- * status + code + message, error_in_200 (a code), expired_token, delay_ms, clock_offset_s.
+ * matches is taken. Actions: reset_at, stall_at, flip_at, truncate_at (bytes of the
+ * body), status + code + message, error_in_200 (a code), expired_token, delay_ms,
+ * clock_offset_s.
  */
 #pragma once
 
@@ -15,8 +16,8 @@ struct json_writer;
 
 struct fault {
 	int64_t reset_at, stall_at, flip_at, truncate_at; /* negative: not */
-	int status;            /* 0: not */
-	const char *code;      /* with status; borrowed from the rule */
+	int status;                                       /* 0: not */
+	const char *code; /* with status; borrowed from the rule */
 	const char *message;
 	const char *error_in_200; /* NULL: not */
 	bool expired_token;

@@ -355,7 +355,8 @@ void http_reply(struct http_exchange *x, const struct http_answer *a)
 	c->is_answered = true;
 	buf_reset(&c->out);
 	c->out_from = 0;
-	buf_printf(&c->out, "HTTP/1.1 %d %s\r\n%s", a->status, reason(a->status), a->headers);
+	buf_printf(&c->out, "HTTP/1.1 %d %s\r\n%s", a->status, reason(a->status),
+		a->headers);
 	if (a->length >= 0 && a->status != 204)
 		buf_printf(&c->out, "Content-Length: %lld\r\n", (long long)a->length);
 	buf_puts(&c->out, "Server: s3ferry-sandbox\r\n");
@@ -419,7 +420,8 @@ static bool step_send(struct http_conn *c)
 		else if (c->out_from == c->out.len)
 			return finish_answer(c);
 	}
-	n = send(c->fd, c->out.data + c->out_from, c->out.len - c->out_from, MSG_NOSIGNAL);
+	n = send(
+		c->fd, c->out.data + c->out_from, c->out.len - c->out_from, MSG_NOSIGNAL);
 	if (n >= 0) {
 		c->out_from += (size_t)n;
 		return true;

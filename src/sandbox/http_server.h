@@ -16,7 +16,7 @@ struct loop;
 #define HTTP_FIELDS_MAX 96
 
 struct http_field {
-	char *name; /* lower-case */
+	char *name;  /* lower-case */
 	char *value; /* without surrounding blanks */
 };
 
@@ -66,7 +66,8 @@ struct http_answer {
 	bool has_no_body;    /* HEAD, 204, 304: `length` is told, nothing is sent */
 	int64_t length;      /* of the body; negative: no Content-Length at all */
 	const char *body;    /* copied; NULL: pulled through produce() */
-	/* Fills exactly `len` bytes from `offset` of the body; x lives until on_done(). */
+	/* Fills exactly `len` bytes from `offset` of the body; x lives until on_done().
+	 */
 	void (*produce)(struct http_exchange *x, uint64_t offset, char *out, size_t len);
 };
 

@@ -35,7 +35,8 @@ struct options {
 static const char usage[] =
 	"usage: s3ferry-sandbox [--listen 127.0.0.1:PORT] --accounts FILE.json\n"
 	"                       [--faults FILE.json] [--ready-fd N]\n"
-	"S3 and STS for make-believe accounts, on loopback only. Port 0 is any free port;\n"
+	"S3 and STS for make-believe accounts, on loopback only. Port 0 is any free "
+	"port;\n"
 	"\"listening ADDRESS:PORT\" is written to standard output, or to descriptor N.\n";
 
 /* 0, or an exit code with *ret left alone. */
@@ -44,8 +45,9 @@ static int parse_options(int argc, char **argv, struct options *ret)
 	static const struct option longs[] = {{"listen", required_argument, NULL, 'l'},
 		{"accounts", required_argument, NULL, 'a'},
 		{"faults", required_argument, NULL, 'f'},
-		{"ready-fd", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
+		{"ready-fd", required_argument, NULL, 'r'},
+		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0}};
 	struct options o = {"127.0.0.1:0", NULL, NULL, STDOUT_FILENO};
 	uint64_t n;
 	int c;
@@ -81,7 +83,8 @@ static int parse_options(int argc, char **argv, struct options *ret)
 static int open_listener(const char *text, struct sockaddr_in *ret_address)
 {
 	const char *colon = strrchr(text, ':');
-	_cleanup_free_ char *host = colon ? mem_strndup(text, (size_t)(colon - text)) : NULL;
+	_cleanup_free_ char *host = colon ? mem_strndup(text, (size_t)(colon - text))
+					  : NULL;
 	struct sockaddr_in in = {.sin_family = AF_INET};
 	socklen_t len = sizeof(in);
 	uint64_t port;
@@ -155,7 +158,8 @@ static int serve(struct loop *loop, struct sandbox *sb, const struct options *o)
 
 	if (fd < 0) {
 		fprintf(stderr, "s3ferry-sandbox: %s: %s\n", o->listen,
-			fd == -EPERM ? "only loopback addresses are served" : strerror(-fd));
+			fd == -EPERM ? "only loopback addresses are served"
+				     : strerror(-fd));
 		return fd == -EPERM || fd == -EINVAL ? EXIT_USAGE : EXIT_UNAVAIL;
 	}
 	sandbox_serve(sb, fd);

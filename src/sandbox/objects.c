@@ -261,7 +261,8 @@ struct upload *bucket_find_upload(const struct bucket *b, const char *key, const
 {
 	for (size_t i = 0; i < b->upload_count; i++)
 		if (strcmp(b->uploads[i]->id, id) == 0)
-			return strcmp(b->uploads[i]->key, key) == 0 ? b->uploads[i] : NULL;
+			return strcmp(b->uploads[i]->key, key) == 0 ? b->uploads[i]
+								    : NULL;
 	return NULL;
 }
 

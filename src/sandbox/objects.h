@@ -80,7 +80,8 @@ struct objects *objects_new(void);
 void *objects_free(struct objects *o);
 
 /* NULL when the name is taken. */
-struct bucket *objects_make_bucket(struct objects *o, const char *name, const char *owner);
+struct bucket *objects_make_bucket(
+	struct objects *o, const char *name, const char *owner);
 struct bucket *objects_find_bucket(const struct objects *o, const char *name);
 struct bucket *objects_bucket_at(const struct objects *o, size_t i); /* NULL at the end */
 void objects_drop_bucket(struct objects *o, struct bucket *b);
@@ -99,7 +100,8 @@ void *object_unref(struct object *o);
 void object_read(const struct object *o, uint64_t offset, char *out, size_t len);
 
 struct upload *bucket_start_upload(struct bucket *b, const char *key, int64_t now_s);
-struct upload *bucket_find_upload(const struct bucket *b, const char *key, const char *id);
+struct upload *bucket_find_upload(
+	const struct bucket *b, const char *key, const char *id);
 void bucket_drop_upload(struct bucket *b, struct upload *u);
 /* Replaces a part of the same number; part->blob is taken over. */
 void upload_put_part(struct upload *u, const struct part *part);

@@ -171,21 +171,24 @@ static bool split_path(struct request *r)
 
 /* --- may they? --- */
 
-bool s3_may(struct request *r, const char *action, const struct bucket *b, const char *key)
+bool s3_may(
+	struct request *r, const char *action, const struct bucket *b, const char *key)
 {
 	const struct policy_asker asker = principal_asker(r->who);
-	_cleanup_free_ char *arn =
-		mem_printf("arn:aws:s3:::%s%s%s", b->name, key ? "/" : "", key ? key : "");
+	_cleanup_free_ char *arn = mem_printf(
+		"arn:aws:s3:::%s%s%s", b->name, key ? "/" : "", key ? key : "");
 
 	return policy_decide(principal_check(r->who, action, arn),
 		policy_check(b->policy, &asker, action, arn),
 		str_eq(r->who->account_id, b->owner));
 }
 
-void s3_deny(struct request *r, const char *action, const struct bucket *b, const char *key)
+void s3_deny(
+	struct request *r, const char *action, const struct bucket *b, const char *key)
 {
-	_cleanup_free_ char *text = mem_printf("User: %s is not authorized to perform: %s on "
-					       "resource: \"arn:aws:s3:::%s%s%s\"",
+	_cleanup_free_ char *text = mem_printf(
+		"User: %s is not authorized to perform: %s on "
+		"resource: \"arn:aws:s3:::%s%s%s\"",
 		r->who->arn, action, b->name, key ? "/" : "", key ? key : "");
 
 	s3_fail(r, 403, "AccessDenied", text, NULL);
@@ -199,8 +202,9 @@ static int check_region(struct request *r)
 
 	if (!region || str_eq(region, r->auth.region))
 		return 0;
-	text = mem_printf("The authorization header is malformed; the region '%s' is wrong; "
-			  "expecting '%s'",
+	text = mem_printf(
+		"The authorization header is malformed; the region '%s' is wrong; "
+		"expecting '%s'",
 		r->auth.region, region);
 	snprintf(extra, sizeof(extra), "<Region>%s</Region>", region);
 	request_header(r, "x-amz-bucket-region", region);
@@ -213,12 +217,13 @@ static int authorize(struct request *r)
 {
 	const struct s3_operation *op = r->op;
 
-	r->bucket = r->bucket_name ? objects_find_bucket(r->sb->objects, r->bucket_name) : NULL;
+	r->bucket = r->bucket_name ? objects_find_bucket(r->sb->objects, r->bucket_name)
+				   : NULL;
 	if (check_region(r) < 0)
 		return -1;
 	if (r->bucket_name && !r->bucket && op->run != s3_create_bucket) {
-		_cleanup_free_ char *extra =
-			mem_printf("<BucketName>%s</BucketName>", r->bucket_name);
+		_cleanup_free_ char *extra = mem_printf(
+			"<BucketName>%s</BucketName>", r->bucket_name);
 
 		s3_fail(r, 404, "NoSuchBucket", "The specified bucket does not exist",
 			strpbrk(r->bucket_name, "<>&") ? NULL : extra);
@@ -247,12 +252,14 @@ static int let_in(struct request *r)
 	f = r->fault;
 	if (f && f->status) {
 		s3_fail(r, f->status, f->code ? f->code : "SlowDown",
-			f->message ? f->message : "Please reduce your request rate.", NULL);
+			f->message ? f->message : "Please reduce your request rate.",
+			NULL);
 		return -1;
 	}
 	if (!is_bad && !declared && !r->auth.is_presigned)
 		is_bad = api_error_set(&e, 400, "MissingSecurityHeader",
-			"Your request was missing a required header: x-amz-content-sha256");
+			"Your request was missing a required header: "
+			"x-amz-content-sha256");
 	if (!declared)
 		declared = "UNSIGNED-PAYLOAD";
 	if (is_bad < 0 || auth_identify(r, &e) < 0 || auth_verify(r, declared, &e) < 0 ||
@@ -282,15 +289,16 @@ void s3_head(struct request *r)
 	}
 	if (!r->op) {
 		s3_fail(r, 501, "NotImplemented",
-			"A header or query you provided implies functionality that is not "
+			"A header or query you provided implies functionality that is "
+			"not "
 			"implemented",
 			NULL);
 		return;
 	}
 	if (authorize(r) < 0)
 		return;
-	if (body_begin(r, r->op->body, r->bucket && r->bucket->is_discard &&
-					       r->op->body == BODY_OBJECT,
+	if (body_begin(r, r->op->body,
+		    r->bucket && r->bucket->is_discard && r->op->body == BODY_OBJECT,
 		    declared ? declared : "UNSIGNED-PAYLOAD", &e) < 0)
 		s3_fail_with(r, &e);
 }
@@ -303,7 +311,8 @@ void s3_end(struct request *r)
 		s3_fail_with(r, &e);
 	else if (r->bucket_name && r->op->run != s3_create_bucket &&
 		 objects_find_bucket(r->sb->objects, r->bucket_name) != r->bucket)
-		s3_fail(r, 404, "NoSuchBucket", "The specified bucket does not exist", NULL);
+		s3_fail(r, 404, "NoSuchBucket", "The specified bucket does not exist",
+			NULL);
 	else
 		r->op->run(r);
 }

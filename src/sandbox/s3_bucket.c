@@ -52,7 +52,8 @@ void s3_create_bucket(struct request *r)
 	_cleanup_free_ char *location = mem_printf("/%s", r->bucket_name);
 
 	if (!is_bucket_name(r->bucket_name)) {
-		s3_fail(r, 400, "InvalidBucketName", "The specified bucket is not valid.", NULL);
+		s3_fail(r, 400, "InvalidBucketName", "The specified bucket is not valid.",
+			NULL);
 		return;
 	}
 	if (principal_check(r->who, "s3:CreateBucket", arn) != POLICY_ALLOW) {
@@ -62,7 +63,8 @@ void s3_create_bucket(struct request *r)
 	r->bucket = objects_find_bucket(r->sb->objects, r->bucket_name);
 	if (r->bucket && str_eq(r->bucket->owner, r->who->account_id)) {
 		s3_fail(r, 409, "BucketAlreadyOwnedByYou",
-			"Your previous request to create the named bucket succeeded and you "
+			"Your previous request to create the named bucket succeeded and "
+			"you "
 			"already own it.",
 			NULL);
 		return;
@@ -72,7 +74,8 @@ void s3_create_bucket(struct request *r)
 			"The requested bucket name is not available.", NULL);
 		return;
 	}
-	r->bucket = objects_make_bucket(r->sb->objects, r->bucket_name, r->who->account_id);
+	r->bucket = objects_make_bucket(
+		r->sb->objects, r->bucket_name, r->who->account_id);
 	r->bucket->created_s = r->now_s;
 	request_header(r, "Location", location);
 	request_reply_empty(r, 200);
@@ -81,8 +84,8 @@ void s3_create_bucket(struct request *r)
 void s3_delete_bucket(struct request *r)
 {
 	if (r->bucket->count || r->bucket->upload_count) {
-		s3_fail(r, 409, "BucketNotEmpty", "The bucket you tried to delete is not empty",
-			NULL);
+		s3_fail(r, 409, "BucketNotEmpty",
+			"The bucket you tried to delete is not empty", NULL);
 		return;
 	}
 	objects_drop_bucket(r->sb->objects, r->bucket);

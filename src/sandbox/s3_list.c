@@ -37,7 +37,8 @@ static void tell_object(struct listing *l, const struct object *o)
 	xml_key(&l->keys, "Key", o->key, l->is_url);
 	xml_element(&l->keys, "LastModified", iso_ms(o->modified_s, date));
 	xml_element(&l->keys, "ETag", o->etag);
-	buf_printf(&l->keys, "<Size>%llu</Size><StorageClass>STANDARD</StorageClass></Contents>",
+	buf_printf(&l->keys,
+		"<Size>%llu</Size><StorageClass>STANDARD</StorageClass></Contents>",
 		(unsigned long long)o->size);
 }
 
@@ -52,7 +53,8 @@ static void tell_prefix(struct listing *l, const char *prefix)
 /* The common prefix that this key belongs to, or NULL. */
 static char *group_of(const struct listing *l, const char *key)
 {
-	const char *at = *l->delimiter ? strstr(key + strlen(l->prefix), l->delimiter) : NULL;
+	const char *at = *l->delimiter ? strstr(key + strlen(l->prefix), l->delimiter)
+				       : NULL;
 
 	return at ? mem_strndup(key, (size_t)(at - key) + strlen(l->delimiter)) : NULL;
 }
@@ -62,7 +64,8 @@ static void collect(struct listing *l)
 	const struct bucket *b = l->bucket;
 	bool is_after = strcmp(l->after, l->prefix) > 0;
 
-	for (size_t i = bucket_seek(b, is_after ? l->after : l->prefix); i < b->count; i++) {
+	for (size_t i = bucket_seek(b, is_after ? l->after : l->prefix); i < b->count;
+		i++) {
 		const struct object *o = b->objects[i];
 		_cleanup_free_ char *group = NULL;
 
@@ -104,7 +107,8 @@ static char *key_of(const char *token)
 	size_t len = strlen(token) / 2;
 	char *out = mem_alloc(len + 1);
 
-	if (token[0] == '1' && strlen(token) % 2 == 1 && str_from_hex(token + 1, out, len) == 0)
+	if (token[0] == '1' && strlen(token) % 2 == 1 &&
+		str_from_hex(token + 1, out, len) == 0)
 		return out;
 	free(out);
 	return NULL;
@@ -195,7 +199,8 @@ void s3_list_objects(struct request *r)
 void s3_list_uploads(struct request *r)
 {
 	const char *prefix = param(r, "prefix");
-	const char *key_after = param(r, "key-marker"), *id_after = param(r, "upload-id-marker");
+	const char *key_after = param(r, "key-marker"),
+		   *id_after = param(r, "upload-id-marker");
 	bool is_url = str_eq(query_get(&r->query, "encoding-type"), "url");
 	const struct upload *u, *last = NULL;
 	struct buf b = BUF_INIT(ANSWER_BYTES), list = BUF_INIT(ANSWER_BYTES / 2);

@@ -11,12 +11,13 @@
 #include "base/xml.h"
 #include "sandbox/sandbox.h"
 
-#define ANSWER_BYTES   (8 << 20)
-#define PART_MIN       (5u << 20)
-#define PARTS_MAX      10000
-#define COPY_PIECE     65536
-#define NO_SUCH_UPLOAD "The specified upload does not exist. The upload ID may be invalid, " \
-		       "or the upload may have been aborted or completed."
+#define ANSWER_BYTES (8 << 20)
+#define PART_MIN     (5u << 20)
+#define PARTS_MAX    10000
+#define COPY_PIECE   65536
+#define NO_SUCH_UPLOAD                                                        \
+	"The specified upload does not exist. The upload ID may be invalid, " \
+	"or the upload may have been aborted or completed."
 
 static struct upload *find_upload(struct request *r)
 {
@@ -50,7 +51,8 @@ static bool read_part_number(struct request *r, unsigned *ret)
 
 	if (!text || str_to_uint(text, PARTS_MAX, &n) < 0 || n < 1) {
 		s3_fail(r, 400, "InvalidArgument",
-			"Part number must be an integer between 1 and 10000, inclusive", NULL);
+			"Part number must be an integer between 1 and 10000, inclusive",
+			NULL);
 		return false;
 	}
 	*ret = (unsigned)n;
@@ -98,14 +100,16 @@ struct object *s3_copy_source(struct request *r)
 		*version = '\0';
 	if (percent_decode(text, false) < 0 || !(key = strchr(name, '/')) || !key[1]) {
 		s3_fail(r, 400, "InvalidArgument",
-			"Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
+			"Copy Source must mention the source bucket and key: "
+			"sourcebucket/sourcekey",
 			NULL);
 		return NULL;
 	}
 	*key++ = '\0';
 	bucket = objects_find_bucket(r->sb->objects, name);
 	if (!bucket) {
-		s3_fail(r, 404, "NoSuchBucket", "The specified bucket does not exist", NULL);
+		s3_fail(r, 404, "NoSuchBucket", "The specified bucket does not exist",
+			NULL);
 		return NULL;
 	}
 	if (!s3_may(r, "s3:GetObject", bucket, key)) {
@@ -121,12 +125,14 @@ struct object *s3_copy_source(struct request *r)
 }
 
 /* Content of [from, from + len) as a blob (shared when whole), with its MD5. */
-static struct blob *copy_bytes(
-	const struct object *o, uint64_t from, uint64_t len, bool is_dropped, uint8_t md5[16])
+static struct blob *copy_bytes(const struct object *o, uint64_t from, uint64_t len,
+	bool is_dropped, uint8_t md5[16])
 {
 	bool is_shared = !is_dropped && o->blob && from == 0 && len == o->size;
 	struct crypto_hash *hash = crypto_hash_new(CRYPTO_MD5);
-	struct blob *out = is_dropped ? NULL : is_shared ? blob_ref(o->blob) : blob_new(0);
+	struct blob *out = is_dropped  ? NULL
+			   : is_shared ? blob_ref(o->blob)
+				       : blob_new(0);
 	char *piece = mem_alloc(COPY_PIECE);
 
 	for (uint64_t done = 0; done < len;) {
@@ -159,8 +165,10 @@ static void answer_copy(struct request *r, const char *root, const char *etag)
 
 void s3_copy_object(struct request *r)
 {
-	bool is_replaced = str_eq(http_field(r->x, "x-amz-metadata-directive"), "REPLACE");
-	bool has_new_tags = str_eq(http_field(r->x, "x-amz-tagging-directive"), "REPLACE");
+	bool is_replaced = str_eq(
+		http_field(r->x, "x-amz-metadata-directive"), "REPLACE");
+	bool has_new_tags = str_eq(
+		http_field(r->x, "x-amz-tagging-directive"), "REPLACE");
 	struct object *from, *to;
 	uint8_t md5[16];
 
@@ -190,8 +198,8 @@ void s3_copy_object(struct request *r)
 }
 
 /* "bytes=a-b", both told and inside the source. */
-static bool read_copy_range(struct request *r, const struct object *o, uint64_t *from,
-	uint64_t *len)
+static bool read_copy_range(
+	struct request *r, const struct object *o, uint64_t *from, uint64_t *len)
 {
 	const char *text = http_field(r->x, "x-amz-copy-source-range");
 	const char *dash = text ? strchr(text, '-') : NULL;
@@ -202,15 +210,18 @@ static bool read_copy_range(struct request *r, const struct object *o, uint64_t 
 	if (!text)
 		return true;
 	if (str_has_prefix(text, "bytes=") && dash &&
-		str_to_uint_len(text + 6, (size_t)(dash - text) - 6, INT64_MAX, from) == 0 &&
+		str_to_uint_len(text + 6, (size_t)(dash - text) - 6, INT64_MAX, from) ==
+			0 &&
 		str_to_uint(dash + 1, INT64_MAX, &last) == 0 && *from <= last &&
 		last < o->size) {
 		*len = last - *from + 1;
 		return true;
 	}
 	s3_fail(r, 400, "InvalidArgument",
-		"The x-amz-copy-source-range value must be of the form bytes=first-last where "
-		"first and last are the zero-based offsets of the first and last bytes to copy",
+		"The x-amz-copy-source-range value must be of the form bytes=first-last "
+		"where "
+		"first and last are the zero-based offsets of the first and last bytes "
+		"to copy",
 		NULL);
 	return false;
 }
@@ -230,7 +241,8 @@ void s3_upload_part_copy(struct request *r)
 	if (!o)
 		return;
 	if (read_copy_range(r, o, &from, &part.size)) {
-		part.blob = copy_bytes(o, from, part.size, r->bucket->is_discard, part.md5);
+		part.blob = copy_bytes(
+			o, from, part.size, r->bucket->is_discard, part.md5);
 		etag = etag_of(part.md5);
 		upload_put_part(u, &part);
 		answer_copy(r, "CopyPartResult", etag);
@@ -259,7 +271,8 @@ void s3_list_parts(struct request *r)
 	xml_element(&b, "Bucket", r->bucket->name);
 	xml_element(&b, "Key", r->key);
 	xml_element(&b, "UploadId", u->id);
-	buf_printf(&b, "<PartNumberMarker>%llu</PartNumberMarker><MaxParts>%llu</MaxParts>",
+	buf_printf(&b,
+		"<PartNumberMarker>%llu</PartNumberMarker><MaxParts>%llu</MaxParts>",
 		(unsigned long long)after, (unsigned long long)max);
 	for (; i < u->part_count && told < max; i++) {
 		const struct part *p = &u->parts[i];
@@ -324,8 +337,7 @@ static void on_etag_text(void *arg, const char *path, const char *text, size_t l
 		return;
 	}
 	etag = etag_of(c->parts[c->number++]->md5);
-	if (!str_eq(text, etag) &&
-		!(len == 32 && strncmp(text, etag + 1, 32) == 0))
+	if (!str_eq(text, etag) && !(len == 32 && strncmp(text, etag + 1, 32) == 0))
 		c->bad = "InvalidPart";
 }
 
@@ -336,7 +348,8 @@ static bool parse_twice(const struct blob *body, struct completion *c)
 
 	for (size_t i = 0; i < ARRAY_LEN(handlers); i++) {
 		struct xml *xml = xml_new(&handlers[i], BODY_TEXT_MAX);
-		bool is_good = xml_feed(xml, body->data ? body->data : "", body->len) == 0 &&
+		bool is_good = xml_feed(xml, body->data ? body->data : "", body->len) ==
+				       0 &&
 			       xml_finish(xml) == 0;
 
 		xml_free(xml);
@@ -348,7 +361,8 @@ static bool parse_twice(const struct blob *body, struct completion *c)
 
 static void check_completion(const struct blob *body, struct completion *c)
 {
-	if (!parse_twice(body, c) || (!c->bad && (c->count == 0 || c->number != c->count)))
+	if (!parse_twice(body, c) ||
+		(!c->bad && (c->count == 0 || c->number != c->count)))
 		c->bad = "MalformedXML";
 	for (size_t i = 0; !c->bad && i + 1 < c->count; i++)
 		if (c->parts[i]->size < PART_MIN)
@@ -371,7 +385,8 @@ static struct object *assemble(struct request *r, const struct completion *c)
 	if (!r->bucket->is_discard) {
 		o->blob = blob_new((size_t)o->size);
 		for (size_t i = 0; i < c->count; i++)
-			blob_append(o->blob, c->parts[i]->blob->data, c->parts[i]->blob->len);
+			blob_append(
+				o->blob, c->parts[i]->blob->data, c->parts[i]->blob->len);
 	}
 	str_to_hex(md5, sizeof(md5), hex);
 	o->etag = mem_printf("\"%s-%zu\"", hex, c->count);
@@ -413,8 +428,10 @@ void s3_complete_upload(struct request *r)
 	if (c.bad) {
 		s3_fail(r, 400, c.bad,
 			str_eq(c.bad, "EntityTooSmall")
-				? "Your proposed upload is smaller than the minimum allowed size"
-				: "One or more of the specified parts could not be found, are "
+				? "Your proposed upload is smaller than the minimum "
+				  "allowed size"
+				: "One or more of the specified parts could not be "
+				  "found, are "
 				  "out of order, or are not well-formed.",
 			NULL);
 	} else {

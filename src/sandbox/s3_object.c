@@ -32,7 +32,8 @@ static bool parse_http_date(const char *text, int64_t *ret)
 	return true;
 }
 
-static const char *condition(const struct request *r, const char *prefix, const char *name)
+static const char *condition(
+	const struct request *r, const char *prefix, const char *name)
 {
 	char full[64];
 
@@ -49,7 +50,7 @@ bool s3_conditions(struct request *r, const char *prefix, const struct object *o
 
 	if (match ? !etag_is_in(match, o->etag)
 		  : parse_http_date(condition(r, prefix, "if-unmodified-since"), &at) &&
-			    o->modified_s > at) {
+				o->modified_s > at) {
 		s3_fail(r, 412, "PreconditionFailed",
 			"At least one of the pre-conditions you specified did not hold",
 			match ? "<Condition>If-Match</Condition>"
@@ -58,11 +59,12 @@ bool s3_conditions(struct request *r, const char *prefix, const struct object *o
 	}
 	if (none ? !etag_is_in(none, o->etag)
 		 : !parse_http_date(condition(r, prefix, "if-modified-since"), &at) ||
-			   o->modified_s > at)
+				o->modified_s > at)
 		return true;
 	if (is_copy) {
 		s3_fail(r, 412, "PreconditionFailed",
-			"At least one of the pre-conditions you specified did not hold", NULL);
+			"At least one of the pre-conditions you specified did not hold",
+			NULL);
 		return false;
 	}
 	request_header(r, "ETag", o->etag);
@@ -90,7 +92,8 @@ static bool may_write(struct request *r)
 	object_unref(o);
 	if (!is_good)
 		s3_fail(r, 412, "PreconditionFailed",
-			"At least one of the pre-conditions you specified did not hold", NULL);
+			"At least one of the pre-conditions you specified did not hold",
+			NULL);
 	return is_good;
 }
 
@@ -106,7 +109,8 @@ static void no_such_key(struct request *r)
 		return;
 	}
 	xml_element(&extra, "Key", r->key);
-	s3_fail(r, 404, "NoSuchKey", "The specified key does not exist.", buf_str(&extra));
+	s3_fail(r, 404, "NoSuchKey", "The specified key does not exist.",
+		buf_str(&extra));
 	buf_done(&extra);
 }
 
@@ -116,7 +120,8 @@ enum range {
 	RANGE_BAD,
 };
 
-static enum range parse_range(const char *text, uint64_t size, uint64_t *from, uint64_t *len)
+static enum range parse_range(
+	const char *text, uint64_t size, uint64_t *from, uint64_t *len)
 {
 	const char *dash;
 	uint64_t last;
@@ -195,14 +200,16 @@ void s3_get_object(struct request *r)
 	if (range == RANGE_BAD) {
 		snprintf(text, sizeof(text), "<ActualObjectSize>%llu</ActualObjectSize>",
 			(unsigned long long)o->size);
-		s3_fail(r, 416, "InvalidRange", "The requested range is not satisfiable", text);
+		s3_fail(r, 416, "InvalidRange", "The requested range is not satisfiable",
+			text);
 		object_unref(o);
 		return;
 	}
 	add_object_headers(r, o);
 	if (range == RANGE_PART) {
-		snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)from,
-			(unsigned long long)(from + len - 1), (unsigned long long)o->size);
+		snprintf(text, sizeof(text), "bytes %llu-%llu/%llu",
+			(unsigned long long)from, (unsigned long long)(from + len - 1),
+			(unsigned long long)o->size);
 		request_header(r, "Content-Range", text);
 	}
 	request_reply_object(r, range == RANGE_PART ? 206 : 200, o, from, len);
@@ -276,8 +283,9 @@ static void on_delete_text(void *arg, const char *path, const char *text, size_t
 	if (!s3_may(d->r, "s3:DeleteObject", r->bucket, text)) {
 		buf_puts(&d->out, "<Error>");
 		xml_element(&d->out, "Key", text);
-		buf_puts(&d->out, "<Code>AccessDenied</Code><Message>Access Denied</Message>"
-				  "</Error>");
+		buf_puts(&d->out,
+			"<Code>AccessDenied</Code><Message>Access Denied</Message>"
+			"</Error>");
 		return;
 	}
 	bucket_delete(r->bucket, text);
@@ -300,7 +308,8 @@ void s3_delete_objects(struct request *r)
 	if (xml_feed(xml, body->data ? body->data : "", body->len) < 0 ||
 		xml_finish(xml) < 0 || d.count == 0 || d.count > 1000) {
 		s3_fail(r, 400, "MalformedXML",
-			"The XML you provided was not well-formed or did not validate against "
+			"The XML you provided was not well-formed or did not validate "
+			"against "
 			"our published schema",
 			NULL);
 	} else {
@@ -373,8 +382,10 @@ void s3_put_tags(struct request *r)
 	const struct blob *body = r->body.blob;
 	struct xml *xml = xml_new(&handler, BODY_TEXT_MAX);
 
-	if (xml_feed(xml, body->data ? body->data : "", body->len) < 0 || xml_finish(xml) < 0)
-		s3_fail(r, 400, "MalformedXML", "The XML you provided was not well-formed", NULL);
+	if (xml_feed(xml, body->data ? body->data : "", body->len) < 0 ||
+		xml_finish(xml) < 0)
+		s3_fail(r, 400, "MalformedXML",
+			"The XML you provided was not well-formed", NULL);
 	else
 		set_tags(r, buf_str(&tags), 200);
 	xml_free(xml);

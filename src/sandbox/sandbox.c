@@ -142,7 +142,8 @@ void *sandbox_free(struct sandbox *sb)
 	return NULL;
 }
 
-int sandbox_set_accounts(struct sandbox *sb, const char *text, size_t len, char **ret_error)
+int sandbox_set_accounts(
+	struct sandbox *sb, const char *text, size_t len, char **ret_error)
 {
 	sb->accounts = accounts_load(text, len, sb->objects, ret_error);
 	return sb->accounts ? 0 : -1;
@@ -232,7 +233,8 @@ static void http_date(int64_t seconds, char out[40])
 
 	clock_utc_from_seconds(seconds, &u);
 	snprintf(out, 40, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * u.weekday,
-		u.day, months + 3 * (u.month - 1), (int)u.year, u.hour, u.minute, u.second);
+		u.day, months + 3 * (u.month - 1), (int)u.year, u.hour, u.minute,
+		u.second);
 }
 
 void request_add_common(struct request *r)
@@ -254,7 +256,8 @@ static void send_answer(struct request *r, struct http_answer *a)
 	http_reply(r->x, a);
 }
 
-void request_reply(struct request *r, int status, const char *type, const struct buf *body)
+void request_reply(
+	struct request *r, int status, const char *type, const struct buf *body)
 {
 	struct http_answer a = {.status = status,
 		.length = (int64_t)body->len,
@@ -267,8 +270,10 @@ void request_reply(struct request *r, int status, const char *type, const struct
 
 void request_reply_empty(struct request *r, int status)
 {
-	struct http_answer a = {.status = status, .body = "",
-		.length = status == 204 || status == 304 ? -1 : 0, .has_no_body = true};
+	struct http_answer a = {.status = status,
+		.body = "",
+		.length = status == 204 || status == 304 ? -1 : 0,
+		.has_no_body = true};
 
 	send_answer(r, &a);
 }
@@ -380,7 +385,9 @@ void admin_end(struct request *r)
 		drop_counters(r->sb);
 		request_reply_empty(r, 204);
 	} else {
-		s3_fail(r, 404, "NoSuchEndpoint", "GET or DELETE /_sandbox/log, PUT or DELETE "
-			"/_sandbox/faults", NULL);
+		s3_fail(r, 404, "NoSuchEndpoint",
+			"GET or DELETE /_sandbox/log, PUT or DELETE "
+			"/_sandbox/faults",
+			NULL);
 	}
 }

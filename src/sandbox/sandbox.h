@@ -38,7 +38,7 @@ struct sandbox {
 	struct http_server *http;
 	struct accounts *accounts;
 	struct objects *objects;
-	struct faults *faults; /* NULL: none */
+	struct faults *faults;   /* NULL: none */
 	struct faults **retired; /* requests under way may still point into them */
 	size_t retired_count;
 	struct counter *counters;
@@ -60,7 +60,7 @@ struct request {
 	struct http_exchange *x;
 	struct query query;
 	struct auth auth;
-	struct principal *who; /* NULL until the keys were found */
+	struct principal *who;     /* NULL until the keys were found */
 	const struct fault *fault; /* NULL: none */
 	int64_t now_s;
 	char request_id[17];
@@ -82,8 +82,10 @@ void *sandbox_free(struct sandbox *sb);
 /* listen_fd becomes the sandbox's. */
 void sandbox_serve(struct sandbox *sb, int listen_fd);
 /* 0, or -1 and a malloc'd *ret_error. */
-int sandbox_set_accounts(struct sandbox *sb, const char *text, size_t len, char **ret_error);
-int sandbox_set_faults(struct sandbox *sb, const char *text, size_t len, char **ret_error);
+int sandbox_set_accounts(
+	struct sandbox *sb, const char *text, size_t len, char **ret_error);
+int sandbox_set_faults(
+	struct sandbox *sb, const char *text, size_t len, char **ret_error);
 
 /* --- one request --- */
 
@@ -91,7 +93,8 @@ int sandbox_set_faults(struct sandbox *sb, const char *text, size_t len, char **
 void request_is(struct request *r, const char *operation);
 bool request_is_head(const struct request *r);
 void request_header(struct request *r, const char *name, const char *value);
-void request_reply(struct request *r, int status, const char *type, const struct buf *body);
+void request_reply(
+	struct request *r, int status, const char *type, const struct buf *body);
 void request_reply_empty(struct request *r, int status);
 /* Content from an object; takes the reference. */
 void request_reply_object(
@@ -112,8 +115,10 @@ char *iso_ms(int64_t seconds, char out[32]);
 
 void s3_head(struct request *r);
 void s3_end(struct request *r);
-bool s3_may(struct request *r, const char *action, const struct bucket *b, const char *key);
-void s3_deny(struct request *r, const char *action, const struct bucket *b, const char *key);
+bool s3_may(
+	struct request *r, const char *action, const struct bucket *b, const char *key);
+void s3_deny(
+	struct request *r, const char *action, const struct bucket *b, const char *key);
 /* Answers and returns false when the conditional headers (with a prefix, e.g.
  * "x-amz-copy-source-") forbid it. */
 bool s3_conditions(struct request *r, const char *prefix, const struct object *o);

@@ -11,9 +11,9 @@
 #include "sandbox/accounts.h"
 #include "sandbox/sandbox.h"
 
-#define STS_NS         "xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\""
-#define CHAIN_LIMIT_S  3600
-#define ANSWER_BYTES   (64 * 1024)
+#define STS_NS        "xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\""
+#define CHAIN_LIMIT_S 3600
+#define ANSWER_BYTES  (64 * 1024)
 
 static void fail(struct request *r, int status, const char *code, const char *message)
 {
@@ -45,7 +45,8 @@ static void fail_auth(struct request *r, const struct api_error *e)
 		fail(r, 403, "ExpiredToken",
 			"The security token included in the request is expired");
 	else if (str_eq(e->code, "RequestTimeTooSkewed")) {
-		snprintf(text, sizeof(text), "Signature %s: %s is now %s than %s (15 min.)",
+		snprintf(text, sizeof(text),
+			"Signature %s: %s is now %s than %s (15 min.)",
 			r->auth.at_s < r->now_s ? "expired" : "not yet current",
 			r->auth.amz_date, r->auth.at_s < r->now_s ? "earlier" : "later",
 			clock_format_amz(r->now_s, now, sizeof(now)));
@@ -93,16 +94,19 @@ static void answer_session(struct request *r, const struct principal *p)
 	struct buf b = BUF_INIT(ANSWER_BYTES);
 	char until[24];
 
-	buf_puts(&b, "<AssumeRoleResponse " STS_NS "><AssumeRoleResult><AssumedRoleUser>");
+	buf_puts(
+		&b, "<AssumeRoleResponse " STS_NS "><AssumeRoleResult><AssumedRoleUser>");
 	xml_element(&b, "AssumedRoleId", p->user_id);
 	xml_element(&b, "Arn", p->arn);
 	buf_puts(&b, "</AssumedRoleUser><Credentials>");
 	xml_element(&b, "AccessKeyId", p->access_key_id);
 	xml_element(&b, "SecretAccessKey", p->secret);
 	xml_element(&b, "SessionToken", p->token);
-	xml_element(&b, "Expiration", clock_format_iso(p->expires_at_s, until, sizeof(until)));
+	xml_element(&b, "Expiration",
+		clock_format_iso(p->expires_at_s, until, sizeof(until)));
 	buf_printf(&b,
-		"</Credentials></AssumeRoleResult><ResponseMetadata><RequestId>%s</RequestId>"
+		"</Credentials></AssumeRoleResult><ResponseMetadata><RequestId>%s</"
+		"RequestId>"
 		"</ResponseMetadata></AssumeRoleResponse>",
 		r->request_id);
 	request_reply(r, 200, "text/xml", &b);
@@ -128,15 +132,18 @@ static void assume_role(struct request *r, const struct query *form)
 	char text[1024];
 
 	if (!arn || !is_session_name(name) ||
-		(duration && (str_to_uint(duration, 43200, &seconds) < 0 || seconds < 1))) {
+		(duration &&
+			(str_to_uint(duration, 43200, &seconds) < 0 || seconds < 1))) {
 		fail(r, 400, "ValidationError",
-			"RoleArn, RoleSessionName or DurationSeconds is missing or out of range");
+			"RoleArn, RoleSessionName or DurationSeconds is missing or out "
+			"of range");
 		return;
 	}
 	if (!role || !may_assume(r->who, role, query_get(form, "ExternalId"))) {
 		/* One answer for both: nobody learns which roles exist. */
 		snprintf(text, sizeof(text),
-			"User: %s is not authorized to perform: sts:AssumeRole on resource: %s",
+			"User: %s is not authorized to perform: sts:AssumeRole on "
+			"resource: %s",
 			r->who->arn, arn);
 		fail(r, 403, "AccessDenied", text);
 		return;
@@ -146,14 +153,15 @@ static void assume_role(struct request *r, const struct query *form)
 	if ((int64_t)seconds > role->max_session_s ||
 		(r->who->role && seconds > CHAIN_LIMIT_S)) {
 		fail(r, 400, "ValidationError",
-			r->who->role ? "The requested DurationSeconds exceeds the 1 hour session "
+			r->who->role ? "The requested DurationSeconds exceeds the 1 hour "
+				       "session "
 				       "limit for roles assumed by role chaining"
 				     : "The requested DurationSeconds exceeds the "
 				       "MaxSessionDuration set for this role.");
 		return;
 	}
-	answer_session(r,
-		accounts_open_session(r->sb->accounts, role, name, r->now_s + (int64_t)seconds));
+	answer_session(r, accounts_open_session(r->sb->accounts, role, name,
+				  r->now_s + (int64_t)seconds));
 }
 
 static bool let_in(struct request *r)
@@ -196,6 +204,7 @@ void sts_end(struct request *r)
 	else if (str_eq(r->operation, "GetCallerIdentity"))
 		get_caller_identity(r);
 	else
-		fail(r, 400, "InvalidAction", "Could not find operation for version 2011-06-15");
+		fail(r, 400, "InvalidAction",
+			"Could not find operation for version 2011-06-15");
 	query_done(&form);
 }

@@ -63,14 +63,16 @@ static void test_deny_wins(void **state)
 
 static void test_principals(void **state)
 {
-	const struct policy_asker mover = {"222222222222", "arn:aws:iam::222222222222:user/mover",
-		NULL};
+	const struct policy_asker mover = {
+		"222222222222", "arn:aws:iam::222222222222:user/mover", NULL};
 	const struct policy_asker session = {"222222222222",
-		"arn:aws:sts::222222222222:assumed-role/w/s", "arn:aws:iam::222222222222:role/w"};
-	const struct policy_asker other = {"333333333333", "arn:aws:iam::333333333333:user/mover",
-		NULL};
-	struct policy *p = make("[{\"effect\":\"allow\",\"actions\":[\"*\"],\"resources\":[\"*\"],"
-				"\"principals\":[\"arn:aws:iam::222222222222:role/w\"]}]",
+		"arn:aws:sts::222222222222:assumed-role/w/s",
+		"arn:aws:iam::222222222222:role/w"};
+	const struct policy_asker other = {
+		"333333333333", "arn:aws:iam::333333333333:user/mover", NULL};
+	struct policy *p = make(
+		"[{\"effect\":\"allow\",\"actions\":[\"*\"],\"resources\":[\"*\"],"
+		"\"principals\":[\"arn:aws:iam::222222222222:role/w\"]}]",
 		NULL);
 
 	assert_int_equal(policy_check(p, &session, "a", "r"), POLICY_ALLOW);
@@ -87,7 +89,8 @@ static void test_no_principals(void **state)
 {
 	const struct policy_asker who = {"1", "arn", NULL};
 	struct policy *p = make(
-		"[{\"effect\":\"allow\",\"actions\":[\"*\"],\"resources\":[\"*\"]}]", NULL);
+		"[{\"effect\":\"allow\",\"actions\":[\"*\"],\"resources\":[\"*\"]}]",
+		NULL);
 
 	assert_int_equal(policy_check(p, &who, "a", "r"), POLICY_SILENT);
 	policy_free(p);
