@@ -1,0 +1,88 @@
+/* A configuration's life: counted references, look-up, release. */
+#include "config.h"
+
+#include "conf/conf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "calendar/slot.h"
+
+const struct conf *conf_ref(const struct conf *c)
+{
+	((struct conf *)c)->refs++;
+	return c;
+}
+
+static void profile_free(struct conf_profile *p)
+{
+	free(p->name);
+	free(p->role_arn);
+	free(p->source_profile);
+	free(p->credential_source);
+	free(p->external_id);
+	free(p->role_session_name);
+	free(p->region);
+	free(p->endpoint_url);
+	free(p->ca_bundle);
+	free(p);
+}
+
+static void side_done(struct conf_side *s)
+{
+	free(s->url);
+	free(s->bucket);
+	free(s->key);
+}
+
+static void job_free(struct conf_job *job)
+{
+	free(job->name);
+	free(job->schedule_text);
+	free(job->timezone);
+	schedule_free(job->schedule);
+	side_done(&job->source);
+	side_done(&job->destination);
+	free(job);
+}
+
+void *conf_unref(const struct conf *constant)
+{
+	struct conf *c = (struct conf *)constant;
+
+	if (!c || --c->refs)
+		return NULL;
+	for (size_t i = 0; i < c->job_count; i++)
+		job_free(c->jobs[i]);
+	for (size_t i = 0; i < c->profile_count; i++)
+		profile_free(c->profiles[i]);
+	for (size_t i = 0; i < c->file_count; i++)
+		free(c->files[i]);
+	free(c->jobs);
+	free(c->profiles);
+	free(c->files);
+	free(c->path);
+	free(c->aws_config_file);
+	free(c->aws_credentials_file);
+	free(c);
+	return NULL;
+}
+
+const struct conf_job *conf_find_job(const struct conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->job_count; i++) {
+		if (strcmp(c->jobs[i]->name, name) == 0)
+			return c->jobs[i];
+	}
+	return NULL;
+}
+
+const struct conf_profile *conf_find_profile(const struct conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->profile_count; i++) {
+		if (strcmp(c->profiles[i]->name, name) == 0)
+			return c->profiles[i];
+	}
+	return NULL;
+}

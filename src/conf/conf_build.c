@@ -1,0 +1,439 @@
+/* Trees to raw values by the schema table. Not what the values mean together. */
+#include "config.h"
+
+#include "conf/conf_build.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#define NAME_MAX_LEN 200
+
+/* A place in the document: "jobs.daily-report" and the section it follows. */
+struct scope {
+	struct draft *d;
+	const struct source *src;
+	enum schema_section section;
+	bool is_defaults;
+	char path[512];
+};
+
+static void complain(const struct scope *s, const struct node *at, const char *key,
+	const char *hint, const char *text)
+{
+	char path[600];
+
+	snprintf(path, sizeof(path), "%s%s%s", s->path, *s->path && key ? "." : "",
+		key ? key : "");
+	conf_complain(s->d->messages, &(struct conf_place){s->src, at, 0, *path ? path : NULL},
+		hint, "%s", text);
+}
+
+/* --- single values --- */
+
+static bool is_secret_key(const char *key)
+{
+	static const char *const names[] = {"aws_access_key_id", "aws_secret_access_key",
+		"aws_session_token", "access_key_id", "secret_access_key", "session_token",
+		"access_key", "secret_key", "secret", "password", "token", NULL};
+
+	for (size_t i = 0; names[i]; i++) {
+		if (strcmp(names[i], key) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* AKIA and ASIA begin every access key of AWS; 16 more follow. */
+static bool looks_like_access_key(const char *text)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+	for (const char *p = text; (p = strpbrk(p, "A")); p++) {
+		if ((strncmp(p, "AKIA", 4) == 0 || strncmp(p, "ASIA", 4) == 0) &&
+			strspn(p, digits) >= 20)
+			return true;
+	}
+	return false;
+}
+
+static void nearest_names(const char *const *names, const char *text, char *hint, size_t size)
+{
+	const char *near = str_nearest(text, names);
+	size_t n = 0;
+
+	if (near) {
+		snprintf(hint, size, "did you mean '%s'?", near);
+		return;
+	}
+	n += (size_t)snprintf(hint, size, "one of:");
+	for (; *names && n < size; names++)
+		n += (size_t)snprintf(hint + n, size - n, " %s", *names);
+}
+
+/* NULL, or what is wrong; hint is filled where one helps. */
+static const char *parse_value(
+	const struct schema_row *row, const char *text, void *at, char *hint, size_t hint_size)
+{
+	uint64_t u;
+	int64_t i;
+	char *end;
+	double real;
+
+	switch (row->type) {
+	case SCHEMA_TEXT:
+		if (!*text)
+			return "a value is missing";
+		mem_replace((char **)at, text);
+		return NULL;
+	case SCHEMA_INT:
+		if (str_to_uint(text, INT64_MAX, &u) < 0)
+			return "a whole number is expected";
+		i = (int64_t)u;
+		break;
+	case SCHEMA_DURATION:
+		if (str_to_duration_s(text, &i) < 0) {
+			snprintf(hint, hint_size, "write 30s, 15m, 4h or 7d");
+			return "a duration with a unit is expected";
+		}
+		break;
+	case SCHEMA_REAL:
+		real = strtod(text, &end);
+		if (*end || end == text || !(real >= (double)row->min && real <= (double)row->max))
+			return "a number from 1 to 10 is expected";
+		*(double *)at = real;
+		return NULL;
+	case SCHEMA_BOOL:
+		*(bool *)at = strcmp(text, "true") == 0;
+		return strcmp(text, "true") && strcmp(text, "false")
+			       ? "true or false is expected"
+			       : NULL;
+	case SCHEMA_TIME:
+		return clock_parse_iso(text, at) < 0
+			       ? "a time such as 2026-01-01T00:07:00Z is expected"
+			       : NULL;
+	case SCHEMA_ENUM:
+		for (i = 0; row->names[i]; i++) {
+			if (strcmp(row->names[i], text) == 0) {
+				*(int64_t *)at = i;
+				return NULL;
+			}
+		}
+		nearest_names(row->names, text, hint, hint_size);
+		return "not one of the values of this key";
+	default:
+		return "a value cannot stand here";
+	}
+	if (i < row->min || i > row->max) {
+		snprintf(hint, hint_size, "from %lld to %lld%s", (long long)row->min,
+			(long long)row->max, row->type == SCHEMA_DURATION ? " seconds" : "");
+		return "out of range";
+	}
+	*(int64_t *)at = i;
+	return NULL;
+}
+
+static void set_fallbacks(enum schema_section section, void *base)
+{
+	char hint[8];
+
+	for (size_t i = 0; i < schema_row_count; i++) {
+		const struct schema_row *row = &schema_rows[i];
+
+		if (row->section == section && row->fallback)
+			parse_value(row, row->fallback, (char *)base + row->offset, hint,
+				sizeof(hint));
+	}
+}
+
+/* --- keys --- */
+
+static void unknown_key(const struct scope *s, const struct node *key)
+{
+	const char *names[128];
+	size_t n = 0;
+	const char *near;
+	char text[160], hint[160] = "";
+
+	for (size_t i = 0; i < schema_row_count && n + 1 < ARRAY_LEN(names); i++) {
+		if (schema_rows[i].section == s->section)
+			names[n++] = schema_rows[i].key;
+	}
+	names[n] = NULL;
+	near = str_nearest(key->text, names);
+	if (near)
+		snprintf(hint, sizeof(hint), "did you mean '%s'?", near);
+	for (int other = 0; !near && other < SCHEMA_SECTIONS; other++) {
+		if (schema_find((enum schema_section)other, key->text))
+			snprintf(hint, sizeof(hint), "'%.60s' belongs in %s", key->text,
+				schema_section_name((enum schema_section)other));
+	}
+	snprintf(text, sizeof(text), "unknown key '%.60s'", key->text);
+	complain(s, key, NULL, hint, text);
+}
+
+/* The row, or NULL after a complaint. */
+static const struct schema_row *row_of(const struct scope *s, const struct node *key)
+{
+	const struct schema_row *row = schema_find(s->section, key->text);
+	char text[160];
+
+	if (is_secret_key(key->text)) {
+		s->d->has_secret = true;
+		complain(s, key, NULL,
+			"name a file with aws_credentials_file, or ${cred:NAME}",
+			"secrets do not belong into this file");
+		return NULL;
+	}
+	if (!row) {
+		unknown_key(s, key);
+		return NULL;
+	}
+	snprintf(text, sizeof(text), "'%s' is not supported by this version", key->text);
+	if (row->type == SCHEMA_PLANNED)
+		complain(s, key, NULL, NULL, text);
+	else if (s->is_defaults && !row->is_default_too)
+		complain(s, key, NULL, NULL, "this key cannot be a default");
+	else
+		return row;
+	return NULL;
+}
+
+static void take_scalar(const struct scope *s, const struct schema_row *row,
+	const struct node *value, void *base)
+{
+	char hint[200] = "";
+	const char *wrong;
+
+	if (value->kind != NODE_SCALAR) {
+		complain(s, value, row->key, value->kind == NODE_MAP && value->count == 1
+						 ? "quote a value that begins with {"
+						 : NULL,
+			"one value is expected here");
+		return;
+	}
+	if (looks_like_access_key(value->text)) {
+		s->d->has_secret = true;
+		complain(s, value, row->key,
+			"name a file with aws_credentials_file, or ${cred:NAME}",
+			"this looks like an access key; secrets do not belong into this file");
+		return;
+	}
+	wrong = parse_value(row, value->text, (char *)base + row->offset, hint, sizeof(hint));
+	if (wrong)
+		complain(s, value, row->key, hint, wrong);
+}
+
+typedef void (*child_fn)(const struct scope *s, const struct node *key,
+	const struct node *value, void *base);
+
+/* All keys of one map into base; children go to their own function. */
+static void take_map(
+	const struct scope *s, const struct node *map, void *base, child_fn child)
+{
+	if (map->kind != NODE_MAP) {
+		complain(s, map, NULL, NULL, "keys and values are expected here");
+		return;
+	}
+	for (size_t i = 0; i < map->count; i++) {
+		const struct schema_row *row = row_of(s, map->keys[i]);
+
+		if (row && row->type == SCHEMA_CHILD)
+			child(s, map->keys[i], map->items[i], base);
+		else if (row)
+			take_scalar(s, row, map->items[i], base);
+	}
+}
+
+static struct scope inner(
+	const struct scope *s, enum schema_section section, const char *name)
+{
+	struct scope t = {s->d, s->src, section, s->is_defaults, ""};
+
+	snprintf(t.path, sizeof(t.path), "%.250s%s%.200s", s->path, *s->path ? "." : "", name);
+	return t;
+}
+
+/* --- jobs --- */
+
+static void take_job_child(const struct scope *s, const struct node *key,
+	const struct node *value, void *base)
+{
+	bool is_retry = strcmp(key->text, "retry") == 0;
+	struct scope t = inner(s, is_retry ? SCHEMA_RETRY : SCHEMA_SIDE, key->text);
+	struct raw_job *job = base;
+
+	t.is_defaults = false;
+	if (is_retry)
+		take_map(&t, value, &job->retry, NULL);
+	else if (strcmp(key->text, "source") == 0)
+		take_map(&t, value, &job->source, NULL);
+	else
+		take_map(&t, value, &job->destination, NULL);
+}
+
+static bool is_name(const char *s)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789-_.";
+
+	return *s && strlen(s) <= NAME_MAX_LEN && strspn(s, allowed) == strlen(s);
+}
+
+static bool check_name(const struct scope *s, const struct node *key)
+{
+	if (is_name(key->text))
+		return true;
+	complain(s, key, NULL, NULL, "a name has letters, digits, '-', '_' and '.' only, 200 "
+				     "at most");
+	return false;
+}
+
+static void copy_defaults(struct raw_job *job, const struct raw_job *defaults)
+{
+	*job = *defaults;
+	job->timezone = mem_strdup(defaults->timezone);
+}
+
+static void take_job(const struct scope *s, const struct node *key, const struct node *value)
+{
+	struct scope t = inner(s, SCHEMA_JOB, key->text);
+	struct draft *d = s->d;
+	struct draft_job *job;
+
+	for (size_t i = 0; i < d->job_count; i++) {
+		if (strcmp(d->jobs[i].name->text, key->text) == 0) {
+			char text[400];
+
+			snprintf(text, sizeof(text), "the job stands already in %.200s:%d",
+				d->jobs[i].src->path, d->jobs[i].name->line);
+			complain(&t, key, NULL, NULL, text);
+			return;
+		}
+	}
+	if (!check_name(&t, key))
+		return;
+	d->jobs = mem_resize(d->jobs, d->job_count + 1, sizeof(*d->jobs));
+	job = &d->jobs[d->job_count++];
+	*job = (struct draft_job){.src = s->src, .name = key, .map = value};
+	copy_defaults(&job->raw, &d->defaults);
+	take_map(&t, value, &job->raw, take_job_child);
+}
+
+static void take_profile(
+	const struct scope *s, const struct node *key, const struct node *value)
+{
+	struct scope t = inner(s, SCHEMA_PROFILE, key->text);
+	struct draft *d = s->d;
+	struct conf_profile *p;
+
+	if (!check_name(&t, key))
+		return;
+	p = mem_alloc(sizeof(*p));
+	p->name = mem_strdup(key->text);
+	d->profiles = mem_resize(d->profiles, d->profile_count + 1, sizeof(*d->profiles));
+	d->profiles[d->profile_count++] = (struct draft_profile){p, s->src, key, value};
+	take_map(&t, value, p, NULL);
+}
+
+/* --- the top --- */
+
+static void take_top_child(const struct scope *s, const struct node *key,
+	const struct node *value, void *base)
+{
+	struct scope t = inner(s, SCHEMA_JOB, key->text);
+	bool is_jobs = strcmp(key->text, "jobs") == 0;
+
+	if (strcmp(key->text, "defaults") == 0)
+		return; /* read before everything else */
+	if (value->kind == NODE_SCALAR && !*value->text)
+		return; /* "jobs:" with nothing behind it */
+	if (value->kind != NODE_MAP) {
+		complain(&t, value, NULL, NULL, "a map by name is expected here");
+		return;
+	}
+	for (size_t i = 0; i < value->count; i++) {
+		if (is_jobs)
+			take_job(&t, value->keys[i], value->items[i]);
+		else
+			take_profile(&t, value->keys[i], value->items[i]);
+	}
+}
+
+static void check_version(const struct scope *s, const struct node *root, bool is_main)
+{
+	const struct node *v = node_get(root, "version");
+
+	if (v && v->kind == NODE_SCALAR && strcmp(v->text, "1") != 0)
+		complain(s, v, "version", NULL, "this version reads version: 1 only");
+	else if (!v && is_main)
+		complain(s, NULL, "version", NULL, "the key is missing; begin the file with "
+						   "version: 1");
+}
+
+void draft_read(
+	struct draft *d, const struct source *src, const struct node *root, bool is_main)
+{
+	struct scope s = {d, src, SCHEMA_TOP, false, ""};
+	const struct node *defaults = node_get(root, "defaults");
+	size_t before = d->messages->errors;
+
+	if (root->kind != NODE_MAP) {
+		complain(&s, root, NULL, NULL, "keys and values are expected here");
+		return;
+	}
+	check_version(&s, root, is_main);
+	if (d->messages->errors > before)
+		return;
+	if (defaults && is_main) {
+		struct scope t = inner(&s, SCHEMA_JOB, "defaults");
+
+		t.is_defaults = true;
+		take_map(&t, defaults, &d->defaults, take_job_child);
+	}
+	for (size_t i = 0; !is_main && i < root->count; i++) {
+		const char *key = root->keys[i]->text;
+
+		if (strcmp(key, "jobs") && strcmp(key, "profiles") && strcmp(key, "version"))
+			complain(&s, root->keys[i], NULL, NULL,
+				"files of jobs.d hold jobs and profiles only");
+	}
+	take_map(&s, root, &d->top, take_top_child);
+}
+
+void draft_init(struct draft *d, struct conf *conf, struct conf_messages *messages)
+{
+	*d = (struct draft){.conf = conf, .messages = messages};
+	set_fallbacks(SCHEMA_TOP, &d->top);
+	set_fallbacks(SCHEMA_JOB, &d->defaults);
+	set_fallbacks(SCHEMA_RETRY, &d->defaults.retry);
+}
+
+static void raw_job_done(struct raw_job *job)
+{
+	free(job->schedule);
+	free(job->every);
+	free(job->timezone);
+	free(job->profile);
+	free(job->source.profile);
+	free(job->source.url);
+	free(job->destination.profile);
+	free(job->destination.url);
+}
+
+/* What the conf took over is no longer in the draft. */
+void draft_done(struct draft *d)
+{
+	for (size_t i = 0; i < d->job_count; i++)
+		raw_job_done(&d->jobs[i].raw);
+	raw_job_done(&d->defaults);
+	free(d->jobs);
+	free(d->profiles);
+	free(d->top.aws_config_file);
+	free(d->top.aws_credentials_file);
+}

@@ -1,0 +1,127 @@
+/* Two configurations compared by name. Pure. */
+#include "config.h"
+
+#include "conf/conf_diff.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf.h"
+
+static void add(struct conf_diff *d, enum conf_change change, bool is_job, const char *name,
+	char *detail)
+{
+	d->items = mem_resize(d->items, d->count + 1, sizeof(*d->items));
+	d->items[d->count++] =
+		(struct conf_diff_item){change, is_job, false, mem_strdup(name), detail};
+}
+
+static void note(struct buf *out, bool differs, const char *key)
+{
+	if (differs)
+		buf_printf(out, "%s%s", out->len ? ", " : "", key);
+}
+
+static void compare_profiles(
+	const struct conf_profile *a, const struct conf_profile *b, struct buf *out)
+{
+	note(out, !str_eq(a->role_arn, b->role_arn), "role_arn");
+	note(out, !str_eq(a->source_profile, b->source_profile), "source_profile");
+	note(out, !str_eq(a->external_id, b->external_id), "external_id");
+	note(out, !str_eq(a->role_session_name, b->role_session_name), "role_session_name");
+	note(out, a->duration_s != b->duration_s, "duration_seconds");
+	note(out, !str_eq(a->region, b->region), "region");
+	note(out, !str_eq(a->endpoint_url, b->endpoint_url), "endpoint_url");
+	note(out, !str_eq(a->ca_bundle, b->ca_bundle), "ca_bundle");
+}
+
+static const char *profile_name(const struct conf_side *s)
+{
+	return s->profile ? s->profile->name : NULL;
+}
+
+static bool side_differs(const struct conf_side *a, const struct conf_side *b)
+{
+	return !str_eq(a->url, b->url) || !str_eq(profile_name(a), profile_name(b));
+}
+
+static void compare_jobs(const struct conf_job *a, const struct conf_job *b, struct buf *out)
+{
+	note(out, strcmp(a->schedule_hash, b->schedule_hash) != 0, "schedule");
+	note(out, side_differs(&a->source, &b->source), "source");
+	note(out, side_differs(&a->destination, &b->destination), "destination");
+	note(out, a->overlap != b->overlap, "overlap");
+	note(out, a->catch_up != b->catch_up, "catch_up");
+	note(out, a->starting_deadline_s != b->starting_deadline_s, "starting_deadline");
+	note(out, a->jitter_s != b->jitter_s, "jitter");
+	note(out, a->timeout_s != b->timeout_s, "timeout");
+	note(out, a->is_paused != b->is_paused, "paused");
+	note(out,
+		a->retry.attempts != b->retry.attempts ||
+			a->retry.backoff_s != b->retry.backoff_s ||
+			a->retry.factor != b->retry.factor ||
+			a->retry.max_backoff_s != b->retry.max_backoff_s,
+		"retry");
+}
+
+static void diff_profiles(
+	const struct conf *before, const struct conf *after, struct conf_diff *ret)
+{
+	for (size_t i = 0; i < before->profile_count; i++) {
+		const struct conf_profile *a = before->profiles[i];
+		const struct conf_profile *b = conf_find_profile(after, a->name);
+		struct buf detail = BUF_INIT(1024);
+
+		if (!b) {
+			add(ret, CONF_REMOVED, false, a->name, NULL);
+			continue;
+		}
+		compare_profiles(a, b, &detail);
+		if (detail.len)
+			add(ret, CONF_CHANGED, false, a->name, buf_take(&detail));
+	}
+	for (size_t i = 0; i < after->profile_count; i++) {
+		if (!conf_find_profile(before, after->profiles[i]->name))
+			add(ret, CONF_ADDED, false, after->profiles[i]->name, NULL);
+	}
+}
+
+void conf_diff_make(
+	const struct conf *before, const struct conf *after, struct conf_diff *ret)
+{
+	*ret = (struct conf_diff){0};
+	for (size_t i = 0; i < before->job_count; i++) {
+		const struct conf_job *a = before->jobs[i];
+		const struct conf_job *b = conf_find_job(after, a->name);
+		struct buf detail = BUF_INIT(1024);
+
+		if (!b) {
+			add(ret, CONF_REMOVED, true, a->name, NULL);
+			continue;
+		}
+		compare_jobs(a, b, &detail);
+		if (!detail.len)
+			continue;
+		add(ret, CONF_CHANGED, true, a->name, buf_take(&detail));
+		ret->items[ret->count - 1].is_schedule_changed =
+			strcmp(a->schedule_hash, b->schedule_hash) != 0;
+	}
+	for (size_t i = 0; i < after->job_count; i++) {
+		if (!conf_find_job(before, after->jobs[i]->name))
+			add(ret, CONF_ADDED, true, after->jobs[i]->name, NULL);
+	}
+	diff_profiles(before, after, ret);
+}
+
+void conf_diff_done(struct conf_diff *d)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		free(d->items[i].name);
+		free(d->items[i].detail);
+	}
+	free(d->items);
+	*d = (struct conf_diff){0};
+}

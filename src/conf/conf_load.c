@@ -1,0 +1,162 @@
+/* Files to a conf: read, parse, build, check. The one way in, for everybody. */
+#include "config.h"
+
+#include "conf/conf_load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf_build.h"
+
+#define FILE_MAX  (1024 * 1024)
+#define FILES_MAX 1000
+
+struct loader {
+	struct draft draft;
+	struct source *sources[FILES_MAX];
+	struct node *roots[FILES_MAX];
+	size_t count;
+};
+
+/* 0 or negative errno; only regular files, so that no FIFO blocks us. */
+static int read_source(const char *path, struct source *ret)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	ssize_t n;
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		r = -EINVAL;
+	else if (st.st_size > FILE_MAX)
+		r = -EFBIG;
+	ret->path = mem_strdup(path);
+	ret->text = mem_alloc(FILE_MAX + 1);
+	while (r == 0 && ret->len < FILE_MAX &&
+		(n = read(fd, ret->text + ret->len, FILE_MAX - ret->len)) > 0)
+		ret->len += (size_t)n;
+	close(fd);
+	ret->text = mem_resize(ret->text, ret->len + 1, 1);
+	ret->text[ret->len] = '\0';
+	return r;
+}
+
+static int add_file(struct loader *l, const char *path, bool is_main)
+{
+	struct source *src = mem_alloc(sizeof(*src));
+	struct conf_place place = {src, NULL, 0, NULL};
+	int r;
+
+	if (l->count == FILES_MAX) {
+		free(src);
+		return -E2BIG;
+	}
+	r = read_source(path, src);
+	l->sources[l->count] = src;
+	l->roots[l->count++] = NULL;
+	if (r < 0) {
+		mem_replace(&src->path, path);
+		if (!is_main || r == -EFBIG || r == -EINVAL)
+			conf_complain(l->draft.messages, &place, NULL, "%s",
+				r == -EINVAL ? "not a regular file"
+				: r == -EFBIG ? "larger than 1 MiB" : strerror(-r));
+		return r == -EFBIG || !is_main ? -EINVAL : r;
+	}
+	l->roots[l->count - 1] = yaml_parse(src, l->draft.messages);
+	if (!l->roots[l->count - 1])
+		return -EINVAL;
+	draft_read(&l->draft, src, l->roots[l->count - 1], is_main);
+	return 0;
+}
+
+/* jobs.d beside the main file, in byte order. */
+static void add_jobs_d(struct loader *l, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *pattern = mem_printf(
+		"%.*sjobs.d/*.yaml", slash ? (int)(slash - path) + 1 : 0, path);
+	glob_t found;
+
+	if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+		return;
+	for (size_t i = 1; i < found.gl_pathc; i++) {
+		for (size_t j = i; j && strcmp(found.gl_pathv[j - 1], found.gl_pathv[j]) > 0; j--) {
+			char *swap = found.gl_pathv[j];
+
+			found.gl_pathv[j] = found.gl_pathv[j - 1];
+			found.gl_pathv[j - 1] = swap;
+		}
+	}
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		add_file(l, found.gl_pathv[i], false);
+	globfree(&found);
+}
+
+/* A secret must not travel to the journal with the line it stands in. */
+static void hide_lines(struct conf_messages *m)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		free(m->items[i].source_line);
+		m->items[i].source_line = NULL;
+	}
+}
+
+static void keep_files(struct loader *l, struct conf *c)
+{
+	c->files = mem_array(l->count, sizeof(*c->files));
+	c->file_count = l->count;
+	for (size_t i = 0; i < l->count; i++) {
+		struct source *src = l->sources[i];
+
+		/* Marks point at these paths. */
+		c->files[i] = MEM_STEAL(src->path);
+		free(src->text);
+		free(src);
+		node_free(l->roots[i]);
+	}
+}
+
+int conf_load(const char *path, const struct conf **ret, struct conf_messages *messages)
+{
+	struct loader *l = mem_alloc(sizeof(*l));
+	struct conf *c = mem_alloc(sizeof(*c));
+	int r;
+
+	*messages = (struct conf_messages){0};
+	c->refs = 1;
+	c->path = mem_strdup(path);
+	c->loaded_at_s = clock_wall_us(clock_system()) / USEC_PER_SEC;
+	draft_init(&l->draft, c, messages);
+	r = add_file(l, path, true);
+	if (r == 0) {
+		add_jobs_d(l, path);
+		draft_finish(&l->draft);
+	} else {
+		for (size_t i = 0; i < l->draft.profile_count; i++)
+			free(l->draft.profiles[i].profile);
+	}
+	if (l->draft.has_secret)
+		hide_lines(messages);
+	draft_done(&l->draft);
+	keep_files(l, c);
+	free(l);
+	if (r == 0 && messages->errors)
+		r = -EINVAL;
+	if (r == 0)
+		*ret = c;
+	else
+		conf_unref(c);
+	return r;
+}

@@ -1,0 +1,135 @@
+/* The table of the language. Not how values are read (conf_build) or checked. */
+#include "config.h"
+
+#include "conf/conf_schema.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "conf/conf.h"
+
+static const char *const actions[] = {"copy", NULL};
+static const char *const overlaps[] = {"skip", NULL};
+static const char *const catch_ups[] = {"none", "latest", NULL};
+static const char *const gaps[] = {"run", "skip", NULL};
+static const char *const repeats[] = {"auto", "once", "both", NULL};
+static const char *const day_matches[] = {"auto", "and", "or", NULL};
+
+#define DAY INT64_C(86400)
+#define TOP(key, type, def, field, ...)                                                  \
+	{SCHEMA_TOP, key, type, def, offsetof(struct raw_top, field), __VA_ARGS__}
+#define PROFILE(key, type, field, ...)                                                   \
+	{SCHEMA_PROFILE, key, type, NULL, offsetof(struct conf_profile, field), __VA_ARGS__}
+#define JOB(key, type, def, field, ...)                                                  \
+	{SCHEMA_JOB, key, type, def, offsetof(struct raw_job, field), __VA_ARGS__}
+#define SIDE(key, field) {SCHEMA_SIDE, key, SCHEMA_TEXT, NULL, offsetof(struct raw_side, field)}
+#define RETRY(key, type, def, field, ...)                                                \
+	{SCHEMA_RETRY, key, type, def, offsetof(struct raw_retry, field), __VA_ARGS__}
+#define CHILD(section, key) {section, key, SCHEMA_CHILD}
+#define PLANNED(section, key) {section, key, SCHEMA_PLANNED}
+
+/* clang-format off */
+const struct schema_row schema_rows[] = {
+	TOP("version",              SCHEMA_INT,  NULL, version, 1, 1),
+	TOP("aws_config_file",      SCHEMA_TEXT, NULL, aws_config_file),
+	TOP("aws_credentials_file", SCHEMA_TEXT, NULL, aws_credentials_file),
+	TOP("max_parallel_runs",    SCHEMA_INT,  "8",  max_parallel_runs, 1, 1000),
+	CHILD(SCHEMA_TOP, "profiles"),
+	CHILD(SCHEMA_TOP, "defaults"),
+	CHILD(SCHEMA_TOP, "jobs"),
+	PLANNED(SCHEMA_TOP, "notify"),
+	PLANNED(SCHEMA_TOP, "http"),
+	PLANNED(SCHEMA_TOP, "engines"),
+	PLANNED(SCHEMA_TOP, "memory_limit"),
+
+	PROFILE("role_arn",          SCHEMA_TEXT, role_arn),
+	PROFILE("source_profile",    SCHEMA_TEXT, source_profile),
+	PROFILE("external_id",       SCHEMA_TEXT, external_id),
+	PROFILE("role_session_name", SCHEMA_TEXT, role_session_name),
+	PROFILE("duration_seconds",  SCHEMA_INT,  duration_s, 1, 43200),
+	PROFILE("region",            SCHEMA_TEXT, region),
+	PROFILE("endpoint_url",      SCHEMA_TEXT, endpoint_url),
+	PROFILE("ca_bundle",         SCHEMA_TEXT, ca_bundle),
+	PLANNED(SCHEMA_PROFILE, "credential_source"),
+	PLANNED(SCHEMA_PROFILE, "credential_process"),
+	PLANNED(SCHEMA_PROFILE, "web_identity_token_file"),
+	PLANNED(SCHEMA_PROFILE, "session_policy"),
+	PLANNED(SCHEMA_PROFILE, "payload_signing"),
+
+	JOB("schedule",          SCHEMA_TEXT,     NULL,     schedule),
+	JOB("every",             SCHEMA_TEXT,     NULL,     every),
+	JOB("start",             SCHEMA_TIME,     NULL,     start_s),
+	JOB("timezone",          SCHEMA_TEXT,     "UTC",    timezone, .is_default_too = true),
+	JOB("profile",           SCHEMA_TEXT,     NULL,     profile),
+	CHILD(SCHEMA_JOB, "source"),
+	CHILD(SCHEMA_JOB, "destination"),
+	JOB("action",            SCHEMA_ENUM,     "copy",   action, .names = actions),
+	JOB("overlap",           SCHEMA_ENUM,     "skip",   overlap, .names = overlaps, .is_default_too = true),
+	JOB("catch_up",          SCHEMA_ENUM,     "latest", catch_up, .names = catch_ups, .is_default_too = true),
+	JOB("starting_deadline", SCHEMA_DURATION, NULL,     starting_deadline_s, 1, 3660 * DAY, .is_default_too = true),
+	JOB("jitter",            SCHEMA_DURATION, NULL,     jitter_s, 0, DAY, .is_default_too = true),
+	JOB("timeout",           SCHEMA_DURATION, "24h",    timeout_s, 1, 366 * DAY, .is_default_too = true),
+	{SCHEMA_JOB, "retry",    SCHEMA_CHILD, .is_default_too = true},
+	JOB("paused",            SCHEMA_BOOL,     "false",  is_paused),
+	JOB("dst_gap",           SCHEMA_ENUM,     "run",    dst_gap, .names = gaps),
+	JOB("dst_overlap",       SCHEMA_ENUM,     "auto",   dst_overlap, .names = repeats),
+	JOB("day_match",         SCHEMA_ENUM,     "auto",   day_match, .names = day_matches),
+	PLANNED(SCHEMA_JOB, "calendar"),
+	PLANNED(SCHEMA_JOB, "after"),
+	PLANNED(SCHEMA_JOB, "window"),
+	PLANNED(SCHEMA_JOB, "include"),
+	PLANNED(SCHEMA_JOB, "exclude"),
+	PLANNED(SCHEMA_JOB, "delete"),
+	PLANNED(SCHEMA_JOB, "max_delete"),
+	PLANNED(SCHEMA_JOB, "method"),
+	PLANNED(SCHEMA_JOB, "verify"),
+	PLANNED(SCHEMA_JOB, "overwrite"),
+	PLANNED(SCHEMA_JOB, "compare"),
+	PLANNED(SCHEMA_JOB, "limits"),
+	PLANNED(SCHEMA_JOB, "bandwidth"),
+	PLANNED(SCHEMA_JOB, "if_missing"),
+	PLANNED(SCHEMA_JOB, "expect"),
+	PLANNED(SCHEMA_JOB, "newer_than"),
+	PLANNED(SCHEMA_JOB, "older_than"),
+	PLANNED(SCHEMA_JOB, "catch_up_limit"),
+	PLANNED(SCHEMA_JOB, "notify"),
+
+	SIDE("profile", profile),
+	SIDE("url",     url),
+	PLANNED(SCHEMA_SIDE, "expected_bucket_owner"),
+	PLANNED(SCHEMA_SIDE, "storage_class"),
+	PLANNED(SCHEMA_SIDE, "server_side_encryption"),
+	PLANNED(SCHEMA_SIDE, "kms_key_id"),
+	PLANNED(SCHEMA_SIDE, "acl"),
+	PLANNED(SCHEMA_SIDE, "stable_for"),
+	PLANNED(SCHEMA_SIDE, "group"),
+	PLANNED(SCHEMA_SIDE, "mode"),
+
+	RETRY("attempts",    SCHEMA_INT,      "3",   attempts, 1, 100),
+	RETRY("backoff",     SCHEMA_DURATION, "30s", backoff_s, 1, DAY),
+	RETRY("factor",      SCHEMA_REAL,     "2",   factor, 1, 10),
+	RETRY("max_backoff", SCHEMA_DURATION, "10m", max_backoff_s, 1, DAY),
+};
+/* clang-format on */
+const size_t schema_row_count = ARRAY_LEN(schema_rows);
+
+const struct schema_row *schema_find(enum schema_section section, const char *key)
+{
+	for (size_t i = 0; i < schema_row_count; i++) {
+		if (schema_rows[i].section == section &&
+			strcmp(schema_rows[i].key, key) == 0)
+			return &schema_rows[i];
+	}
+	return NULL;
+}
+
+const char *schema_section_name(enum schema_section section)
+{
+	static const char *const names[] = {[SCHEMA_TOP] = "the top level",
+		[SCHEMA_PROFILE] = "a profile",
+		[SCHEMA_JOB] = "a job",
+		[SCHEMA_SIDE] = "source and destination",
+		[SCHEMA_RETRY] = "retry"};
+
+	return names[section];
+}

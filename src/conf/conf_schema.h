@@ -1,0 +1,71 @@
+/*
+ * The language as a table: section, key, type, default, range. The parser, the man page's
+ * check and "did you mean" all read it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum schema_section {
+	SCHEMA_TOP,
+	SCHEMA_PROFILE,
+	SCHEMA_JOB,
+	SCHEMA_SIDE,
+	SCHEMA_RETRY,
+	SCHEMA_SECTIONS,
+};
+
+enum schema_type {
+	SCHEMA_TEXT,
+	SCHEMA_DURATION, /* int64_t seconds */
+	SCHEMA_INT,      /* int64_t */
+	SCHEMA_REAL,     /* double */
+	SCHEMA_BOOL,     /* bool */
+	SCHEMA_ENUM,     /* int64_t: index into names */
+	SCHEMA_TIME,     /* int64_t UTC seconds */
+	SCHEMA_CHILD,    /* a map that the builder reads itself */
+	SCHEMA_PLANNED,  /* a word of the language that this version does not do yet */
+};
+
+struct schema_row {
+	enum schema_section section;
+	const char *key;
+	enum schema_type type;
+	const char *fallback; /* as written in YAML; NULL: none */
+	size_t offset;        /* into struct raw_* below */
+	int64_t min, max;     /* of numbers and durations */
+	const char *const *names;
+	bool is_default_too; /* also accepted in `defaults` */
+};
+
+extern const struct schema_row schema_rows[];
+extern const size_t schema_row_count;
+const struct schema_row *schema_find(enum schema_section section, const char *key);
+const char *schema_section_name(enum schema_section section);
+
+/* What the table's offsets point into: values as written, before they are checked. */
+struct raw_top {
+	int64_t version;
+	char *aws_config_file, *aws_credentials_file;
+	int64_t max_parallel_runs;
+};
+
+struct raw_side {
+	char *profile, *url;
+};
+
+struct raw_retry {
+	int64_t attempts, backoff_s, max_backoff_s;
+	double factor;
+};
+
+struct raw_job {
+	char *schedule, *every, *timezone, *profile;
+	int64_t start_s, starting_deadline_s, jitter_s, timeout_s;
+	int64_t action, overlap, catch_up, dst_gap, dst_overlap, day_match;
+	bool is_paused;
+	struct raw_side source, destination;
+	struct raw_retry retry;
+};
