@@ -101,7 +101,7 @@ struct conf {
 	unsigned refs;
 };
 
-struct conf *conf_ref(const struct conf *c);
+const struct conf *conf_ref(const struct conf *c);
 /* NULL-safe; returns NULL; the last one frees. */
 void *conf_unref(const struct conf *c);
 
