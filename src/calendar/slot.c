@@ -39,48 +39,57 @@ struct schedule {
 
 /* --- parsing --- */
 
-static int parse_rate(const char *expr, struct schedule *s, struct schedule_error *e)
+/* What stands inside the brackets, without blanks around it; at: where it begins. */
+struct body {
+	const char *text;
+	size_t len, at;
+};
+
+static int parse_rate(const struct body *b, struct schedule *s, struct schedule_error *e)
 {
 	static const struct {
 		const char *unit;
 		int64_t seconds;
 	} units[] = {{"minute", 60}, {"minutes", 60}, {"hour", 3600}, {"hours", 3600},
 		{"day", DAY_S}, {"days", DAY_S}};
-	const char *body = expr + 5;
-	size_t digits = strspn(body, "0123456789"), len = strlen(body);
+	size_t digits = strspn(b->text, "0123456789"), blanks;
 	uint64_t n;
 
-	if (digits == 0 || str_to_uint_len(body, digits, 999999, &n) < 0 || n == 0)
-		return schedule_fail(e, 5, "", "rate() takes a number from 1 to 999999");
-	if (body[digits] != ' ')
-		return schedule_fail(e, 5 + digits, "rate(5 minutes)", "a blank is missing");
+	if (digits == 0 || str_to_uint_len(b->text, digits, 999999, &n) < 0 || n == 0)
+		return schedule_fail(e, b->at, "", "rate() takes a number from 1 to 999999");
+	blanks = strspn(b->text + digits, " \t");
+	if (blanks == 0)
+		return schedule_fail(
+			e, b->at + digits, "rate(5 minutes)", "a blank is missing");
 	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
 		size_t ulen = strlen(units[i].unit);
 
-		if (len != digits + 1 + ulen + 1 ||
-			strncmp(body + digits + 1, units[i].unit, ulen) != 0)
+		if (b->len != digits + blanks + ulen ||
+			strncmp(b->text + digits + blanks, units[i].unit, ulen) != 0)
 			continue;
 		s->kind = KIND_GRID;
 		s->interval_s = (int64_t)n * units[i].seconds;
 		return 0;
 	}
-	return schedule_fail(
-		e, 6 + digits, "minutes, hours or days", "the unit is not known");
+	return schedule_fail(e, b->at + digits + blanks, "minutes, hours or days",
+		"the unit is not known");
 }
 
-static int parse_at(const char *expr, struct schedule *s, struct schedule_error *e)
+static int parse_at(const struct body *b, struct schedule *s, struct schedule_error *e)
 {
-	char iso[24];
+	char iso[24] = "";
 	struct clock_utc u;
 	int64_t t;
 
-	if (strlen(expr) == 23)
-		snprintf(iso, sizeof(iso), "%.19sZ", expr + 3);
-	if (strlen(expr) != 23 || clock_parse_iso(iso, &t) < 0)
-		return schedule_fail(e, 3, "at(2026-11-20T13:00:00)", "not a local time");
+	if (b->len == 19)
+		snprintf(iso, sizeof(iso), "%.19sZ", b->text);
+	if (clock_parse_iso(iso, &t) < 0)
+		return schedule_fail(
+			e, b->at, "at(2026-11-20T13:00:00)", "not a local time");
 	clock_utc_from_seconds(t, &u);
-	if (atoi(iso + 8) != u.day || iso[17] == '6')
-		return schedule_fail(e, 3, "", "no such day or second");
+	/* February 30 would have become March. */
+	if ((iso[8] - '0') * 10 + iso[9] - '0' != u.day || iso[17] == '6')
+		return schedule_fail(e, b->at, "", "no such day or second");
 	s->kind = KIND_AT;
 	s->at_local_s = t;
 	return 0;
@@ -88,21 +97,32 @@ static int parse_at(const char *expr, struct schedule *s, struct schedule_error 
 
 static int parse_eventbridge(const char *expr, struct schedule *s, struct schedule_error *e)
 {
-	_cleanup_free_ char *body = NULL;
-	size_t len = strlen(expr);
+	_cleanup_free_ char *cron = NULL;
+	size_t lead = strspn(expr, " \t"), len = strlen(expr), name;
+	struct body b;
 
-	if (!str_has_suffix(expr, ")"))
+	while (len > lead && strchr(" \t", expr[len - 1]))
+		len--;
+	if (len == lead || expr[len - 1] != ')')
 		return schedule_fail(e, len, "", "')' is missing at the end");
-	if (str_has_prefix(expr, "rate("))
-		return parse_rate(expr, s, e);
-	if (str_has_prefix(expr, "at("))
-		return parse_at(expr, s, e);
-	if (!str_has_prefix(expr, "cron("))
+	name = strcspn(expr + lead, "(");
+	b.at = lead + name + 1;
+	b.at += strspn(expr + b.at, " \t");
+	for (len--; len > b.at && strchr(" \t", expr[len - 1]); len--)
+		;
+	b.text = expr + b.at;
+	b.len = len > b.at ? len - b.at : 0;
+	expr += lead;
+	if (name == 4 && strncmp(expr, "rate", 4) == 0)
+		return parse_rate(&b, s, e);
+	if (name == 2 && strncmp(expr, "at", 2) == 0)
+		return parse_at(&b, s, e);
+	if (name != 4 || strncmp(expr, "cron", 4) != 0)
 		return schedule_fail(
-			e, 0, "cron(...), rate(...) or at(...)", "not an expression");
+			e, lead, "cron(...), rate(...) or at(...)", "not an expression");
 	s->kind = KIND_CRON;
-	body = mem_strndup(expr + 5, len - 6);
-	return cron_parse_eventbridge(body, 5, &s->cron, e);
+	cron = mem_strndup(b.text, b.len);
+	return cron_parse_eventbridge(cron, b.at, &s->cron, e);
 }
 
 static int parse_every(const char *expr, struct schedule *s, struct schedule_error *e)

@@ -1,0 +1,379 @@
+/*
+ * Runs the AWS cases of $S3FERRY_VECTORS/aws (the .flat twins) and prints
+ * "group passed/total". Groups that nothing here covers yet are named as such.
+ */
+#include "config.h"
+
+#include <dirent.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "aws/sigv4.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#define VALUES_MAX 4000
+#define PAIRS_MAX  100
+
+/* One case: paths and unescaped values. */
+struct vcase {
+	char *id;
+	char *paths[VALUES_MAX], *values[VALUES_MAX];
+	size_t count;
+};
+
+static void case_reset(struct vcase *c)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		free(c->paths[i]);
+		free(c->values[i]);
+	}
+	c->count = 0;
+	free(c->id);
+	c->id = NULL;
+}
+
+static void case_add(struct vcase *c, char *line)
+{
+	char *blank = strchr(line, ' ');
+	struct buf value = BUF_INIT(1024 * 1024);
+
+	if (!blank || strlen(blank) < 3 || c->count == VALUES_MAX || blank[1] == 'z')
+		return;
+	*blank = '\0';
+	str_uri_decode(&value, blank + 3, strlen(blank + 3));
+	c->paths[c->count] = mem_strdup(line);
+	c->values[c->count++] = buf_take(&value);
+}
+
+static const char *get(const struct vcase *c, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+static const char *get(const struct vcase *c, const char *fmt, ...)
+{
+	char path[200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	for (size_t i = 0; i < c->count; i++) {
+		if (strcmp(c->paths[i], path) == 0)
+			return c->values[i];
+	}
+	return NULL;
+}
+
+static size_t get_count(const struct vcase *c, const char *path)
+{
+	const char *text = get(c, "%s/#", path);
+
+	return text ? strtoul(text, NULL, 10) : 0;
+}
+
+static bool get_bool(const struct vcase *c, const char *path)
+{
+	return str_eq(get(c, "%s", path), "1");
+}
+
+static bool same(const char *what, const char *want, const char *got)
+{
+	if (!want || str_eq(want, got))
+		return true;
+	fprintf(stderr, "  %s: wanted\n%s\n  got\n%s\n", what, want, got ? got : "(none)");
+	return false;
+}
+
+static int64_t timestamp(const struct vcase *c)
+{
+	const char *t = get(c, "/context/timestamp");
+	char iso[32];
+	int64_t s = 0;
+
+	snprintf(iso, sizeof(iso), "%.4s-%.2s-%.2sT%.2s:%.2s:%.2sZ", t, t + 4, t + 6, t + 9,
+		t + 11, t + 13);
+	clock_parse_iso(iso, &s);
+	return s;
+}
+
+/* "a=b&c" of a request target into pairs; text is cut up. */
+static size_t split_query(char *text, struct sigv4_pair *out)
+{
+	size_t n = 0;
+
+	for (char *p = strtok_r(text, "&", &text); p; p = strtok_r(NULL, "&", &text)) {
+		char *equals = strchr(p, '=');
+		struct buf name = BUF_INIT(65536), value = BUF_INIT(65536);
+
+		if (equals)
+			*equals++ = '\0';
+		str_uri_decode(&name, p, strlen(p));
+		if (equals)
+			str_uri_decode(&value, equals, strlen(equals));
+		out[n++] = (struct sigv4_pair){buf_take(&name), buf_take(&value)};
+	}
+	return n;
+}
+
+struct prepared {
+	struct sigv4_request rq;
+	struct sigv4_scope scope;
+	struct sigv4_keys keys;
+	struct sigv4_pair query[PAIRS_MAX], headers[PAIRS_MAX];
+	char hash[65];
+	char *path;
+};
+
+static bool is_ours(const char *name)
+{
+	return strcasecmp(name, "x-amz-date") == 0 ||
+	       strcasecmp(name, "x-amz-content-sha256") == 0 ||
+	       strcasecmp(name, "authorization") == 0 ||
+	       strcasecmp(name, "x-amz-security-token") == 0;
+}
+
+static void prepare_headers(const struct vcase *c, struct prepared *p)
+{
+	size_t n = get_count(c, "/request/headers");
+
+	for (size_t i = 0; i < n; i++) {
+		const char *name = get(c, "/request/headers/%zu/0", i);
+
+		if (!is_ours(name))
+			p->headers[p->rq.header_count++] = (struct sigv4_pair){
+				name, get(c, "/request/headers/%zu/1", i)};
+	}
+	p->rq.headers = p->headers;
+}
+
+static void prepare_target(const struct vcase *c, struct prepared *p)
+{
+	const char *target = get(c, "/request/target"), *path = get(c, "/request/path");
+	struct buf encoded = BUF_INIT(65536);
+
+	p->rq.query = p->query;
+	if (target) {
+		size_t n = strcspn(target, "?");
+		char *query = mem_strdup(target[n] ? target + n + 1 : "");
+
+		p->path = mem_strndup(target, n);
+		p->rq.query_count = split_query(query, p->query);
+		free(query);
+		return;
+	}
+	str_uri_encode(&encoded, path, strlen(path), true);
+	p->path = buf_take(&encoded);
+	for (size_t i = 0; i < get_count(c, "/request/query"); i++) {
+		/* A presigned case lists what the signer itself adds, too. */
+		if (str_has_prefix(get(c, "/request/query/%zu/0", i), "X-Amz-"))
+			continue;
+		p->query[p->rq.query_count++] = (struct sigv4_pair){
+			mem_strdup(get(c, "/request/query/%zu/0", i)),
+			mem_strdup(get(c, "/request/query/%zu/1", i))};
+	}
+}
+
+static void prepare(const struct vcase *c, struct prepared *p)
+{
+	const char *body = get(c, "/request/body"), *hash = get(c, "/payloadHash");
+
+	*p = (struct prepared){0};
+	p->rq.method = get(c, "/request/method");
+	prepare_target(c, p);
+	p->rq.path = p->path;
+	prepare_headers(c, p);
+	crypto_sha256_hex(body ? body : "", body ? strlen(body) : 0, p->hash);
+	p->rq.payload_hash = hash ? hash : p->hash;
+	p->scope = (struct sigv4_scope){
+		.region = get(c, "/context/region"),
+		.service = get(c, "/context/service"),
+		.at_s = timestamp(c),
+		.is_s3 = str_eq(get(c, "/context/service"), "s3"),
+		.is_not_normalized = !get_bool(c, "/context/normalizePath"),
+		.omits_token = get_bool(c, "/context/omitSessionToken"),
+		.adds_payload_hash = get_bool(c, "/context/signBody"),
+	};
+	p->keys = (struct sigv4_keys){get(c, "/context/accessKeyId"),
+		get(c, "/context/secretAccessKey"), get(c, "/context/sessionToken")};
+}
+
+static void prepared_done(struct prepared *p)
+{
+	for (size_t i = 0; i < p->rq.query_count; i++) {
+		free((char *)p->query[i].name);
+		free((char *)p->query[i].value);
+	}
+	free(p->path);
+}
+
+static bool compare(const struct vcase *c, const char *prefix, const struct sigv4_result *r)
+{
+	return same("canonical request", get(c, "%s/canonicalRequest", prefix),
+		       r->canonical_request) &&
+	       same("string to sign", get(c, "%s/stringToSign", prefix), r->string_to_sign) &&
+	       same("signature", get(c, "%s/signature", prefix), r->signature);
+}
+
+static bool sign_by_header(const struct vcase *c, const char *prefix)
+{
+	struct sigv4_result r;
+	struct prepared p;
+	bool ok;
+
+	prepare(c, &p);
+	ok = sigv4_sign(&p.rq, &p.scope, &p.keys, &r) == 0 && compare(c, prefix, &r);
+	sigv4_result_done(&r);
+	prepared_done(&p);
+	return ok;
+}
+
+static bool sign_by_query(const struct vcase *c, const char *prefix)
+{
+	const char *expires = get(c, "/context/expiresSeconds");
+	struct sigv4_result r;
+	struct prepared p;
+	bool ok;
+
+	prepare(c, &p);
+	ok = sigv4_presign(&p.rq, &p.scope, &p.keys, expires ? atoll(expires) : 86400, &r) == 0 &&
+	     compare(c, prefix, &r);
+	sigv4_result_done(&r);
+	prepared_done(&p);
+	return ok;
+}
+
+static bool check_chain(const struct vcase *c)
+{
+	struct sigv4_scope scope = {get(c, "/context/region"), get(c, "/context/service"),
+		timestamp(c), .is_s3 = true};
+	struct sigv4_keys keys = {
+		get(c, "/context/accessKeyId"), get(c, "/context/secretAccessKey"), NULL};
+	struct sigv4_chain chain;
+	char sig[SIGV4_SIGNATURE_LEN + 1], hash[65];
+	bool ok = true;
+
+	sigv4_chain_init(&chain, &scope, &keys, get(c, "/seedSignature"));
+	for (size_t i = 0; ok && i < get_count(c, "/chunks"); i++) {
+		size_t n = strtoul(get(c, "/chunks/%zu/dataLength", i), NULL, 10);
+		const char *byte = get(c, "/chunks/%zu/dataByte", i);
+		char *data = mem_alloc(n + 1);
+
+		memset(data, byte ? *byte : 0, n);
+		crypto_sha256_hex(data, n, hash);
+		free(data);
+		sigv4_chain_next(&chain, hash, sig);
+		ok = same("chunk", get(c, "/chunks/%zu/signature", i), sig);
+	}
+	if (ok && get(c, "/trailer/signature")) {
+		struct buf text = BUF_INIT(65536);
+
+		for (size_t i = 0; i < get_count(c, "/trailer/headers"); i++)
+			buf_printf(&text, "%s:%s\n", get(c, "/trailer/headers/%zu/0", i),
+				get(c, "/trailer/headers/%zu/1", i));
+		sigv4_chain_trailer(&chain, buf_str(&text), sig);
+		ok = same("trailer", get(c, "/trailer/signature"), sig);
+		buf_done(&text);
+	}
+	return ok;
+}
+
+static bool check_sigv4(const struct vcase *c)
+{
+	if (get(c, "/seedSignature"))
+		return check_chain(c);
+	if (get(c, "/header/signature") || get(c, "/query/signature"))
+		return (!get(c, "/header/signature") || sign_by_header(c, "/header")) &&
+		       (!get(c, "/query/signature") || sign_by_query(c, "/query"));
+	return strstr(c->id, "presign") ? sign_by_query(c, "") : sign_by_header(c, "");
+}
+
+struct group {
+	const char *name;
+	bool (*check)(const struct vcase *c);
+};
+static const struct group groups[] = {{"sigv4", check_sigv4}, {"sigv4-s3", check_sigv4}};
+
+static void run_file(const char *path, bool (*check)(const struct vcase *c), int *passed,
+	int *total)
+{
+	FILE *f = fopen(path, "re");
+	struct vcase *c = mem_alloc(sizeof(*c));
+	char *line = NULL;
+	size_t size = 0;
+
+	while (f && getline(&line, &size, f) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		if (str_has_prefix(line, "case ")) {
+			case_reset(c);
+			c->id = mem_strdup(line + 5);
+		} else if (strcmp(line, "end") == 0) {
+			++*total;
+			if (!check)
+				continue;
+			if (check(c))
+				++*passed;
+			else
+				fprintf(stderr, "FAILED %s\n", c->id);
+		} else if (*line == '/') {
+			case_add(c, line);
+		}
+	}
+	case_reset(c);
+	free(c);
+	free(line);
+	if (f)
+		fclose(f);
+}
+
+static int run_group(const char *root, const char *name)
+{
+	_cleanup_free_ char *dir = mem_printf("%s/aws/%s", root, name);
+	bool (*check)(const struct vcase *c) = NULL;
+	int passed = 0, total = 0;
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+		if (strcmp(groups[i].name, name) == 0)
+			check = groups[i].check;
+	}
+	while (d && (e = readdir(d))) {
+		_cleanup_free_ char *path = mem_printf("%s/%s", dir, e->d_name);
+
+		if (str_has_suffix(path, ".flat"))
+			run_file(path, check, &passed, &total);
+	}
+	if (d)
+		closedir(d);
+	if (!check)
+		printf("%s n/a/%d (not built yet)\n", name, total);
+	else
+		printf("%s %d/%d\n", name, passed, total);
+	return check ? total - passed : 0;
+}
+
+int main(void)
+{
+	const char *root = getenv("S3FERRY_VECTORS");
+	struct dirent **names;
+	_cleanup_free_ char *dir = mem_printf("%s/aws", root ? root : "../shared/vectors");
+	int n = scandir(dir, &names, NULL, alphasort), failed = 0;
+
+	if (n < 0) {
+		printf("aws: skipped, %s is missing\n", dir);
+		return 77;
+	}
+	for (int i = 0; i < n; i++) {
+		if (names[i]->d_name[0] != '.')
+			failed += run_group(root ? root : "../shared/vectors", names[i]->d_name);
+		free(names[i]);
+	}
+	free(names);
+	return failed ? 1 : 0;
+}
