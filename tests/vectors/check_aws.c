@@ -217,7 +217,7 @@ static bool compare(const struct vcase *c, const char *prefix, const struct sigv
 	return same("canonical request", get(c, "%s/canonicalRequest", prefix),
 		       r->canonical_request) &&
 	       same("string to sign", get(c, "%s/stringToSign", prefix), r->string_to_sign) &&
-	       same("signature", get(c, "%s/signature", prefix), r->signature);
+	       str_eq(get(c, "%s/signature", prefix), r->signature);
 }
 
 static bool sign_by_header(const struct vcase *c, const char *prefix)
@@ -270,17 +270,18 @@ static bool check_chain(const struct vcase *c)
 		sigv4_chain_next(&chain, hash, sig);
 		ok = same("chunk", get(c, "/chunks/%zu/signature", i), sig);
 	}
-	if (ok && get(c, "/trailer/signature")) {
+	if (ok && get(c, "/trailerSignature")) {
 		struct buf text = BUF_INIT(65536);
 
-		for (size_t i = 0; i < get_count(c, "/trailer/headers"); i++)
-			buf_printf(&text, "%s:%s\n", get(c, "/trailer/headers/%zu/0", i),
-				get(c, "/trailer/headers/%zu/1", i));
+		for (size_t i = 0; i < get_count(c, "/trailers"); i++)
+			buf_printf(&text, "%s:%s\n", get(c, "/trailers/%zu/0", i),
+				get(c, "/trailers/%zu/1", i));
 		sigv4_chain_trailer(&chain, buf_str(&text), sig);
-		ok = same("trailer", get(c, "/trailer/signature"), sig);
+		ok = same("trailer", get(c, "/trailerSignature"), sig);
 		buf_done(&text);
 	}
-	return ok;
+	/* A case that compared nothing has not passed. */
+	return ok && (get_count(c, "/chunks") || get(c, "/trailerSignature"));
 }
 
 static bool check_sigv4(const struct vcase *c)
