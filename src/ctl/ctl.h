@@ -1,0 +1,59 @@
+/* Shared by the verbs of s3ferryctl: options, exit codes, the table. */
+#pragma once
+
+#include <stdbool.h>
+
+struct client;
+struct json;
+
+enum {
+	CTL_OK = 0,
+	CTL_RUN_FAILED = 1,
+	CTL_RUN_PARTIAL = 2,
+	CTL_USAGE = 64,
+	CTL_NOINPUT = 66,     /* no such job or run */
+	CTL_UNAVAILABLE = 69, /* the daemon does not answer */
+	CTL_SOFTWARE = 70,
+	CTL_TEMPFAIL = 75,
+	CTL_NOPERM = 77,
+	CTL_CONFIG = 78,
+	CTL_INTERRUPTED = 130,
+};
+
+struct ctl_options {
+	const char *socket;
+	bool is_json, waits;
+	long count; /* -n; 0: the verb's own */
+	int argc;   /* what stands behind the verb */
+	char **argv;
+};
+
+struct ctl_verb {
+	const char *name, *args, *help;
+	int min_args, max_args;
+	int (*run)(const struct ctl_options *o);
+};
+extern const struct ctl_verb ctl_verbs[];
+
+int verb_status(const struct ctl_options *o);
+int verb_run(const struct ctl_options *o);
+int verb_next(const struct ctl_options *o);
+int verb_history(const struct ctl_options *o);
+int verb_cancel(const struct ctl_options *o);
+int verb_reload(const struct ctl_options *o);
+int verb_check(const struct ctl_options *o);
+
+/* Connects, or says why not and sets *ret_exit. */
+struct client *ctl_connect(const struct ctl_options *o, int *ret_exit);
+/*
+ * One call with one reply. NULL after an error was told (as JSON on stdout when asked
+ * for); *ret_exit says how to end. Free with json_free().
+ */
+struct json *ctl_ask(const struct ctl_options *o, const char *method, const char *params,
+	int *ret_exit);
+/* Tell an error reply and give the exit code for it. */
+int ctl_tell_error(const struct ctl_options *o, const struct json *reply, const char *error);
+/* The parameters of a reply as one line of JSON. */
+void ctl_print_json(const struct json *reply);
+/* {"name": "value"}; malloc'd. */
+char *ctl_param(const char *name, const char *value);

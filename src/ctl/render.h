@@ -1,0 +1,17 @@
+/* Tables for people; the only file that includes libsmartcols. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct table;
+struct table *table_new(const char *const *columns); /* NULL-terminated */
+void table_row(struct table *t, const char *const *cells); /* as many as columns */
+void table_print(struct table *t); /* to stdout, and frees */
+
+bool render_has_color(void);
+/* "Tue 2026-11-24 07:00 CET" of an ISO instant, "-" for NULL. Returns out (>= 48). */
+char *render_time(const char *iso, char *out, size_t size);
+/* "17h", "13min 2s" until (or since) an ISO instant. Returns out. */
+char *render_left(const char *iso, char *out, size_t size);

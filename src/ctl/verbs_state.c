@@ -1,0 +1,193 @@
+/* status, next, history: what is and what was. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "ctl/ctl.h"
+#include "ctl/render.h"
+
+static void status_head(const struct json *p)
+{
+	const struct json *config = json_get(p, "config"), *jobs = json_get(p, "jobs");
+	const char *error = json_get_str(config, "error");
+	size_t running = 0, failing = 0, n = json_array_len(jobs);
+	char up[32], loaded[48];
+
+	for (size_t i = 0; i < n; i++) {
+		const char *state = json_get_str(json_array_at(jobs, i), "state");
+
+		running += str_eq(state, "running");
+		failing += str_eq(state, "failing");
+	}
+	printf("s3ferryd %s, up %s, configuration of %s%s\n", json_get_str(p, "version"),
+		str_format_duration(json_get_int(p, "uptime_s", 0) * 1000000, up, sizeof(up)),
+		render_time(json_get_str(config, "loaded_at"), loaded, sizeof(loaded)),
+		error ? " (a newer one was rejected)" : "");
+	printf("%zu job%s: %zu running, %zu failing\n", n, n == 1 ? "" : "s", running, failing);
+	if (error)
+		printf("rejected: %s\n", error);
+}
+
+static void result_of(const struct json *job, char *out, size_t size)
+{
+	const struct json *running = json_get(job, "running"), *last = json_get(job, "last");
+	char done[32], total[32];
+
+	if (running) {
+		str_format_size((uint64_t)json_get_int(running, "bytes_done", 0), done,
+			sizeof(done));
+		str_format_size((uint64_t)json_get_int(running, "bytes_total", 0), total,
+			sizeof(total));
+		snprintf(out, size, json_get(running, "bytes_total") ? "%s of %s" : "%s", done,
+			total);
+		return;
+	}
+	if (!last)
+		snprintf(out, size, "-");
+	else if (str_eq(json_get_str(last, "state"), "succeeded"))
+		snprintf(out, size, "%s", json_get_str(last, "message"));
+	else
+		snprintf(out, size, "%s%s%s", json_get_str(last, "state"),
+			*json_get_str(last, "reason") ? ": " : "",
+			json_get_str(last, "reason"));
+}
+
+static void status_row(struct table *t, const struct json *job)
+{
+	char last[48], next[48], left[32], result[160];
+	const char *next_at = json_get_str(job, "next_effective");
+	const struct json *running = json_get(job, "running");
+	const char *last_at = running ? json_get_str(running, "started_at")
+				      : json_get_str(json_get(job, "last"), "ended_at");
+
+	result_of(job, result, sizeof(result));
+	table_row(t, (const char *[]){json_get_str(job, "name"), json_get_str(job, "state"),
+			     render_time(last_at, last, sizeof(last)), result,
+			     render_time(next_at, next, sizeof(next)),
+			     render_left(next_at, left, sizeof(left))});
+}
+
+int verb_status(const struct ctl_options *o)
+{
+	static const char *const columns[] = {
+		"JOB", "STATE", "LAST", "RESULT", "NEXT", "LEFT", NULL};
+	int code;
+	struct json *reply = ctl_ask(o, "io.s3ferry.Status", NULL, &code);
+	const struct json *p = json_get(reply, "parameters"), *jobs = json_get(p, "jobs");
+	struct table *t;
+
+	if (!reply)
+		return code;
+	if (o->is_json) {
+		ctl_print_json(reply);
+		json_free(reply);
+		return CTL_OK;
+	}
+	status_head(p);
+	t = table_new(columns);
+	for (size_t i = 0; i < json_array_len(jobs); i++)
+		status_row(t, json_array_at(jobs, i));
+	table_print(t);
+	for (size_t i = 0; i < json_array_len(jobs); i++) {
+		const struct json *job = json_array_at(jobs, i), *last = json_get(job, "last");
+
+		if (str_eq(json_get_str(job, "state"), "failing") && last)
+			printf("%s: %s\n", json_get_str(job, "name"),
+				json_get_str(last, "message"));
+	}
+	json_free(reply);
+	return CTL_OK;
+}
+
+static char *job_and_count(const struct ctl_options *o, const char *count_name)
+{
+	struct buf out = BUF_INIT(8192);
+	struct json_writer w;
+
+	json_writer_init(&w, &out);
+	json_object_begin(&w, NULL);
+	if (o->argc)
+		json_put_str(&w, "job", o->argv[0]);
+	if (o->count)
+		json_put_int(&w, count_name, o->count);
+	json_object_end(&w);
+	return buf_take(&out);
+}
+
+int verb_next(const struct ctl_options *o)
+{
+	static const char *const columns[] = {"JOB", "LOCAL", "ZONE", "UTC", "LEFT", "MARK", NULL};
+	static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+	_cleanup_free_ char *params = job_and_count(o, "count");
+	int code;
+	struct json *reply = ctl_ask(o, "io.s3ferry.Next", params, &code);
+	const struct json *slots = json_get(json_get(reply, "parameters"), "slots");
+	struct table *t;
+
+	if (!reply)
+		return code;
+	if (o->is_json) {
+		ctl_print_json(reply);
+		json_free(reply);
+		return CTL_OK;
+	}
+	t = table_new(columns);
+	for (size_t i = 0; i < json_array_len(slots); i++) {
+		const struct json *s = json_array_at(slots, i);
+		const char *mark = json_get_str(s, "mark");
+		char local[64], left[32];
+
+		snprintf(local, sizeof(local), "%s %s", days[json_get_int(s, "weekday", 0) % 7],
+			json_get_str(s, "local"));
+		table_row(t, (const char *[]){json_get_str(s, "job"), local,
+				     json_get_str(s, "zone"), json_get_str(s, "at"),
+				     render_left(json_get_str(s, "effective"), left,
+					     sizeof(left)),
+				     mark ? mark : ""});
+	}
+	table_print(t);
+	json_free(reply);
+	return CTL_OK;
+}
+
+int verb_history(const struct ctl_options *o)
+{
+	static const char *const columns[] = {
+		"SLOT", "JOB", "STATE", "REASON", "SLOTS", "ENDED", "RUN", "MESSAGE", NULL};
+	_cleanup_free_ char *params = job_and_count(o, "limit");
+	int code;
+	struct json *reply = ctl_ask(o, "io.s3ferry.History", params, &code);
+	const struct json *runs = json_get(json_get(reply, "parameters"), "runs");
+	struct table *t;
+
+	if (!reply)
+		return code;
+	if (o->is_json) {
+		ctl_print_json(reply);
+		json_free(reply);
+		return CTL_OK;
+	}
+	t = table_new(columns);
+	for (size_t i = 0; i < json_array_len(runs); i++) {
+		const struct json *r = json_array_at(runs, i);
+		char at[48], ended[48], count[24];
+
+		snprintf(count, sizeof(count), "%lld", (long long)json_get_int(r, "count", 1));
+		table_row(t, (const char *[]){
+				     render_time(json_get_str(r, "nominal_at"), at, sizeof(at)),
+				     json_get_str(r, "job"), json_get_str(r, "state"),
+				     json_get_str(r, "reason"), count,
+				     render_time(json_get_str(r, "ended_at"), ended,
+					     sizeof(ended)),
+				     json_get_str(r, "run"), json_get_str(r, "message")});
+	}
+	table_print(t);
+	json_free(reply);
+	return CTL_OK;
+}
