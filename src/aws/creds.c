@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "aws/creds_impl.h"
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/mem.h"
@@ -20,8 +19,8 @@
 #include "net/loop.h"
 
 #define MINUTE_US    (60 * USEC_PER_SEC)
-#define KEY_MAX      (64 * 1024)
 #define STS_ATTEMPTS 3
+#define KEY_SIZE     (2 * CRYPTO_SHA256_LEN + 1)
 
 struct creds_wait {
 	struct list link;
@@ -32,6 +31,7 @@ struct creds_wait {
 
 static void pump(void *arg);
 static void start_fetch(struct creds *c);
+static void on_parent(void *arg, const struct err *e, const struct creds_set *set);
 
 void creds_set_wipe(struct creds_set *set)
 {
@@ -100,18 +100,32 @@ static void schedule_pump(struct creds *c)
 	loop_defer(c->pool->loop, pump, c);
 }
 
+/* "hop 1 of 2 (arn:...)": which link failed is known below, how many there are, here. */
+static void name_hop(const struct creds *c, const struct err *e, struct err *ret)
+{
+	*ret = *e;
+	if (c->failed_at && c->failed_at->hop)
+		snprintf(ret->text, sizeof(ret->text), "hop %d of %d (%.100s): %.195s",
+			c->failed_at->hop, c->hop, c->failed_at->role.role_arn, e->text);
+}
+
 /* Those who wait now are served; who asks from inside a callback waits for the next. */
 static void serve(struct creds *c, const struct err *err)
 {
 	struct list now;
 	struct creds_wait *w;
+	struct err named;
 
+	if (err)
+		name_hop(c, err, &named);
 	list_init(&now);
 	list_splice(&now, &c->waiters);
 	c->refs++; /* a waiter may release it */
 	while ((w = LIST_FIRST(&now, struct creds_wait, link))) {
 		list_remove(&w->link);
-		w->fn(w->arg, err, err ? NULL : &c->set);
+		/* A longer chain counts its own hops. */
+		w->fn(w->arg, err && w->fn != on_parent ? &named : err,
+			err ? NULL : &c->set);
 		free(w);
 	}
 	creds_release(c);
@@ -145,7 +159,7 @@ static void pump(void *arg)
 	struct creds *c = arg;
 	int64_t now = wall_us(c);
 	enum freshness f = freshness(c);
-	bool may_hold = c->has_set && !c->is_invalid && now < c->hold_until_us;
+	bool may_hold = c->has_set && now < c->hold_until_us;
 
 	c->is_pumping = false;
 	if (list_is_empty(&c->waiters))
@@ -173,19 +187,12 @@ void creds_invalidate(struct creds *c, uint64_t generation)
 	if (c->hop == 0 || !c->has_set || c->set.generation != generation)
 		return;
 	c->is_invalid = true;
-	c->hold_until_us = 0;
+	/* A short session has no time to wait for; a long one's back-off holds. */
+	if (life_us(c) < 10 * MINUTE_US)
+		c->hold_until_us = 0;
 }
 
 /* --- fetching a role --- */
-
-/* "hop 2 of this chain (arn:...)": the parent's errors already say theirs. */
-static void name_hop(const struct creds *c, struct err *e)
-{
-	char text[sizeof(e->text)];
-
-	snprintf(text, sizeof(text), "hop %d (%s): %s", c->hop, c->role.role_arn, e->text);
-	snprintf(e->text, sizeof(e->text), "%s", text);
-}
 
 /* Long sessions: 300 to 600 s; short ones: at most a quarter of what is left. */
 static int64_t hold_us(const struct creds *c, int64_t now)
@@ -198,25 +205,48 @@ static int64_t hold_us(const struct creds *c, int64_t now)
 	return quarter > 0 && quarter < hold ? quarter : 0;
 }
 
+/* No retry mends it: the role, its policy or the configuration says no. */
+static bool is_final(const struct err *e)
+{
+	return e->class == ERR_DENIED || e->class == ERR_CONFIG || e->class == ERR_NOTFOUND ||
+	       e->class == ERR_FATAL;
+}
+
+/*
+ * A set in hand goes on serving, even past its end when STS cannot be reached: S3 has the
+ * last word. After a final answer it serves as long as it is valid, and no longer.
+ */
+static bool can_go_on(const struct creds *c, const struct err *e, int64_t now)
+{
+	if (!c->has_set)
+		return false;
+	return !is_final(e) || (!c->is_invalid && now < c->set.expires_at_us);
+}
+
 static void fetch_failed(struct creds *c, const struct err *e)
 {
 	int64_t now = wall_us(c);
-	bool is_final = e->class == ERR_DENIED || e->class == ERR_CONFIG ||
-			e->class == ERR_NOTFOUND;
+	struct err named;
 
 	c->stats.failures++;
-	if (c->has_set && !c->is_invalid && !is_final) {
+	if (can_go_on(c, e, now)) {
 		c->has_failed = true;
 		c->hold_until_us = now + hold_us(c, now);
+		if (is_final(e) && c->hold_until_us > c->set.expires_at_us)
+			c->hold_until_us = c->set.expires_at_us;
+		name_hop(c, e, &named);
 		if (c->pool->warn)
-			c->pool->warn(c->pool->warn_arg, c->label, e, false);
+			c->pool->warn(c->pool->warn_arg, c->label, &named, false);
 		serve(c, NULL);
 		return;
 	}
-	c->last_err = *e;
-	c->last_err_until_us =
-		now + (is_final ? (int64_t)((1 + 4 * crypto_random_unit()) * USEC_PER_SEC) : 0);
-	serve(c, e);
+	named = *e;
+	c->last_err = named;
+	c->last_err_until_us = now;
+	if (is_final(e))
+		c->last_err_until_us +=
+			(int64_t)((1 + 4 * crypto_random_unit()) * USEC_PER_SEC);
+	serve(c, &named);
 }
 
 static void fetch_succeeded(struct creds *c, const struct creds_set *set)
@@ -230,6 +260,7 @@ static void fetch_succeeded(struct creds *c, const struct creds_set *set)
 	c->arrived_us = wall_us(c);
 	c->hold_until_us = 0;
 	c->last_err.class = ERR_OK;
+	c->failed_at = NULL;
 	c->stats.fetches++;
 	if (c->has_failed && c->pool->warn)
 		c->pool->warn(c->pool->warn_arg, c->label, NULL, true);
@@ -254,7 +285,8 @@ static void on_assumed(void *arg, const struct err *e, const struct creds_set *s
 		fetch_succeeded(c, set);
 		return;
 	}
-	if (e->class == ERR_AUTH && !c->has_replayed) {
+	/* Base keys do not get better by asking again. */
+	if (e->class == ERR_AUTH && !c->has_replayed && c->parent->hop) {
 		c->has_replayed = true;
 		creds_invalidate(c->parent, c->parent_generation);
 		ask_parent(c);
@@ -271,7 +303,7 @@ static void on_assumed(void *arg, const struct err *e, const struct creds_set *s
 	named = *e;
 	if (named.class == ERR_AUTH)
 		named.class = ERR_DENIED; /* a fresh session was refused too */
-	name_hop(c, &named);
+	c->failed_at = c;
 	fetch_failed(c, &named);
 }
 
@@ -282,11 +314,13 @@ static void on_parent(void *arg, const struct err *e, const struct creds_set *se
 		.role = &c->role,
 		.signer = set,
 		.default_region = c->pool->env->region,
+		.default_endpoint_url = c->pool->env->sts_endpoint_url,
 		.now_us = wall_us(c),
 	};
 
 	c->parent_wait = NULL;
 	if (e) {
+		c->failed_at = c->parent->failed_at;
 		fetch_failed(c, e);
 		return;
 	}
@@ -421,12 +455,55 @@ static void copy_role(struct creds_link *to, const struct creds_role *from)
 	};
 }
 
-static void put_role_key(struct buf *key, const struct creds_role *r)
+/*
+ * A link's key is a digest of the key below it and of all that makes the link, each with
+ * its length: no value can pretend to be two, and no chain is too long for it.
+ */
+static void key_add(struct crypto_hash *h, const char *value)
 {
-	buf_printf(key, "\n%s|%s|%s|%lld|%s|%s|%s", r->role_arn,
-		r->external_id ? r->external_id : "", r->role_session_name,
-		(long long)r->duration_s, r->region ? r->region : "",
-		r->endpoint_url ? r->endpoint_url : "", r->ca_bundle ? r->ca_bundle : "");
+	uint64_t len = value ? strlen(value) : UINT64_MAX;
+
+	crypto_hash_update(h, &len, sizeof(len));
+	if (value)
+		crypto_hash_update(h, value, strlen(value));
+}
+
+static void key_end(struct crypto_hash *h, char key[KEY_SIZE])
+{
+	uint8_t digest[CRYPTO_SHA256_LEN];
+
+	crypto_hash_final(h, digest);
+	crypto_hash_free(h);
+	str_to_hex(digest, sizeof(digest), key);
+}
+
+/* Rotated keys make another base, so that the old sessions are not reused. */
+static void base_key(const struct creds_base_spec *spec, const struct creds_base *base,
+	char key[KEY_SIZE])
+{
+	struct crypto_hash *h = crypto_hash_new(CRYPTO_SHA256);
+
+	key_add(h, spec->profile);
+	key_add(h, base->set.access_key_id);
+	key_add(h, base->set.secret_access_key);
+	key_add(h, base->set.session_token);
+	key_add(h, base->err.text);
+	key_end(h, key);
+}
+
+static void role_key(const struct creds_role *r, char key[KEY_SIZE])
+{
+	struct crypto_hash *h = crypto_hash_new(CRYPTO_SHA256);
+
+	key_add(h, key);
+	key_add(h, r->role_arn);
+	key_add(h, r->external_id);
+	key_add(h, r->role_session_name);
+	key_add(h, r->region);
+	key_add(h, r->endpoint_url);
+	key_add(h, r->ca_bundle);
+	crypto_hash_update(h, &r->duration_s, sizeof(r->duration_s));
+	key_end(h, key);
 }
 
 static struct creds *open_base(struct creds_pool *pool, const struct creds_base *base,
@@ -469,29 +546,25 @@ static struct creds_role role_of(const struct creds_link *l)
 struct creds *creds_open(struct creds_pool *pool, const struct creds_base_spec *spec,
 	const struct creds_role *roles, int count, const char *label)
 {
-	struct buf key = BUF_INIT(KEY_MAX);
 	struct creds_base base;
 	struct creds *c;
-	char id[65];
+	char key[KEY_SIZE];
 
 	sweep(pool, false);
 	creds_base_find(pool->env, spec, &base);
-	/* Rotated keys make another base, so that the old sessions are not reused. */
-	crypto_sha256_hex(&base.set, sizeof(base.set), id);
-	buf_printf(&key, "%s|%s|%s", id, spec->profile ? spec->profile : "", base.err.text);
-	c = open_base(pool, &base, buf_str(&key), label);
+	base_key(spec, &base, key);
+	c = open_base(pool, &base, key, label);
 	for (int i = 0; i < base.role_count; i++) {
 		struct creds_role role = role_of(&base.roles[i]);
 
-		put_role_key(&key, &role);
-		c = open_link(c, &role, buf_str(&key), label);
+		role_key(&role, key);
+		c = open_link(c, &role, key, label);
 	}
 	for (int i = 0; i < count; i++) {
-		put_role_key(&key, &roles[i]);
-		c = open_link(c, &roles[i], buf_str(&key), label);
+		role_key(&roles[i], key);
+		c = open_link(c, &roles[i], key, label);
 	}
 	creds_base_done(&base);
-	buf_done(&key);
 	return c;
 }
 

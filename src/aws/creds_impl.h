@@ -53,7 +53,7 @@ struct creds {
 	int64_t arrived_us;   /* wall clock */
 	int64_t hold_until_us; /* after a failed refresh: leave the source alone */
 	struct err last_err;   /* of a fetch with nothing cached ... */
-	int last_hop;
+	const struct creds *failed_at; /* this link, or the one below that failed */
 	int64_t last_err_until_us; /* ... remembered this long, for a storm of callers */
 	struct list waiters;
 	bool is_pumping;
@@ -77,7 +77,7 @@ void creds_link_done(struct creds_link *l);
 struct creds_sts_request {
 	const struct creds_link *role;
 	const struct creds_set *signer;
-	const char *default_region;
+	const char *default_region, *default_endpoint_url; /* of the environment */
 	int64_t now_us;
 };
 typedef void (*creds_sts_fn)(void *arg, const struct err *err, const struct creds_set *set);

@@ -24,13 +24,15 @@
 
 #define ANSWER_MAX (64 * 1024)
 #define TOTAL_MS   30000
+#define TEXT_MAX   196 /* of err.text: the hop goes before it */
 
 struct creds_sts_call {
 	struct loop *loop;
 	struct http_call *http;
 	struct buf body;
-	char *role_arn;
+	char *role_arn, *session_name;
 	bool is_session; /* the signer is a session itself */
+	bool is_too_long;
 	int64_t signer_left_s, now_us;
 	creds_sts_fn fn;
 	void *arg;
@@ -44,6 +46,7 @@ static void *call_free(void *p)
 	loop_undefer(call->loop, call);
 	buf_wipe(&call->body);
 	free(call->role_arn);
+	free(call->session_name);
 	free(call);
 	return NULL;
 }
@@ -103,19 +106,22 @@ static const char *arn_field(const char *arn, int n, size_t *ret_len)
 	return arn;
 }
 
-/* Account and role name of the session must be those that were asked for. */
-static bool is_same_role(const char *asked, const char *got)
+/*
+ * Account, role name and session name must be those that were asked for. AWS leaves the
+ * role's path out of the session's ARN, RGW keeps it: the last two parts count.
+ */
+static bool is_same_role(const char *asked, const char *session_name, const char *got)
 {
 	size_t n, m;
 	const char *a = arn_field(asked, 4, &n), *b = arn_field(got, 4, &m);
-	const char *role = strrchr(asked, '/');
-	const char *session = strstr(got, ":assumed-role/");
+	const char *role = strrchr(asked, '/'), *session = strrchr(got, '/');
+	const char *kind = strstr(got, ":assumed-role/");
 
-	if (!a || !b || n != m || memcmp(a, b, n) != 0 || !role || !session)
+	if (!a || !b || n != m || memcmp(a, b, n) != 0 || !role || !session || !kind)
 		return false;
-	session += strlen(":assumed-role/");
-	n = strlen(role + 1);
-	return strncmp(session, role + 1, n) == 0 && session[n] == '/';
+	n = strlen(role); /* with its slash */
+	return (size_t)(session - kind) > n && memcmp(session - n, role, n) == 0 &&
+	       strcmp(session + 1, session_name) == 0;
 }
 
 static bool check_answer(
@@ -135,9 +141,9 @@ static bool check_answer(
 			"STS gave a session that has already ended; look at this host's clock");
 		return false;
 	}
-	if (a->set.arn[0] && !is_same_role(call->role_arn, a->set.arn)) {
+	if (a->set.arn[0] && !is_same_role(call->role_arn, call->session_name, a->set.arn)) {
 		err_set(e, ERR_DENIED, ERR_FROM_STS, "identity-mismatch",
-			"STS gave %.200s, which is not the role that was asked for",
+			"STS gave %.150s, not the role that was asked for",
 			a->set.arn);
 		return false;
 	}
@@ -150,28 +156,35 @@ static bool check_answer(
 static const char *advice(const struct err *e)
 {
 	if (e->origin == ERR_FROM_NET)
-		return "; look at endpoint_url, region, DNS and routes to STS";
+		return "; look at endpoint_url, region, DNS and the way to STS";
 	if (strcmp(e->code, "SignatureDoesNotMatch") == 0)
 		return "; look at the secret key of the base credentials";
 	if (strcmp(e->code, "InvalidClientTokenId") == 0 ||
 		strcmp(e->code, "InvalidAccessKeyId") == 0 ||
 		strcmp(e->code, "ExpiredToken") == 0)
 		return "; look at the base credentials: deleted, inactive or expired";
+	if (strcmp(e->code, "RequestTimeTooSkewed") == 0)
+		return "; look at this host's clock";
 	if (strcmp(e->code, "NoSuchEntity") == 0)
 		return "; look at role_arn: no such role";
-	if (e->class == ERR_DENIED)
-		return "; look at the role's trust policy (does it name the caller?), the "
-		       "external_id, and the caller's own right to sts:AssumeRole";
+	if (strcmp(e->code, "AccessDenied") == 0)
+		return "; look at the role's trust policy, external_id, and the caller's "
+		       "right to sts:AssumeRole";
 	return "";
 }
 
+/* Code, message, advice, request id: when they do not all fit, the message gives way. */
 static void explain(struct err *e)
 {
-	char text[sizeof(e->text)];
+	char tail[180], text[TEXT_MAX];
+	size_t room;
 
-	snprintf(text, sizeof(text), "AssumeRole: %.120s%s", e->text[0] ? e->text : e->code,
-		advice(e));
-	snprintf(e->text, sizeof(e->text), "%s", text);
+	snprintf(tail, sizeof(tail), "%s%s%.40s%s", advice(e),
+		e->request_id[0] ? " (request " : "", e->request_id,
+		e->request_id[0] ? ")" : "");
+	room = sizeof(text) - 1 - strlen(tail);
+	snprintf(text, room + 1, "%.60s%s%s", e->code, e->text[0] ? ": " : "", e->text);
+	snprintf(e->text, sizeof(e->text), "%s%s", text, tail);
 	snprintf(e->operation, sizeof(e->operation), "AssumeRole");
 }
 
@@ -206,6 +219,9 @@ static void on_done(void *arg, const struct err *net, const struct http_response
 	call->http = NULL;
 	if (net) {
 		e = *net;
+		if (call->is_too_long)
+			err_set(&e, ERR_FATAL, ERR_FROM_STS, "bad-answer",
+				"the answer is longer than any of STS can be");
 		explain(&e);
 		finish(call, &e, NULL);
 		return;
@@ -233,7 +249,8 @@ static enum http_flow on_body(void *arg, const char *data, size_t len)
 {
 	struct creds_sts_call *call = arg;
 
-	return buf_append(&call->body, data, len) < 0 ? HTTP_ABORT : HTTP_GO;
+	call->is_too_long = buf_append(&call->body, data, len) < 0;
+	return call->is_too_long ? HTTP_ABORT : HTTP_GO;
 }
 
 /* --- the request --- */
@@ -331,7 +348,8 @@ struct creds_sts_call *creds_sts_assume(struct loop *loop, struct http *http,
 	struct creds_sts_call *call = mem_alloc(sizeof(*call));
 	struct endpoint_spec spec = {
 		.region = rq->role->region ? rq->role->region : rq->default_region,
-		.endpoint_url = rq->role->endpoint_url,
+		.endpoint_url = rq->role->endpoint_url ? rq->role->endpoint_url
+						       : rq->default_endpoint_url,
 	};
 	struct endpoint ep;
 	char why[200] = "the request could not be signed";
@@ -341,6 +359,7 @@ struct creds_sts_call *creds_sts_assume(struct loop *loop, struct http *http,
 	call->arg = arg;
 	call->now_us = rq->now_us;
 	call->role_arn = mem_strdup(rq->role->role_arn);
+	call->session_name = mem_strdup(rq->role->session_name);
 	call->is_session = rq->signer->session_token[0] != '\0';
 	call->signer_left_s = rq->signer->expires_at_us == CREDS_NEVER
 				      ? INT64_MAX

@@ -13,6 +13,9 @@
 #include "base/str.h"
 
 #define WHY_SIZE 200
+/* Of a host with its port; an IPv6 address stands in brackets. */
+#define HOST_CHARS                                                                       \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:[]"
 
 static const char *dns_suffix(const char *region)
 {
@@ -110,10 +113,14 @@ static int parse_custom(const char *url, struct custom *ret, char *why)
 	ret->is_tls = url[4] == 's';
 	rest += 3;
 	n = strcspn(rest, "/?#");
-	if (n == 0 || n >= sizeof(ret->host) || memchr(rest, '@', n) || rest[n] == '?' ||
-		rest[n] == '#') {
+	if (n == 0 || n >= sizeof(ret->host) || strspn(rest, HOST_CHARS) < n ||
+		strpbrk(rest, "?#")) {
 		snprintf(why, WHY_SIZE, "endpoint_url needs a host, and no user, query or "
 					"fragment");
+		return -EINVAL;
+	}
+	if (strlen(rest + n) >= sizeof(ret->path)) {
+		snprintf(why, WHY_SIZE, "the path of endpoint_url is too long");
 		return -EINVAL;
 	}
 	snprintf(ret->host, sizeof(ret->host), "%.*s", (int)n, rest);

@@ -65,7 +65,7 @@ static enum err_class class_of_status(int status)
 {
 	if (status == 429 || status == 503)
 		return ERR_THROTTLE;
-	if (status >= 500)
+	if (status >= 500 || status == 408)
 		return ERR_RETRY;
 	switch (status) {
 	case 401:

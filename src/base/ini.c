@@ -137,16 +137,19 @@ int ini_parse(
 	while (r == 0 && text < end) {
 		const char *nl = memchr(text, '\n', (size_t)(end - text));
 		size_t n = (size_t)((nl ? nl : end) - text);
-		_cleanup_free_ char *line = mem_strndup(text, n);
+		char *line = mem_strndup(text, n);
+		size_t used = strlen(line);
 
 		p.line++;
 		r = take_line(&p, line);
+		mem_wipe(line, used); /* values are secrets */
+		free(line);
 		text += n + (nl != NULL);
 	}
 	if (r == 0)
 		flush_key(&p);
 	free(p.key);
 	free(p.section);
-	buf_done(&p.value);
+	buf_wipe(&p.value);
 	return r;
 }
