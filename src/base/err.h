@@ -39,7 +39,7 @@ struct err {
 	char operation[32];  /* AWS's name of the call: "GetObject", "AssumeRole" */
 	char request_id[80]; /* x-amz-request-id */
 	char host_id[128];   /* x-amz-id-2 */
-	char text[320];      /* one sentence, without secrets */
+	char text[512];      /* one sentence, without secrets */
 };
 
 const char *err_class_name(enum err_class class);

@@ -40,7 +40,7 @@ enum run_verdict {
 struct run_report {
 	enum run_verdict verdict;
 	char reason[32];   /* "" or "denied" "timeout" "source_missing" "network" ... */
-	char message[512]; /* the sentence that status and history show */
+	char message[768]; /* the sentence that status and history show */
 	uint64_t objects, objects_failed, bytes;
 	int64_t duration_us;
 	struct err err; /* the first error; class ERR_OK if none */

@@ -50,7 +50,7 @@ struct store_run {
 	int64_t first_at, last_at; /* of a coalesced or missed range */
 	int64_t count;             /* slots in that range, else 1 */
 	uint64_t objects, bytes;
-	char message[512]; /* the one sentence that status and history show */
+	char message[768]; /* the one sentence that status and history show */
 };
 
 struct store_job {
