@@ -3,7 +3,6 @@
 
 #include "conf/conf_build.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,112 +29,131 @@ static void complain(const struct scope *s, const struct node *at, const char *k
 
 	snprintf(path, sizeof(path), "%s%s%s", s->path, *s->path && key ? "." : "",
 		key ? key : "");
-	conf_complain(s->d->messages, &(struct conf_place){s->src, at, 0, *path ? path : NULL},
-		hint, "%s", text);
+	conf_complain(s->d->messages,
+		&(struct conf_place){s->src, at, 0, *path ? path : NULL}, hint, "%s",
+		text);
 }
 
 /* --- single values --- */
 
-static bool is_secret_key(const char *key)
+static void one_of(const char *const *names, const char *text, char *hint, size_t size)
 {
-	static const char *const names[] = {"aws_access_key_id", "aws_secret_access_key",
-		"aws_session_token", "access_key_id", "secret_access_key", "session_token",
-		"access_key", "secret_key", "secret", "password", "token", NULL};
-
-	for (size_t i = 0; names[i]; i++) {
-		if (strcmp(names[i], key) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* AKIA and ASIA begin every access key of AWS; 16 more follow. */
-static bool looks_like_access_key(const char *text)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-
-	for (const char *p = text; (p = strpbrk(p, "A")); p++) {
-		if ((strncmp(p, "AKIA", 4) == 0 || strncmp(p, "ASIA", 4) == 0) &&
-			strspn(p, digits) >= 20)
-			return true;
-	}
-	return false;
-}
-
-static void nearest_names(const char *const *names, const char *text, char *hint, size_t size)
-{
-	const char *near = str_nearest(text, names);
 	size_t n = 0;
 
-	if (near) {
-		snprintf(hint, size, "did you mean '%s'?", near);
+	hint_for_name(names, text, hint, size);
+	if (*hint)
 		return;
-	}
 	n += (size_t)snprintf(hint, size, "one of:");
 	for (; *names && n < size; names++)
 		n += (size_t)snprintf(hint + n, size - n, " %s", *names);
 }
 
-/* NULL, or what is wrong; hint is filled where one helps. */
-static const char *parse_value(
-	const struct schema_row *row, const char *text, void *at, char *hint, size_t hint_size)
+static bool has_name(const char *const *names, const char *text)
 {
-	uint64_t u;
-	int64_t i;
-	char *end;
-	double real;
+	for (; names && *names; names++) {
+		if (strcmp(*names, text) == 0)
+			return true;
+	}
+	return false;
+}
 
+/* Decimal without a leading zero: YAML 1.1 readers take 010 for 8. */
+static const char *parse_number(
+	const struct schema_row *row, const char *text, void *at, char *hint, size_t size)
+{
+	static const char digits[] = "0123456789";
+	size_t n = strspn(text, digits);
+	uint64_t u;
+	double real;
+	char *end;
+
+	if (row->type == SCHEMA_REAL) {
+		n += text[n] == '.' ? 1 + strspn(text + n + 1, digits) : 0;
+		real = strtod(text, &end);
+		if (text[n] || *end || end == text ||
+			!(real >= (double)row->min && real <= (double)row->max)) {
+			snprintf(hint, size, "from %lld to %lld", (long long)row->min,
+				(long long)row->max);
+			return "a number is expected";
+		}
+		*(double *)at = real;
+		return NULL;
+	}
+	if (!n || text[n])
+		return "a whole number is expected";
+	if (*text == '0' && text[1])
+		return "a number with a leading zero is octal to some and decimal to "
+		       "others";
+	if (str_to_uint(text, INT64_MAX, &u) < 0 || (int64_t)u < row->min ||
+		(int64_t)u > row->max) {
+		snprintf(hint, size, "from %lld to %lld", (long long)row->min,
+			(long long)row->max);
+		return "out of range";
+	}
+	*(int64_t *)at = (int64_t)u;
+	return NULL;
+}
+
+static const char *parse_duration(
+	const struct schema_row *row, const char *text, void *at, char *hint, size_t size)
+{
+	int64_t seconds;
+
+	if (str_to_duration_s(text, &seconds) < 0) {
+		snprintf(hint, size, "write 30s, 15m, 4h or 7d");
+		return "a duration with a unit is expected";
+	}
+	if (seconds < row->min || seconds > row->max) {
+		snprintf(hint, size, "from %lld to %lld seconds", (long long)row->min,
+			(long long)row->max);
+		return "out of range";
+	}
+	*(int64_t *)at = seconds;
+	return NULL;
+}
+
+static const char *parse_enum(
+	const struct schema_row *row, const char *text, void *at, char *hint, size_t size)
+{
+	for (int64_t i = 0; row->names[i]; i++) {
+		if (strcmp(row->names[i], text) == 0) {
+			*(int64_t *)at = i;
+			return NULL;
+		}
+	}
+	if (has_name(row->planned_names, text))
+		return "this value is not supported by this version";
+	one_of(row->names, text, hint, size);
+	return "not one of the values of this key";
+}
+
+/* NULL, or what is wrong; hint is filled where one helps. */
+static const char *parse_value(const struct schema_row *row, const char *text, void *at,
+	char *hint, size_t hint_size)
+{
 	switch (row->type) {
 	case SCHEMA_TEXT:
-		if (!*text)
-			return "a value is missing";
 		mem_replace((char **)at, text);
 		return NULL;
 	case SCHEMA_INT:
-		if (str_to_uint(text, INT64_MAX, &u) < 0)
-			return "a whole number is expected";
-		i = (int64_t)u;
-		break;
-	case SCHEMA_DURATION:
-		if (str_to_duration_s(text, &i) < 0) {
-			snprintf(hint, hint_size, "write 30s, 15m, 4h or 7d");
-			return "a duration with a unit is expected";
-		}
-		break;
 	case SCHEMA_REAL:
-		real = strtod(text, &end);
-		if (*end || end == text || !(real >= (double)row->min && real <= (double)row->max))
-			return "a number from 1 to 10 is expected";
-		*(double *)at = real;
-		return NULL;
+		return parse_number(row, text, at, hint, hint_size);
+	case SCHEMA_DURATION:
+		return parse_duration(row, text, at, hint, hint_size);
 	case SCHEMA_BOOL:
 		*(bool *)at = strcmp(text, "true") == 0;
-		return strcmp(text, "true") && strcmp(text, "false")
-			       ? "true or false is expected"
-			       : NULL;
+		if (*(bool *)at || strcmp(text, "false") == 0)
+			return NULL;
+		return "true or false is expected";
 	case SCHEMA_TIME:
 		return clock_parse_iso(text, at) < 0
 			       ? "a time such as 2026-01-01T00:07:00Z is expected"
 			       : NULL;
 	case SCHEMA_ENUM:
-		for (i = 0; row->names[i]; i++) {
-			if (strcmp(row->names[i], text) == 0) {
-				*(int64_t *)at = i;
-				return NULL;
-			}
-		}
-		nearest_names(row->names, text, hint, hint_size);
-		return "not one of the values of this key";
+		return parse_enum(row, text, at, hint, hint_size);
 	default:
 		return "a value cannot stand here";
 	}
-	if (i < row->min || i > row->max) {
-		snprintf(hint, hint_size, "from %lld to %lld%s", (long long)row->min,
-			(long long)row->max, row->type == SCHEMA_DURATION ? " seconds" : "");
-		return "out of range";
-	}
-	*(int64_t *)at = i;
-	return NULL;
 }
 
 static void set_fallbacks(enum schema_section section, void *base)
@@ -155,53 +173,40 @@ static void set_fallbacks(enum schema_section section, void *base)
 
 static void unknown_key(const struct scope *s, const struct node *key)
 {
-	const char *names[128];
-	size_t n = 0;
-	const char *near;
-	char text[160], hint[160] = "";
+	char text[160], hint[160];
 
-	for (size_t i = 0; i < schema_row_count && n + 1 < ARRAY_LEN(names); i++) {
-		if (schema_rows[i].section == s->section)
-			names[n++] = schema_rows[i].key;
-	}
-	names[n] = NULL;
-	near = str_nearest(key->text, names);
-	if (near)
-		snprintf(hint, sizeof(hint), "did you mean '%s'?", near);
-	for (int other = 0; !near && other < SCHEMA_SECTIONS; other++) {
-		if (schema_find((enum schema_section)other, key->text))
-			snprintf(hint, sizeof(hint), "'%.60s' belongs in %s", key->text,
-				schema_section_name((enum schema_section)other));
-	}
+	hint_for_key(s->section, key->text, hint, sizeof(hint));
 	snprintf(text, sizeof(text), "unknown key '%.60s'", key->text);
-	complain(s, key, NULL, hint, text);
+	complain(s, key, key->text, hint, text);
 }
 
-/* The row, or NULL after a complaint. */
+/* The row, or NULL after a complaint; that about a secret was made before. */
 static const struct schema_row *row_of(const struct scope *s, const struct node *key)
 {
 	const struct schema_row *row = schema_find(s->section, key->text);
 	char text[160];
 
-	if (is_secret_key(key->text)) {
-		s->d->has_secret = true;
-		complain(s, key, NULL,
-			"name a file with aws_credentials_file, or ${cred:NAME}",
-			"secrets do not belong into this file");
+	if (secret_is_key(key->text) || secret_is_value(key->text) ||
+		strcmp(key->text, "<<") == 0)
 		return NULL;
-	}
 	if (!row) {
 		unknown_key(s, key);
 		return NULL;
 	}
 	snprintf(text, sizeof(text), "'%s' is not supported by this version", key->text);
 	if (row->type == SCHEMA_PLANNED)
-		complain(s, key, NULL, NULL, text);
+		complain(s, key, key->text, NULL, text);
 	else if (s->is_defaults && !row->is_default_too)
-		complain(s, key, NULL, NULL, "this key cannot be a default");
+		complain(s, key, key->text, NULL, "this key cannot be a default");
 	else
 		return row;
 	return NULL;
+}
+
+static bool is_nothing(const struct node *n)
+{
+	return n->kind == NODE_SCALAR && n->is_plain &&
+	       (!*n->text || strcmp(n->text, "~") == 0 || strcmp(n->text, "null") == 0);
 }
 
 static void take_scalar(const struct scope *s, const struct schema_row *row,
@@ -211,20 +216,21 @@ static void take_scalar(const struct scope *s, const struct schema_row *row,
 	const char *wrong;
 
 	if (value->kind != NODE_SCALAR) {
-		complain(s, value, row->key, value->kind == NODE_MAP && value->count == 1
-						 ? "quote a value that begins with {"
-						 : NULL,
+		complain(s, value, row->key,
+			value->kind == NODE_MAP && value->count == 1
+				? "quote a value that begins with {"
+				: NULL,
 			"one value is expected here");
 		return;
 	}
-	if (looks_like_access_key(value->text)) {
-		s->d->has_secret = true;
-		complain(s, value, row->key,
-			"name a file with aws_credentials_file, or ${cred:NAME}",
-			"this looks like an access key; secrets do not belong into this file");
+	if (is_nothing(value) || !*value->text) {
+		complain(s, value, row->key, NULL, "a value is missing");
 		return;
 	}
-	wrong = parse_value(row, value->text, (char *)base + row->offset, hint, sizeof(hint));
+	if (secret_is_value(value->text))
+		return;
+	wrong = parse_value(
+		row, value->text, (char *)base + row->offset, hint, sizeof(hint));
 	if (wrong)
 		complain(s, value, row->key, hint, wrong);
 }
@@ -255,7 +261,8 @@ static struct scope inner(
 {
 	struct scope t = {s->d, s->src, section, s->is_defaults, ""};
 
-	snprintf(t.path, sizeof(t.path), "%.250s%s%.200s", s->path, *s->path ? "." : "", name);
+	snprintf(t.path, sizeof(t.path), "%.250s%s%.200s", s->path, *s->path ? "." : "",
+		name);
 	return t;
 }
 
@@ -279,8 +286,9 @@ static void take_job_child(const struct scope *s, const struct node *key,
 
 static bool is_name(const char *s)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789-_.";
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789-_.";
 
 	return *s && strlen(s) <= NAME_MAX_LEN && strspn(s, allowed) == strlen(s);
 }
@@ -288,9 +296,12 @@ static bool is_name(const char *s)
 static bool check_name(const struct scope *s, const struct node *key)
 {
 	if (is_name(key->text))
-		return true;
-	complain(s, key, NULL, NULL, "a name has letters, digits, '-', '_' and '.' only, 200 "
-				     "at most");
+		return !secret_is_value(key->text);
+	if (strcmp(key->text, "<<") == 0)
+		return false;
+	complain(s, key, NULL, NULL,
+		"a name has letters, digits, '-', '_' and '.' only, 200 "
+		"at most");
 	return false;
 }
 
@@ -300,22 +311,13 @@ static void copy_defaults(struct raw_job *job, const struct raw_job *defaults)
 	job->timezone = mem_strdup(defaults->timezone);
 }
 
-static void take_job(const struct scope *s, const struct node *key, const struct node *value)
+static void take_job(
+	const struct scope *s, const struct node *key, const struct node *value)
 {
 	struct scope t = inner(s, SCHEMA_JOB, key->text);
 	struct draft *d = s->d;
 	struct draft_job *job;
 
-	for (size_t i = 0; i < d->job_count; i++) {
-		if (strcmp(d->jobs[i].name->text, key->text) == 0) {
-			char text[400];
-
-			snprintf(text, sizeof(text), "the job stands already in %.200s:%d",
-				d->jobs[i].src->path, d->jobs[i].name->line);
-			complain(&t, key, NULL, NULL, text);
-			return;
-		}
-	}
 	if (!check_name(&t, key))
 		return;
 	d->jobs = mem_resize(d->jobs, d->job_count + 1, sizeof(*d->jobs));
@@ -351,7 +353,7 @@ static void take_top_child(const struct scope *s, const struct node *key,
 
 	if (strcmp(key->text, "defaults") == 0)
 		return; /* read before everything else */
-	if (value->kind == NODE_SCALAR && !*value->text)
+	if (is_nothing(value))
 		return; /* "jobs:" with nothing behind it */
 	if (value->kind != NODE_MAP) {
 		complain(&t, value, NULL, NULL, "a map by name is expected here");
@@ -365,15 +367,32 @@ static void take_top_child(const struct scope *s, const struct node *key,
 	}
 }
 
-static void check_version(const struct scope *s, const struct node *root, bool is_main)
+/* False where the language is another one: nothing else can be said about it. */
+static bool check_version(const struct scope *s, const struct node *root, bool is_main)
 {
 	const struct node *v = node_get(root, "version");
+	struct node first = {.line = root->line, .col = root->col, .width = 1};
 
-	if (v && v->kind == NODE_SCALAR && strcmp(v->text, "1") != 0)
+	if (v && v->kind == NODE_SCALAR && strcmp(v->text, "1") != 0) {
 		complain(s, v, "version", NULL, "this version reads version: 1 only");
-	else if (!v && is_main)
-		complain(s, NULL, "version", NULL, "the key is missing; begin the file with "
-						   "version: 1");
+		return false;
+	}
+	if (!v && is_main)
+		complain(s, &first, "version", "version: 1",
+			"the key is missing; begin the file with version: 1");
+	return true;
+}
+
+static void refuse_top_keys(const struct scope *s, const struct node *root)
+{
+	for (size_t i = 0; i < root->count; i++) {
+		const char *key = root->keys[i]->text;
+
+		if (schema_find(SCHEMA_TOP, key) && strcmp(key, "jobs") &&
+			strcmp(key, "profiles") && strcmp(key, "version"))
+			complain(s, root->keys[i], key, NULL,
+				"files of jobs.d hold jobs and profiles only");
+	}
 }
 
 void draft_read(
@@ -381,27 +400,27 @@ void draft_read(
 {
 	struct scope s = {d, src, SCHEMA_TOP, false, ""};
 	const struct node *defaults = node_get(root, "defaults");
-	size_t before = d->messages->errors;
 
+	secret_complain(d, src, root);
 	if (root->kind != NODE_MAP) {
 		complain(&s, root, NULL, NULL, "keys and values are expected here");
 		return;
 	}
-	check_version(&s, root, is_main);
-	if (d->messages->errors > before)
+	if (!check_version(&s, root, is_main)) {
+		d->is_partial = true;
 		return;
-	if (defaults && is_main) {
+	}
+	if (is_main) {
+		d->main_src = src;
+		d->main_root = root;
+	} else {
+		refuse_top_keys(&s, root);
+	}
+	if (defaults && is_main && !is_nothing(defaults)) {
 		struct scope t = inner(&s, SCHEMA_JOB, "defaults");
 
 		t.is_defaults = true;
 		take_map(&t, defaults, &d->defaults, take_job_child);
-	}
-	for (size_t i = 0; !is_main && i < root->count; i++) {
-		const char *key = root->keys[i]->text;
-
-		if (strcmp(key, "jobs") && strcmp(key, "profiles") && strcmp(key, "version"))
-			complain(&s, root->keys[i], NULL, NULL,
-				"files of jobs.d hold jobs and profiles only");
 	}
 	take_map(&s, root, &d->top, take_top_child);
 }

@@ -16,6 +16,8 @@ struct draft_profile {
 	struct conf_profile *profile;
 	const struct source *src;
 	const struct node *name, *map;
+	bool is_used;   /* by a job, or by another profile */
+	size_t walk;    /* check_chains: which walk came by */
 };
 
 struct draft {
@@ -27,7 +29,10 @@ struct draft {
 	size_t job_count;
 	struct draft_profile *profiles;
 	size_t profile_count;
+	const struct source *main_src;
+	const struct node *main_root;
 	bool has_secret; /* source lines must not be shown */
+	bool is_partial; /* some file gave no tree: names may be missing for that reason */
 };
 
 /* One file's tree into the draft; is_main: the file that may hold more than jobs. */
@@ -35,6 +40,35 @@ void draft_read(struct draft *d, const struct source *src, const struct node *ro
 	bool is_main);
 void draft_init(struct draft *d, struct conf *conf, struct conf_messages *messages);
 void draft_done(struct draft *d);
+
+/* conf_secret.c: what must not stand in a file; keys and values of a whole tree. */
+bool secret_is_key(const char *key);
+bool secret_is_value(const char *text);
+/* In a text that is no tree, maybe. */
+bool secret_is_in_text(const char *text);
+void secret_complain(struct draft *d, const struct source *src, const struct node *root);
+
+/* conf_hint.c: what somebody may have meant; hint is "" where nothing is near. */
+void hint_for_key(enum schema_section section, const char *key, char *hint, size_t size);
+void hint_for_name(const char *const *names, const char *text, char *hint, size_t size);
+
+/* conf_check_profile.c: each profile alone, and the chains they make. */
+void check_profiles(struct draft *d);
+/* By name among those of all files, or NULL. */
+struct draft_profile *draft_profile_find(const struct draft *d, const char *name);
+
+/* Where to point: the value of a key in a map, else the map's name. */
+struct spot {
+	struct draft *d;
+	const struct source *src;
+	const struct node *name, *map;
+	char path[300];
+};
+void spot_complain(
+	const struct spot *s, const char *key, const char *hint, const char *text);
+void spot_complain_inside(const struct spot *s, const char *key, size_t position,
+	const char *hint, const char *text);
+void spot_warn(const struct spot *s, const char *key, const char *hint, const char *text);
 
 /* conf_check.c: everything that needs more than one value; fills d->conf. */
 void draft_finish(struct draft *d);

@@ -30,6 +30,7 @@ static void compare_profiles(
 {
 	note(out, !str_eq(a->role_arn, b->role_arn), "role_arn");
 	note(out, !str_eq(a->source_profile, b->source_profile), "source_profile");
+	note(out, !str_eq(a->credential_source, b->credential_source), "credential_source");
 	note(out, !str_eq(a->external_id, b->external_id), "external_id");
 	note(out, !str_eq(a->role_session_name, b->role_session_name), "role_session_name");
 	note(out, a->duration_s != b->duration_s, "duration_seconds");

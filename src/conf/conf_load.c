@@ -3,9 +3,9 @@
 
 #include "conf/conf_load.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static int read_source(const char *path, struct source *ret)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
-	ssize_t n;
+	ssize_t n = 0;
 	int r = 0;
 
 	if (fd < 0)
@@ -47,6 +47,8 @@ static int read_source(const char *path, struct source *ret)
 	while (r == 0 && ret->len < FILE_MAX &&
 		(n = read(fd, ret->text + ret->len, FILE_MAX - ret->len)) > 0)
 		ret->len += (size_t)n;
+	if (r == 0 && n < 0)
+		r = -errno;
 	close(fd);
 	ret->text = mem_resize(ret->text, ret->len + 1, 1);
 	ret->text[ret->len] = '\0';
@@ -60,6 +62,10 @@ static int add_file(struct loader *l, const char *path, bool is_main)
 	int r;
 
 	if (l->count == FILES_MAX) {
+		src->path = (char *)path;
+		conf_complain(l->draft.messages, &place, NULL,
+			"more than 1,000 files; this one and those after it are not "
+			"read");
 		free(src);
 		return -E2BIG;
 	}
@@ -70,10 +76,13 @@ static int add_file(struct loader *l, const char *path, bool is_main)
 		mem_replace(&src->path, path);
 		if (!is_main || r == -EFBIG || r == -EINVAL)
 			conf_complain(l->draft.messages, &place, NULL, "%s",
-				r == -EINVAL ? "not a regular file"
-				: r == -EFBIG ? "larger than 1 MiB" : strerror(-r));
+				r == -EINVAL  ? "not a regular file"
+				: r == -EFBIG ? "larger than 1 MiB"
+					      : strerror(-r));
 		return r == -EFBIG || !is_main ? -EINVAL : r;
 	}
+	if (secret_is_in_text(src->text))
+		l->draft.has_secret = true;
 	l->roots[l->count - 1] = yaml_parse(src, l->draft.messages);
 	if (!l->roots[l->count - 1])
 		return -EINVAL;
@@ -81,27 +90,73 @@ static int add_file(struct loader *l, const char *path, bool is_main)
 	return 0;
 }
 
+static int is_yaml(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.' && str_has_suffix(entry->d_name, ".yaml");
+}
+
+/* alphasort() follows the locale. */
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
 /* jobs.d beside the main file, in byte order. */
 static void add_jobs_d(struct loader *l, const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *pattern = mem_printf(
-		"%.*sjobs.d/*.yaml", slash ? (int)(slash - path) + 1 : 0, path);
-	glob_t found;
+	_cleanup_free_ char *dir = mem_printf(
+		"%.*sjobs.d", slash ? (int)(slash - path) + 1 : 0, path);
+	struct dirent **entries = NULL;
+	int n = scandir(dir, &entries, is_yaml, by_bytes);
 
-	if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
-		return;
-	for (size_t i = 1; i < found.gl_pathc; i++) {
-		for (size_t j = i; j && strcmp(found.gl_pathv[j - 1], found.gl_pathv[j]) > 0; j--) {
-			char *swap = found.gl_pathv[j];
+	if (n < 0 && errno != ENOENT) {
+		struct source src = {.path = dir};
 
-			found.gl_pathv[j] = found.gl_pathv[j - 1];
-			found.gl_pathv[j - 1] = swap;
-		}
+		conf_complain(l->draft.messages,
+			&(struct conf_place){&src, NULL, 0, NULL}, NULL, "%s",
+			strerror(errno));
 	}
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		add_file(l, found.gl_pathv[i], false);
-	globfree(&found);
+	for (int i = 0; i < n; i++) {
+		_cleanup_free_ char *file = mem_printf("%s/%s", dir, entries[i]->d_name);
+
+		if (add_file(l, file, false) < 0)
+			l->draft.is_partial = true;
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+static size_t rank(const struct loader *l, const char *file)
+{
+	size_t i = 0;
+
+	while (i < l->count && strcmp(l->sources[i]->path, file) != 0)
+		i++;
+	return i;
+}
+
+/* By file, line and column, however they were found. Stable; a few hundred at most. */
+static void sort_messages(const struct loader *l, struct conf_messages *m)
+{
+	for (size_t i = 1; i < m->count; i++) {
+		struct conf_message moved = m->items[i];
+		size_t file = rank(l, moved.file), j = i;
+
+		for (; j; j--) {
+			const struct conf_message *p = &m->items[j - 1];
+			size_t other = strcmp(p->file, moved.file) ? rank(l, p->file)
+								   : file;
+
+			if (other < file ||
+				(other == file && (p->line < moved.line ||
+							  (p->line == moved.line &&
+								  p->col <= moved.col))))
+				break;
+			m->items[j] = *p;
+		}
+		m->items[j] = moved;
+	}
 }
 
 /* A secret must not travel to the journal with the line it stands in. */
@@ -149,6 +204,7 @@ int conf_load(const char *path, const struct conf **ret, struct conf_messages *m
 	}
 	if (l->draft.has_secret)
 		hide_lines(messages);
+	sort_messages(l, messages);
 	draft_done(&l->draft);
 	keep_files(l, c);
 	free(l);

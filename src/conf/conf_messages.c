@@ -8,11 +8,13 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "conf/conf_load.h"
 #include "conf/conf_yaml.h"
 
 #define MESSAGES_MAX 200
 #define LINE_SHOWN   160
+#define LINE_KEPT    4096
 
 static char *line_of(const struct source *src, int line)
 {
@@ -25,28 +27,53 @@ static char *line_of(const struct source *src, int line)
 	if (!p)
 		return NULL;
 	end = p + strcspn(p, "\r\n");
-	return mem_strndup(p, (size_t)(end - p < LINE_SHOWN ? end - p : LINE_SHOWN));
+	if (end - p > LINE_KEPT) {
+		end = p + LINE_KEPT;
+		while (end > p && ((unsigned char)*end & 0xc0) == 0x80)
+			end--;
+	}
+	return mem_strndup(p, (size_t)(end - p));
+}
+
+/*
+ * Values come from a file and go to terminals and JSON: no escape sequences, and nothing
+ * that a cut in the middle of a character left behind.
+ */
+static char *clean(const char *text)
+{
+	char *copy = mem_strdup(text && *text ? text : NULL);
+
+	for (char *p = copy; p && *p; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	}
+	if (copy && !str_is_utf8(copy, strlen(copy))) {
+		for (char *p = copy; *p; p++) {
+			if ((unsigned char)*p >= 0x80)
+				*p = '?';
+		}
+	}
+	return copy;
 }
 
 static void add(struct conf_messages *m, enum conf_severity severity,
-	const struct conf_place *at, const char *hint, char *text)
+	const struct conf_place *at, const char *hint, const char *text)
 {
 	struct conf_message *msg;
 
 	if (severity == CONF_ERROR)
 		m->errors++;
-	if (m->count == MESSAGES_MAX) {
-		free(text);
+	/* Warnings never take the last places from errors. */
+	if (m->count >= (severity == CONF_ERROR ? MESSAGES_MAX : MESSAGES_MAX / 2))
 		return;
-	}
 	m->items = mem_resize(m->items, m->count + 1, sizeof(*m->items));
 	msg = &m->items[m->count++];
 	*msg = (struct conf_message){
 		.severity = severity,
 		.file = mem_strdup(at->src->path),
-		.key_path = mem_strdup(at->key_path),
-		.text = text,
-		.hint = mem_strdup(hint && *hint ? hint : NULL),
+		.key_path = clean(at->key_path),
+		.text = clean(text),
+		.hint = clean(hint),
 		.width = 1,
 	};
 	if (!at->node)
@@ -54,8 +81,13 @@ static void add(struct conf_messages *m, enum conf_severity severity,
 	msg->line = at->node->line;
 	msg->col = at->node->col + at->shift;
 	msg->source_line = line_of(at->src, msg->line);
-	if (at->node->text && !at->shift && *at->node->text)
-		msg->width = (int)strcspn(at->node->text, "\n");
+	if (msg->source_line &&
+		!str_is_utf8(msg->source_line, strlen(msg->source_line))) {
+		free(msg->source_line);
+		msg->source_line = NULL;
+	}
+	if (at->node->width > 1 && !at->shift)
+		msg->width = at->node->width;
 }
 
 void conf_complain(struct conf_messages *m, const struct conf_place *at, const char *hint,
@@ -67,7 +99,7 @@ void conf_complain(struct conf_messages *m, const struct conf_place *at, const c
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	add(m, CONF_ERROR, at, hint, mem_strdup(text));
+	add(m, CONF_ERROR, at, hint, text);
 }
 
 void conf_warn(struct conf_messages *m, const struct conf_place *at, const char *hint,
@@ -79,22 +111,39 @@ void conf_warn(struct conf_messages *m, const struct conf_place *at, const char 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	add(m, CONF_WARNING, at, hint, mem_strdup(text));
+	add(m, CONF_WARNING, at, hint, text);
 }
 
+static bool begins_character(char c)
+{
+	return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+/* Of a very long line the part around the column. */
 static void put_caret(const struct conf_message *m, struct buf *out)
 {
-	int col = 1;
+	const char *p = m->source_line;
+	int first = m->col > LINE_SHOWN / 2 ? m->col - LINE_SHOWN / 2 : 1, col = 0;
+	struct buf under = BUF_INIT(8 * LINE_SHOWN);
 
-	buf_printf(out, "%5d | %s\n      | ", m->line, m->source_line);
-	for (const char *p = m->source_line; *p && col < m->col; p++, col++)
-		buf_putc(out, *p == '\t' ? '\t' : ' ');
-	buf_putc(out, '^');
-	for (int i = 1; i < m->width && i < LINE_SHOWN; i++)
+	buf_printf(out, "%5d | ", m->line);
+	for (; *p; p++) {
+		col += begins_character(*p);
+		if (col >= first + LINE_SHOWN)
+			break;
+		if (col < first)
+			continue;
+		buf_putc(out, (unsigned char)*p < 0x20 && *p != '\t' ? '?' : *p);
+		if (col < m->col && begins_character(*p))
+			buf_putc(&under, *p == '\t' ? '\t' : ' ');
+	}
+	buf_printf(out, "\n      | %s^", buf_str(&under));
+	for (int i = 1; i < m->width && m->col + i < first + LINE_SHOWN; i++)
 		buf_putc(out, '~');
 	if (m->hint)
 		buf_printf(out, " %s", m->hint);
 	buf_putc(out, '\n');
+	buf_done(&under);
 }
 
 int conf_messages_format(const struct conf_messages *m, struct buf *out)
@@ -107,7 +156,8 @@ int conf_messages_format(const struct conf_messages *m, struct buf *out)
 		buf_puts(out, msg->file);
 		if (msg->line)
 			buf_printf(out, ":%d:%d", msg->line, msg->col);
-		buf_printf(out, ": %s: ", msg->severity == CONF_ERROR ? "error" : "warning");
+		buf_printf(
+			out, ": %s: ", msg->severity == CONF_ERROR ? "error" : "warning");
 		if (msg->key_path)
 			buf_printf(out, "%s: ", msg->key_path);
 		r = buf_printf(out, "%s\n", msg->text);

@@ -9,8 +9,11 @@
 #include "conf/conf.h"
 
 static const char *const actions[] = {"copy", NULL};
+static const char *const actions_planned[] = {"sync", "move", NULL};
 static const char *const overlaps[] = {"skip", NULL};
+static const char *const overlaps_planned[] = {"queue-one", "replace", NULL};
 static const char *const catch_ups[] = {"none", "latest", NULL};
+static const char *const catch_ups_planned[] = {"all", NULL};
 static const char *const gaps[] = {"run", "skip", NULL};
 static const char *const repeats[] = {"auto", "once", "both", NULL};
 static const char *const day_matches[] = {"auto", "and", "or", NULL};
@@ -41,20 +44,26 @@ const struct schema_row schema_rows[] = {
 	PLANNED(SCHEMA_TOP, "http"),
 	PLANNED(SCHEMA_TOP, "engines"),
 	PLANNED(SCHEMA_TOP, "memory_limit"),
+	PLANNED(SCHEMA_TOP, "drain_timeout"),
+	PLANNED(SCHEMA_TOP, "bandwidth"),
 
 	PROFILE("role_arn",          SCHEMA_TEXT, role_arn),
 	PROFILE("source_profile",    SCHEMA_TEXT, source_profile),
+	PROFILE("credential_source", SCHEMA_TEXT, credential_source),
 	PROFILE("external_id",       SCHEMA_TEXT, external_id),
 	PROFILE("role_session_name", SCHEMA_TEXT, role_session_name),
 	PROFILE("duration_seconds",  SCHEMA_INT,  duration_s, 1, 43200),
 	PROFILE("region",            SCHEMA_TEXT, region),
 	PROFILE("endpoint_url",      SCHEMA_TEXT, endpoint_url),
 	PROFILE("ca_bundle",         SCHEMA_TEXT, ca_bundle),
-	PLANNED(SCHEMA_PROFILE, "credential_source"),
 	PLANNED(SCHEMA_PROFILE, "credential_process"),
 	PLANNED(SCHEMA_PROFILE, "web_identity_token_file"),
 	PLANNED(SCHEMA_PROFILE, "session_policy"),
 	PLANNED(SCHEMA_PROFILE, "payload_signing"),
+	PLANNED(SCHEMA_PROFILE, "allow_plaintext"),
+	PLANNED(SCHEMA_PROFILE, "addressing_style"),
+	PLANNED(SCHEMA_PROFILE, "source_identity"),
+	PLANNED(SCHEMA_PROFILE, "tags"),
 
 	JOB("schedule",          SCHEMA_TEXT,     NULL,     schedule),
 	JOB("every",             SCHEMA_TEXT,     NULL,     every),
@@ -63,9 +72,9 @@ const struct schema_row schema_rows[] = {
 	JOB("profile",           SCHEMA_TEXT,     NULL,     profile),
 	CHILD(SCHEMA_JOB, "source"),
 	CHILD(SCHEMA_JOB, "destination"),
-	JOB("action",            SCHEMA_ENUM,     "copy",   action, .names = actions),
-	JOB("overlap",           SCHEMA_ENUM,     "skip",   overlap, .names = overlaps, .is_default_too = true),
-	JOB("catch_up",          SCHEMA_ENUM,     "latest", catch_up, .names = catch_ups, .is_default_too = true),
+	JOB("action",            SCHEMA_ENUM,     "copy",   action, .names = actions, .planned_names = actions_planned),
+	JOB("overlap",           SCHEMA_ENUM,     "skip",   overlap, .names = overlaps, .planned_names = overlaps_planned, .is_default_too = true),
+	JOB("catch_up",          SCHEMA_ENUM,     "latest", catch_up, .names = catch_ups, .planned_names = catch_ups_planned, .is_default_too = true),
 	JOB("starting_deadline", SCHEMA_DURATION, NULL,     starting_deadline_s, 1, 3660 * DAY, .is_default_too = true),
 	JOB("jitter",            SCHEMA_DURATION, NULL,     jitter_s, 0, DAY, .is_default_too = true),
 	JOB("timeout",           SCHEMA_DURATION, "24h",    timeout_s, 1, 366 * DAY, .is_default_too = true),
@@ -92,6 +101,8 @@ const struct schema_row schema_rows[] = {
 	PLANNED(SCHEMA_JOB, "newer_than"),
 	PLANNED(SCHEMA_JOB, "older_than"),
 	PLANNED(SCHEMA_JOB, "catch_up_limit"),
+	PLANNED(SCHEMA_JOB, "min_size"),
+	PLANNED(SCHEMA_JOB, "max_size"),
 	PLANNED(SCHEMA_JOB, "notify"),
 
 	SIDE("profile", profile),

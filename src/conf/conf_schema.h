@@ -37,6 +37,7 @@ struct schema_row {
 	size_t offset;        /* into struct raw_* below */
 	int64_t min, max;     /* of numbers and durations */
 	const char *const *names;
+	const char *const *planned_names; /* of the language, not of this version */
 	bool is_default_too; /* also accepted in `defaults` */
 };
 

@@ -23,25 +23,58 @@ struct builder {
 	struct node *pending_key[DEPTH_MAX]; /* of the map at that depth */
 	int depth;
 	size_t nodes;
+	/* libyaml counts characters: byte and character that go forward together. */
+	size_t cursor_byte, cursor_char;
 	bool is_broken;
 };
 
-static void complain(struct builder *b, const yaml_mark_t *mark, const char *hint,
-	const char *text)
+/* "jobs.daily-report.source": the keys of all open maps. NULL at the top. */
+static const char *path_of(const struct builder *b, char *out, size_t size)
 {
-	struct node at = {.line = (int)mark->line + 1, .col = (int)mark->column + 1};
+	size_t n = 0;
 
-	conf_complain(b->messages, &(struct conf_place){b->src, &at, 0, NULL}, hint, "%s", text);
+	*out = '\0';
+	for (int i = 0; i < b->depth && n < size; i++) {
+		const struct node *map = b->stack[i], *key = b->pending_key[i];
+
+		if (map->kind != NODE_MAP)
+			continue;
+		if (!key && i + 1 < b->depth && map->count)
+			key = map->keys[map->count - 1];
+		if (key)
+			n += (size_t)snprintf(
+				out + n, size - n, "%s%.100s", n ? "." : "", key->text);
+	}
+	return *out ? out : NULL;
+}
+
+static void complain_at(
+	struct builder *b, const struct node *at, const char *hint, const char *text)
+{
+	char path[400];
+	struct conf_place place = {b->src, at, 0, path_of(b, path, sizeof(path))};
+
+	conf_complain(b->messages, &place, hint, "%s", text);
 	b->is_broken = true;
 }
 
-static struct node *new_node(struct builder *b, enum node_kind kind, const yaml_mark_t *mark)
+static void complain(
+	struct builder *b, const yaml_mark_t *mark, const char *hint, const char *text)
+{
+	struct node at = {.line = (int)mark->line + 1, .col = (int)mark->column + 1};
+
+	complain_at(b, &at, hint, text);
+}
+
+static struct node *new_node(
+	struct builder *b, enum node_kind kind, const yaml_mark_t *mark)
 {
 	struct node *n = mem_alloc(sizeof(*n));
 
 	n->kind = kind;
 	n->line = (int)mark->line + 1;
 	n->col = (int)mark->column + 1;
+	n->width = 1;
 	b->nodes++;
 	return n;
 }
@@ -56,7 +89,8 @@ static void append(struct node *parent, struct node *key, struct node *value)
 
 		parent->items = mem_resize(parent->items, cap, sizeof(*parent->items));
 		if (parent->kind == NODE_MAP)
-			parent->keys = mem_resize(parent->keys, cap, sizeof(*parent->keys));
+			parent->keys = mem_resize(
+				parent->keys, cap, sizeof(*parent->keys));
 	}
 	parent->items[n] = value;
 	if (parent->kind == NODE_MAP)
@@ -64,17 +98,39 @@ static void append(struct node *parent, struct node *key, struct node *value)
 	parent->count++;
 }
 
-static void check_key(struct builder *b, const struct node *map, const struct node *key)
+static int by_text(const void *a, const void *b)
 {
-	const struct node *first = node_key(map, key->text);
-	struct conf_place at = {b->src, key, 0, NULL};
+	const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;
+	int c = strcmp(x->text, y->text);
 
-	if (strcmp(key->text, "<<") == 0)
-		conf_complain(b->messages, &at, "defaults: holds what jobs share",
-			"merge keys are not accepted");
-	else if (first)
-		conf_complain(b->messages, &at, NULL, "the key '%.60s' stands already in line %d",
-			key->text, first->line);
+	if (c == 0)
+		c = x->line != y->line ? x->line - y->line : x->col - y->col;
+	return c;
+}
+
+/* When the map ends, sorted: a search at each key would be quadratic. */
+static void check_keys(struct builder *b, const struct node *map)
+{
+	struct node **keys;
+	char path[400];
+	struct conf_place at = {b->src, NULL, 0, path_of(b, path, sizeof(path))};
+
+	if (map->kind != NODE_MAP || !map->count)
+		return;
+	keys = mem_array(map->count, sizeof(struct node *));
+	memcpy(keys, map->keys, map->count * sizeof(struct node *));
+	qsort(keys, map->count, sizeof(struct node *), by_text);
+	for (size_t i = 0; i < map->count; i++) {
+		at.node = keys[i];
+		if (strcmp(keys[i]->text, "<<") == 0)
+			conf_complain(b->messages, &at, "defaults: holds what jobs share",
+				"merge keys are not accepted");
+		else if (i && strcmp(keys[i - 1]->text, keys[i]->text) == 0)
+			conf_complain(b->messages, &at, NULL,
+				"the key '%.60s' stands already in line %d",
+				keys[i]->text, keys[i - 1]->line);
+	}
+	free(keys);
 }
 
 /* Puts a finished value where it belongs. */
@@ -91,12 +147,10 @@ static void attach(struct builder *b, struct node *n)
 		append(top, *key, n);
 		*key = NULL;
 	} else if (n->kind == NODE_SCALAR) {
-		check_key(b, top, n);
 		*key = n;
 	} else {
-		conf_complain(b->messages, &(struct conf_place){b->src, n, 0, NULL}, NULL,
+		complain_at(b, n, "quote a value that begins with { or [",
 			"a key must be plain text");
-		b->is_broken = true;
 		node_free(n);
 	}
 }
@@ -128,15 +182,55 @@ static void open_node(struct builder *b, enum node_kind kind, const yaml_mark_t 
 	b->stack[b->depth++] = n;
 }
 
+/* The byte of a character; characters are asked for in rising order. */
+static size_t byte_of(struct builder *b, size_t index)
+{
+	const char *text = b->src->text;
+
+	while (b->cursor_char < index && b->cursor_byte < b->src->len) {
+		b->cursor_byte++;
+		b->cursor_char++;
+		while (((unsigned char)text[b->cursor_byte] & 0xc0) == 0x80)
+			b->cursor_byte++;
+	}
+	return b->cursor_byte;
+}
+
+/* "key: a #1.csv" has the value "a": seldom what was meant, where no blank follows. */
+static void warn_of_comment(struct builder *b, const struct node *n, size_t end)
+{
+	const char *text = b->src->text + end, *mark = text + strspn(text, " \t");
+	char path[400];
+
+	if (!n->is_plain || !*n->text || mark == text || *mark != '#' ||
+		strchr(" \t#\r\n!", mark[1]))
+		return;
+	conf_warn(b->messages,
+		&(struct conf_place){b->src, n, 0, path_of(b, path, sizeof(path))},
+		"quote the whole value, or put a blank behind #",
+		"what follows ' #' is a comment and was dropped");
+}
+
 static void on_scalar(struct builder *b, const yaml_event_t *ev)
 {
-	struct node *n = new_node(b, NODE_SCALAR, &ev->start_mark);
 	const char *text = (const char *)ev->data.scalar.value;
+	size_t len = ev->data.scalar.length;
+	size_t start = byte_of(b, ev->start_mark.index),
+	       end = byte_of(b, ev->end_mark.index);
+	struct node *n = new_node(b, NODE_SCALAR, &ev->start_mark);
+	size_t quote;
 
-	n->text = mem_strndup(text, ev->data.scalar.length);
+	n->text = mem_strndup(text, len);
 	n->is_plain = ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-	if (strlen(n->text) != ev->data.scalar.length)
-		complain(b, &ev->start_mark, NULL, "a NUL byte");
+	quote = n->is_plain ? 0 : 1;
+	n->is_exact = end - start == len + 2 * quote &&
+		      memcmp(b->src->text + start + quote, text, len) == 0;
+	if (ev->end_mark.line == ev->start_mark.line &&
+		ev->end_mark.column > ev->start_mark.column)
+		n->width = (int)(ev->end_mark.column - ev->start_mark.column);
+	if (strlen(n->text) != len)
+		complain_at(b, n, NULL, "a NUL byte");
+	warn_of_comment(b, n, end);
 	attach(b, n);
 }
 
@@ -144,21 +238,23 @@ static void on_event(struct builder *b, const yaml_event_t *ev)
 {
 	switch (ev->type) {
 	case YAML_SCALAR_EVENT:
-		refuse_extras(b, ev->data.scalar.anchor, ev->data.scalar.tag, &ev->start_mark);
+		refuse_extras(
+			b, ev->data.scalar.anchor, ev->data.scalar.tag, &ev->start_mark);
 		on_scalar(b, ev);
 		break;
 	case YAML_SEQUENCE_START_EVENT:
-		refuse_extras(b, ev->data.sequence_start.anchor, ev->data.sequence_start.tag,
-			&ev->start_mark);
+		refuse_extras(b, ev->data.sequence_start.anchor,
+			ev->data.sequence_start.tag, &ev->start_mark);
 		open_node(b, NODE_LIST, &ev->start_mark);
 		break;
 	case YAML_MAPPING_START_EVENT:
-		refuse_extras(b, ev->data.mapping_start.anchor, ev->data.mapping_start.tag,
-			&ev->start_mark);
+		refuse_extras(b, ev->data.mapping_start.anchor,
+			ev->data.mapping_start.tag, &ev->start_mark);
 		open_node(b, NODE_MAP, &ev->start_mark);
 		break;
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT:
+		check_keys(b, b->stack[b->depth - 1]);
 		b->depth--;
 		break;
 	case YAML_ALIAS_EVENT:
@@ -167,7 +263,8 @@ static void on_event(struct builder *b, const yaml_event_t *ev)
 		break;
 	case YAML_DOCUMENT_START_EVENT:
 		if (b->root)
-			complain(b, &ev->start_mark, NULL, "a second document in one file");
+			complain(b, &ev->start_mark, NULL,
+				"a second document in one file");
 		break;
 	default:
 		break;
@@ -176,42 +273,102 @@ static void on_event(struct builder *b, const yaml_event_t *ev)
 		complain(b, &ev->start_mark, NULL, "more than 100,000 values");
 }
 
+static const char *line_at(const char *text, int line)
+{
+	for (; text && line > 1; line--) {
+		text = strchr(text, '\n');
+		text = text ? text + 1 : NULL;
+	}
+	return text;
+}
+
+/* What stands from a column to the end of its line, quoted, if that is one plain value.
+ */
+static void quoted_hint(const char *line, int col, char *hint, size_t size)
+{
+	const char *from = line;
+	size_t len;
+
+	for (int i = 1; i < col && *from; i++)
+		from++;
+	len = strcspn(from, "#\r\n");
+	while (len && from[len - 1] == ' ')
+		len--;
+	if (!len || len > 60 || strcspn(from, "\"\\{}[]") < len ||
+		strcspn(line, "{[") < len)
+		snprintf(hint, size, "quote the whole value");
+	else
+		snprintf(hint, size, "quote it: \"%.*s\"", (int)len, from);
+}
+
+/* The reader gives a byte, not a line. */
+static void on_reader_error(struct builder *b, const yaml_parser_t *p)
+{
+	const char *text = b->src->text;
+	size_t end = p->problem_offset < b->src->len ? p->problem_offset : b->src->len;
+	struct node at = {.line = 1, .col = 1};
+	char why[160];
+
+	for (size_t i = 0; i < end; i++) {
+		at.col += ((unsigned char)text[i] & 0xc0) != 0x80;
+		if (text[i] == '\n') {
+			at.line++;
+			at.col = 1;
+		}
+	}
+	snprintf(
+		why, sizeof(why), "not UTF-8 text: %.100s", p->problem ? p->problem : "");
+	complain_at(b, &at, "save the file as UTF-8", why);
+}
+
+static bool has_words(const char *text, const char *words)
+{
+	return text && strstr(text, words);
+}
+
 /* libyaml's own words are for parser writers; these are for people. */
 static void on_syntax_error(struct builder *b, const yaml_parser_t *p)
 {
-	struct node at = {
-		.line = (int)p->problem_mark.line + 1, .col = (int)p->problem_mark.column + 1};
-	struct conf_place place = {b->src, &at, 0, NULL};
-	const char *line = b->src->text, *problem = p->problem ? p->problem : "";
+	yaml_mark_t mark = p->problem_mark;
+	const char *line = line_at(b->src->text, (int)mark.line + 1);
+	char hint[160] = "", text[160];
 	char bad;
 
-	b->is_broken = true;
-	if (p->error == YAML_READER_ERROR) {
-		conf_complain(b->messages, &(struct conf_place){b->src, NULL, 0, NULL}, NULL,
-			"byte %zu: not UTF-8 text: %s", p->problem_offset, problem);
+	if (!line)
+		line = "";
+	if (has_words(p->context, "alias")) {
+		if (mark.column)
+			mark.column--; /* the star itself */
+		quoted_hint(line, (int)mark.column + 1, hint, sizeof(hint));
+		complain(b, &mark, hint, "a value that begins with * must be quoted");
 		return;
 	}
-	for (int i = 1; line && i < at.line; i++) {
-		line = strchr(line, '\n');
-		line = line ? line + 1 : NULL;
+	bad = strlen(line) > mark.column ? line[mark.column] : '\0';
+	if (has_words(p->problem, "cannot start any token") && bad == '\t') {
+		complain(b, &mark, "indent with blanks", "a tab cannot indent YAML");
+	} else if (has_words(p->problem, "cannot start any token")) {
+		quoted_hint(line, (int)mark.column + 1, hint, sizeof(hint));
+		snprintf(text, sizeof(text),
+			"a value cannot begin with '%c' unless it is quoted", bad);
+		complain(b, &mark, hint, text);
+	} else if (has_words(p->problem, "end of stream") &&
+		   has_words(p->context, "quoted scalar")) {
+		complain(b, &p->context_mark, NULL,
+			"the quote that opens here never closes");
+	} else if (has_words(p->context, "flow ") && mark.index > p->context_mark.index &&
+		   mark.line > p->context_mark.line) {
+		complain(b, &p->context_mark, NULL,
+			"the bracket that opens here never closes");
+	} else {
+		complain(b, &mark, p->context, p->problem ? p->problem : "not YAML");
 	}
-	if (p->context && strstr(p->context, "alias")) {
-		if (at.col > 1)
-			at.col--; /* the star itself */
-		conf_complain(b->messages, &place,
-			"quote it: schedule: \"*/15 * * * *\" (or every: 15m)",
-			"a value that begins with * must be quoted");
-		return;
-	}
-	bad = line && strlen(line) >= (size_t)at.col ? line[at.col - 1] : '\0';
-	if (strstr(problem, "cannot start any token"))
-		conf_complain(b->messages, &place,
-			bad == '\t' ? "indent with blanks" : "quote the whole value",
-			bad == '\t' ? "a tab cannot indent YAML"
-				    : "a value cannot begin with '%c' unless it is quoted",
-			bad);
-	else
-		conf_complain(b->messages, &place, p->context, "%s", problem);
+}
+
+static bool begins_with_mark(const struct source *src)
+{
+	return str_has_prefix(src->text, "\xef\xbb\xbf") ||
+	       str_has_prefix(src->text, "\xfe\xff") ||
+	       str_has_prefix(src->text, "\xff\xfe");
 }
 
 struct node *yaml_parse(const struct source *src, struct conf_messages *messages)
@@ -220,14 +377,23 @@ struct node *yaml_parse(const struct source *src, struct conf_messages *messages
 	yaml_parser_t parser;
 	bool is_end = false;
 
+	if (begins_with_mark(src)) {
+		complain(&b, &(yaml_mark_t){0}, "save the file as UTF-8 without a mark",
+			"the file begins with a byte order mark");
+		return NULL;
+	}
 	if (!yaml_parser_initialize(&parser))
 		abort();
+	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)src->text, src->len);
 	while (!is_end && !b.is_broken) {
 		yaml_event_t ev;
 
 		if (!yaml_parser_parse(&parser, &ev)) {
-			on_syntax_error(&b, &parser);
+			if (parser.error == YAML_READER_ERROR)
+				on_reader_error(&b, &parser);
+			else
+				on_syntax_error(&b, &parser);
 			break;
 		}
 		on_event(&b, &ev);
@@ -242,7 +408,8 @@ struct node *yaml_parse(const struct source *src, struct conf_messages *messages
 	if (!b.root || (b.root->kind == NODE_SCALAR && !*b.root->text)) {
 		node_free(b.root);
 		b.root = mem_alloc(sizeof(*b.root));
-		*b.root = (struct node){.kind = NODE_MAP, .line = 1, .col = 1};
+		*b.root = (struct node){
+			.kind = NODE_MAP, .line = 1, .col = 1, .width = 1};
 	}
 	return b.root;
 }

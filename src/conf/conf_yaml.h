@@ -21,6 +21,8 @@ struct node {
 	int line, col; /* from 1 */
 	char *text;    /* of a scalar */
 	bool is_plain; /* not quoted */
+	bool is_exact; /* the file has the text as it is: no escapes, no folding */
+	int width;     /* columns it takes in its line, quotes too; >= 1 */
 	struct node **keys; /* of a map; scalars */
 	struct node **items; /* values of a map, or elements of a list */
 	size_t count;

@@ -1,0 +1,270 @@
+/* Profiles: the shape of each, and the chains they make. Not what AWS thinks of them. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf_build.h"
+
+#define LOWER   "abcdefghijklmnopqrstuvwxyz"
+#define DIGITS  "0123456789"
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZ" LOWER DIGITS
+/* run/run_identity.c walks no further. */
+#define CHAIN_MAX     16
+#define CHAINED_MAX_S 3600
+
+static bool is_made_of(const char *s, const char *allowed, size_t min, size_t max)
+{
+	size_t n = strlen(s);
+
+	return n >= min && n <= max && strspn(s, allowed) == n;
+}
+
+/* Others than AWS have accounts of any name, or none. */
+static bool is_role_arn(const char *arn, bool is_aws)
+{
+	size_t partition, account;
+
+	if (!str_has_prefix(arn, "arn:aws") || strlen(arn) > 2048 ||
+		strpbrk(arn, " \t\n"))
+		return false;
+	partition = strspn(arn + 4, LOWER "-") + 4;
+	if (!str_has_prefix(arn + partition, ":iam::"))
+		return false;
+	arn += partition + 6;
+	account = strspn(arn, is_aws ? DIGITS : LETTERS "_-.");
+	return (account == 12 || !is_aws) && str_has_prefix(arn + account, ":role/") &&
+	       arn[account + 6];
+}
+
+/* eu-central-1, us-gov-west-1: words, then a number. */
+static bool is_region(const char *region, bool is_aws)
+{
+	const char *dash = strrchr(region, '-');
+
+	if (!is_made_of(region, LETTERS "-_.", 2, 40))
+		return false;
+	return !is_aws ||
+	       (dash && dash != region && is_made_of(dash + 1, DIGITS, 1, 3) &&
+		       strspn(region, LOWER "-") == (size_t)(dash + 1 - region) &&
+		       strchr(region, '-') != dash);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct draft_profile *x = a, *y = b;
+
+	return strcmp(x->profile->name, y->profile->name);
+}
+
+/* check_profiles() has sorted them. */
+struct draft_profile *draft_profile_find(const struct draft *d, const char *name)
+{
+	struct conf_profile wanted = {.name = (char *)name};
+	struct draft_profile key = {.profile = &wanted};
+
+	return d->profile_count ? bsearch(&key, d->profiles, d->profile_count,
+					  sizeof(*d->profiles), compare)
+				: NULL;
+}
+
+static bool is_loopback(const char *host)
+{
+	return str_has_prefix(host, "127.") || str_has_prefix(host, "localhost") ||
+	       str_has_prefix(host, "[::1]");
+}
+
+static void check_endpoint(const struct spot *s, const char *url)
+{
+	const char *host = url ? strstr(url, "://") : NULL, *port;
+	uint64_t number;
+	size_t digits;
+
+	if (!url)
+		return;
+	if (!host ||
+		(!str_has_prefix(url, "https://") && !str_has_prefix(url, "http://"))) {
+		spot_complain(s, "endpoint_url", NULL,
+			"it must begin with https:// or http://");
+		return;
+	}
+	host += 3;
+	if (!*host || *host == '/' || *host == ':' || strpbrk(host, "@?# \\")) {
+		spot_complain_inside(s, "endpoint_url", (size_t)(host - url), NULL,
+			"a host, maybe a port and a path, and nothing else");
+		return;
+	}
+	port = host + (*host == '[' ? strcspn(host, "]") : 0);
+	port += strcspn(port, ":/");
+	digits = strspn(port + (*port == ':'), DIGITS);
+	if (*port == ':' &&
+		(str_to_uint_len(port + 1, digits, 65535, &number) < 0 || !number ||
+			(port[1 + digits] && port[1 + digits] != '/')))
+		spot_complain_inside(s, "endpoint_url", (size_t)(port + 1 - url), NULL,
+			"a port is a number from 1 to 65535");
+	else if (str_has_prefix(url, "http://") && !is_loopback(host))
+		spot_warn(s, "endpoint_url", "https://", "requests travel unencrypted");
+}
+
+static void check_credential_source(const struct spot *s, const struct conf_profile *p)
+{
+	static const char *const names[] = {"Environment", NULL};
+	char hint[100];
+
+	if (!p->credential_source)
+		return;
+	if (p->source_profile)
+		spot_complain(s, "credential_source", NULL,
+			"either source_profile or credential_source, not both");
+	else if (str_eq(p->credential_source, "Ec2InstanceMetadata") ||
+		 str_eq(p->credential_source, "EcsContainer"))
+		spot_complain(s, "credential_source", NULL,
+			"this value is not supported by this version");
+	else if (!str_eq(p->credential_source, names[0])) {
+		hint_for_name(names, p->credential_source, hint, sizeof(hint));
+		spot_complain(s, "credential_source", *hint ? hint : "Environment",
+			"not one of the values of this key");
+	}
+}
+
+static void check_names(const struct spot *s, const struct conf_profile *p)
+{
+	if (p->external_id && !is_made_of(p->external_id, LETTERS "_+=,.@:/-", 2, 1224))
+		spot_complain(s, "external_id", NULL,
+			"2 to 1,224 letters, digits and _+=,.@:/-");
+	if (p->role_session_name &&
+		!is_made_of(p->role_session_name, LETTERS "_+=,.@-", 2, 64))
+		spot_complain(s, "role_session_name", NULL,
+			"2 to 64 letters, digits and _+=,.@-");
+}
+
+static void check_profile(const struct spot *s, const struct conf_profile *p)
+{
+	bool is_aws = !p->endpoint_url;
+
+	if (p->role_arn && !is_role_arn(p->role_arn, is_aws))
+		spot_complain(s, "role_arn", "arn:aws:iam::123456789012:role/NAME",
+			"not the ARN of a role");
+	if (!p->role_arn && !node_get(s->map, "role_arn") &&
+		(p->source_profile || p->credential_source || p->external_id ||
+			p->role_session_name || p->duration_s))
+		spot_complain(
+			s, NULL, NULL, "role_arn is missing, so nothing is assumed");
+	check_names(s, p);
+	if (p->duration_s && p->duration_s < 900 && is_aws)
+		spot_complain(s, "duration_seconds", "900 to 43200",
+			"AWS gives sessions of 900 seconds and more");
+	if (p->region && !is_region(p->region, is_aws))
+		spot_complain(s, "region", "eu-central-1", "not a region");
+	if (!p->region && is_aws && !node_get(s->map, "region"))
+		spot_complain(s, NULL, "region: eu-central-1", "region is missing");
+	check_endpoint(s, p->endpoint_url);
+	check_credential_source(s, p);
+}
+
+/* Only a hint: the daemon may have files that this process does not see. */
+static void warn_of_source(const struct spot *s, const char *name)
+{
+	struct draft *d = s->d;
+	const char **names = mem_array(d->profile_count + 1, sizeof(*names));
+	bool has_file = d->top.aws_config_file || d->top.aws_credentials_file ||
+			getenv("AWS_CONFIG_FILE") ||
+			getenv("AWS_SHARED_CREDENTIALS_FILE");
+	char hint[300], text[400];
+
+	for (size_t i = 0; i < d->profile_count; i++)
+		names[i] = d->profiles[i].profile->name;
+	hint_for_name(names, name, hint, sizeof(hint));
+	free(names);
+	if (d->is_partial || (has_file && !*hint))
+		return;
+	snprintf(text, sizeof(text),
+		"'%.200s' is no profile here; it must stand in one of the AWS CLI's "
+		"files%s",
+		name, has_file ? "" : ", and none is named");
+	spot_warn(s, "source_profile", *hint ? hint : "aws_config_file: FILE", text);
+}
+
+static void spot_of(struct draft *d, const struct draft_profile *dp, struct spot *ret)
+{
+	*ret = (struct spot){d, dp->src, dp->name, dp->map, ""};
+	snprintf(ret->path, sizeof(ret->path), "profiles.%.250s", dp->profile->name);
+}
+
+/* Each profile is walked over once: linear, and one message a loop. */
+static void check_loop(struct draft *d, size_t start)
+{
+	struct draft_profile *dp = &d->profiles[start];
+	size_t walk = start + 1;
+	struct spot s;
+
+	while (dp && !dp->walk) {
+		dp->walk = walk;
+		dp = dp->profile->source_profile
+			     ? draft_profile_find(d, dp->profile->source_profile)
+			     : NULL;
+	}
+	if (!dp || dp->walk != walk)
+		return;
+	spot_of(d, dp, &s);
+	spot_complain(&s, "source_profile", NULL, "the chain of profiles is a loop");
+}
+
+static void check_chain(struct draft *d, struct draft_profile *dp)
+{
+	const struct conf_profile *p = dp->profile;
+	struct draft_profile *source;
+	struct spot s;
+	int hops = 1;
+
+	if (!p->source_profile)
+		return;
+	spot_of(d, dp, &s);
+	source = draft_profile_find(d, p->source_profile);
+	if (!source) {
+		warn_of_source(&s, p->source_profile);
+		return;
+	}
+	source->is_used = true;
+	if (source->profile->role_arn && p->duration_s > CHAINED_MAX_S)
+		spot_complain(&s, "duration_seconds", "3600 at most",
+			"a role assumed from another role lives one hour at most");
+	while (source && hops <= CHAIN_MAX + 1) {
+		hops++;
+		source = source->profile->source_profile
+				 ? draft_profile_find(d, source->profile->source_profile)
+				 : NULL;
+	}
+	/* Said once, where it becomes too long; a loop was said before. */
+	if (hops == CHAIN_MAX + 1)
+		spot_complain(&s, "source_profile", NULL, "a chain has 16 roles at most");
+}
+
+void check_profiles(struct draft *d)
+{
+	if (d->profile_count)
+		qsort(d->profiles, d->profile_count, sizeof(*d->profiles), compare);
+	for (size_t i = 0; i < d->profile_count; i++) {
+		struct draft_profile *dp = &d->profiles[i], *before = dp - 1;
+		struct spot s;
+		char text[400];
+
+		dp->profile->mark = (struct conf_mark){
+			dp->src->path, dp->name->line, dp->name->col};
+		spot_of(d, dp, &s);
+		if (dp->map->kind == NODE_MAP)
+			check_profile(&s, dp->profile);
+		if (i && compare(before, dp) == 0 && before->src != dp->src) {
+			snprintf(text, sizeof(text),
+				"the profile stands already in %.200s:%d",
+				before->src->path, before->name->line);
+			spot_complain(&s, NULL, NULL, text);
+		}
+		check_loop(d, i);
+	}
+	for (size_t i = 0; i < d->profile_count; i++)
+		check_chain(d, &d->profiles[i]);
+}
