@@ -97,7 +97,7 @@ static int follow(const struct ctl_options *o, struct client *c)
 		const char *error;
 		int r = client_reply(c, &reply, &error), code = -1;
 
-		if (is_interrupted)
+		if (r == -EINTR && is_interrupted)
 			return detach(o->argv[0]);
 		if (r < 0) {
 			fputs("s3ferryctl: the daemon went away\n", stderr);
@@ -113,7 +113,9 @@ static int follow(const struct ctl_options *o, struct client *c)
 			show_progress(json_get(reply, "parameters"), &last_us);
 		json_free(reply);
 		if (code >= 0)
-			return code;
+			return code; /* an end that came before Ctrl-C took hold is told */
+		if (is_interrupted)
+			return detach(o->argv[0]);
 	}
 }
 
