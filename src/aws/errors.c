@@ -149,7 +149,7 @@ static enum err_class classify(const struct aws_answer *a, const char *code, boo
 		return ERR_AUTH;
 	if (has_ended && !has_code && a->http_status == 403)
 		return ERR_AUTH;
-	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+	for (size_t i = 0; has_code && i < ARRAY_LEN(codes); i++) {
 		if (strcmp(codes[i].code, code) == 0)
 			return codes[i].class;
 	}

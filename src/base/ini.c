@@ -109,8 +109,13 @@ static int take_continuation(struct parser *p, char *line)
 		return 0;
 	if (!p->key)
 		return fail(p, "a continuation line has no key before it");
-	if (p->value.len == 0 && !strchr(line, '='))
-		return fail(p, "'=' is missing in a nested value");
+	/* Under an empty value the lines are keys of their own. */
+	if (buf_str(&p->value)[0] == '\0' || buf_str(&p->value)[0] == '\n') {
+		if (!strchr(line, '='))
+			return fail(p, "'=' is missing in a nested value");
+		if (*line == '=')
+			return fail(p, "the key of a nested value is empty");
+	}
 	if (buf_putc(&p->value, '\n') < 0 || buf_puts(&p->value, line) < 0)
 		return fail(p, "a value is too long");
 	return 0;
