@@ -1,0 +1,390 @@
+/*
+ * The configuration: each bad file of data/bad against EXPECTED, values and defaults of
+ * good ones, jobs.d, what a reload changes, the caps, and damaged files by the thousand.
+ */
+#include "config.h"
+
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "conf/conf_diff.h"
+#include "conf/conf_load.h"
+
+#define GOOD_PROFILES                                                                    \
+	"version: 1\n"                                                                   \
+	"profiles:\n"                                                                    \
+	"  src: { role_arn: \"arn:aws:iam::111111111111:role/r\", region: eu-west-1 }\n" \
+	"jobs:\n"
+#define GOOD_SIDES                                                                       \
+	"    source: { profile: src, url: \"s3://bucket-s/k\" }\n"                       \
+	"    destination: { profile: src, url: \"s3://bucket-m/in/\" }\n"
+
+static char folder[] = "/tmp/s3ferry-conf-XXXXXX";
+
+static const char *data_dir(void)
+{
+	const char *srcdir = getenv("srcdir");
+	static char path[4096];
+
+	snprintf(path, sizeof(path), "%s/tests/unit/data/bad", srcdir ? srcdir : ".");
+	return path;
+}
+
+static char *write_file(const char *name, const char *text, size_t len)
+{
+	char *path = mem_printf("%s/%s", folder, name);
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, len, f), len);
+	fclose(f);
+	return path;
+}
+
+static int load_text(const char *text, const struct conf **ret, struct conf_messages *m)
+{
+	_cleanup_free_ char *path = write_file("s3ferry.yaml", text, strlen(text));
+
+	return conf_load(path, ret, m);
+}
+
+static const struct conf *load_good(const char *text)
+{
+	const struct conf *c = NULL;
+	struct conf_messages m;
+	struct buf out = BUF_INIT(65536);
+
+	if (load_text(text, &c, &m) < 0) {
+		conf_messages_format(&m, &out);
+		fail_msg("%s", buf_str(&out));
+	}
+	conf_messages_done(&m);
+	return c;
+}
+
+/* "name.yaml:line:col: severity: path: text | hint" */
+static void describe(const struct conf_message *m, struct buf *out)
+{
+	const char *slash = strrchr(m->file, '/');
+
+	buf_printf(out, "%s:%d:%d: %s: ", slash ? slash + 1 : m->file, m->line, m->col,
+		m->severity == CONF_ERROR ? "error" : "warning");
+	if (m->key_path)
+		buf_printf(out, "%s: ", m->key_path);
+	buf_puts(out, m->text);
+	if (m->hint)
+		buf_printf(out, " | %s", m->hint);
+	buf_putc(out, '\n');
+}
+
+static void check_bad_file(const char *name, const char *want)
+{
+	_cleanup_free_ char *path = mem_printf("%s/%s", data_dir(), name);
+	const struct conf *c = NULL;
+	struct conf_messages m;
+	struct buf got = BUF_INIT(65536);
+	int r = conf_load(path, &c, &m);
+
+	for (size_t i = 0; i < m.count; i++)
+		describe(&m.items[i], &got);
+	assert_string_equal(buf_str(&got), want);
+	assert_int_equal(r, -EINVAL);
+	assert_null(c);
+	buf_done(&got);
+	conf_messages_done(&m);
+}
+
+static void each_bad_file_says_where_what_and_what_to_do(void **state)
+{
+	_cleanup_free_ char *path = mem_printf("%s/EXPECTED", data_dir());
+	FILE *f = fopen(path, "re");
+	struct buf want = BUF_INIT(65536);
+	char line[1024], name[256] = "";
+	int files = 0;
+
+	(void)state;
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		size_t n = strcspn(line, ":");
+
+		if (strncmp(name, line, n) != 0 || name[n]) {
+			if (*name)
+				check_bad_file(name, buf_str(&want));
+			buf_reset(&want);
+			snprintf(name, sizeof(name), "%.*s", (int)n, line);
+			files++;
+		}
+		buf_puts(&want, line);
+	}
+	check_bad_file(name, buf_str(&want));
+	assert_true(files >= 50);
+	buf_done(&want);
+	fclose(f);
+}
+
+static void values_and_defaults_are_typed(void **state)
+{
+	const struct conf *c = load_good(GOOD_PROFILES "  j:\n"
+						       "    schedule: \"0 7 * * *\"\n"
+						       "    timezone: Europe/Berlin\n"
+						       "    timeout: 1h30m\n"
+						       "    retry: { attempts: 5 }\n" GOOD_SIDES);
+	const struct conf_job *j = conf_find_job(c, "j");
+
+	(void)state;
+	assert_int_equal(c->max_parallel_runs, 8);
+	assert_int_equal(j->timeout_s, 5400);
+	assert_int_equal(j->retry.attempts, 5);
+	assert_int_equal(j->retry.backoff_s, 30);
+	assert_int_equal(j->overlap, CONF_OVERLAP_SKIP);
+	assert_int_equal(j->catch_up, CONF_CATCH_UP_LATEST);
+	assert_string_equal(j->source.bucket, "bucket-s");
+	assert_string_equal(j->source.key, "k");
+	assert_false(j->source.is_prefix);
+	assert_true(j->destination.is_prefix);
+	assert_ptr_equal(j->destination.profile, j->source.profile);
+	assert_ptr_equal(j->source.profile, conf_find_profile(c, "src"));
+	assert_int_equal(strlen(j->schedule_hash), 64);
+	conf_unref(c);
+}
+
+static void defaults_are_shared_and_overridden(void **state)
+{
+	const struct conf *c = load_good("defaults: { jitter: 10s, timeout: 1h }\n" GOOD_PROFILES
+					 "  a:\n    every: 1h\n" GOOD_SIDES
+					 "  b:\n    every: 1h\n    jitter: 0s\n"
+					 "    source: { profile: src, url: \"s3://bucket-s/b\" }\n"
+					 "    destination: { profile: src, url: \"s3://bucket-m/b/\" }\n");
+
+	(void)state;
+	assert_int_equal(conf_find_job(c, "a")->jitter_s, 10);
+	assert_int_equal(conf_find_job(c, "b")->jitter_s, 0);
+	assert_int_equal(conf_find_job(c, "b")->timeout_s, 3600);
+	conf_unref(c);
+}
+
+static void jobs_d_is_read_beside_the_main_file(void **state)
+{
+	_cleanup_free_ char *dir = mem_printf("%s/jobs.d", folder);
+	_cleanup_free_ char *one = NULL, *not_yaml = NULL;
+	const char text[] = "jobs:\n  more:\n    every: 1h\n" GOOD_SIDES;
+	const struct conf *c;
+	struct conf_messages m;
+
+	(void)state;
+	assert_int_equal(mkdir(dir, 0700), 0);
+	one = write_file("jobs.d/10-more.yaml", text, strlen(text));
+	not_yaml = write_file("jobs.d/README", "{", 1);
+	c = load_good(GOOD_PROFILES "  j:\n    every: 2h\n"
+				    "    source: { profile: src, url: \"s3://bucket-s/b\" }\n"
+				    "    destination: { profile: src, url: \"s3://bucket-m/b/\" }\n");
+	assert_int_equal(c->job_count, 2);
+	assert_int_equal(c->file_count, 2);
+	conf_unref(c);
+	/* The same name in two files: told where the other stands. */
+	assert_int_equal(
+		load_text(GOOD_PROFILES "  more:\n    every: 2h\n" GOOD_SIDES, &c, &m),
+		-EINVAL);
+	assert_non_null(strstr(m.items[0].file, "10-more.yaml"));
+	assert_non_null(strstr(m.items[0].text, "s3ferry.yaml"));
+	conf_messages_done(&m);
+	unlink(one);
+	unlink(not_yaml);
+	rmdir(dir);
+}
+
+static void the_caret_stands_under_the_value(void **state)
+{
+	const struct conf *c = NULL;
+	struct conf_messages m;
+	struct buf out = BUF_INIT(65536);
+
+	(void)state;
+	load_text(GOOD_PROFILES "  j:\n    every: 7x\n" GOOD_SIDES, &c, &m);
+	conf_messages_format(&m, &out);
+	assert_non_null(strstr(buf_str(&out), "    every: 7x\n"));
+	assert_non_null(strstr(buf_str(&out), "|            ^~ "));
+	conf_messages_done(&m);
+	buf_done(&out);
+}
+
+static void a_secret_is_never_shown(void **state)
+{
+	const struct conf *c = NULL;
+	struct conf_messages m;
+	struct buf out = BUF_INIT(65536);
+
+	(void)state;
+	/* One mistake more on the secret's own line, so that the line would be shown. */
+	load_text(GOOD_PROFILES "  j:\n    every: 1h\n    aws_secret_access_key: "
+				"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n" GOOD_SIDES,
+		&c, &m);
+	conf_messages_format(&m, &out);
+	assert_true(m.errors > 0);
+	assert_null(strstr(buf_str(&out), "wJalr"));
+	conf_messages_done(&m);
+	buf_done(&out);
+}
+
+static void a_megabyte_is_the_most(void **state)
+{
+	size_t cap = 1024 * 1024;
+	char *text = mem_alloc(cap + 2);
+	const char head[] = "version: 1\n#";
+
+	(void)state;
+	for (size_t n = cap - 1; n <= cap + 1; n++) {
+		const struct conf *c = NULL;
+		struct conf_messages m;
+		_cleanup_free_ char *path = NULL;
+		int r;
+
+		memset(text, 'x', n);
+		memcpy(text, head, strlen(head));
+		path = write_file("s3ferry.yaml", text, n);
+		r = conf_load(path, &c, &m);
+		assert_int_equal(r, n > cap ? -EINVAL : 0);
+		if (n > cap)
+			assert_non_null(strstr(m.items[0].text, "1 MiB"));
+		conf_messages_done(&m);
+		conf_unref(c);
+	}
+	free(text);
+}
+
+static void depth_and_count_are_bounded(void **state)
+{
+	char *deep = mem_alloc(100001);
+	struct buf jobs = BUF_INIT(400000);
+	const struct conf *c = NULL;
+	struct conf_messages m;
+
+	(void)state;
+	/* libyaml is quadratic here: it must be stopped, not endured. */
+	memset(deep, '[', 100000);
+	memcpy(deep, "a: ", 3);
+	assert_int_equal(load_text(deep, &c, &m), -EINVAL);
+	assert_non_null(strstr(m.items[0].text, "32 levels"));
+	conf_messages_done(&m);
+	/* Every one of many wrong keys is found, in bounded space. */
+	buf_puts(&jobs, "version: 1\n");
+	for (int i = 0; i < 9000; i++)
+		buf_printf(&jobs, "k%d: 1\n", i);
+	assert_int_equal(load_text(buf_str(&jobs), &c, &m), -EINVAL);
+	assert_true(m.errors >= 1 && m.count <= 9000);
+	conf_messages_done(&m);
+	buf_done(&jobs);
+	free(deep);
+}
+
+static void a_reload_tells_what_changes(void **state)
+{
+	const struct conf *a = load_good(GOOD_PROFILES "  j:\n    every: 1h\n" GOOD_SIDES);
+	const struct conf *b = load_good(
+		GOOD_PROFILES "  j:\n    every: 2h\n    timeout: 1h\n" GOOD_SIDES
+			      "  k:\n    every: 1h\n"
+			      "    source: { profile: src, url: \"s3://bucket-s/b\" }\n"
+			      "    destination: { profile: src, url: \"s3://bucket-m/b/\" }\n");
+	struct conf_diff d;
+
+	(void)state;
+	conf_diff_make(a, b, &d);
+	assert_int_equal(d.count, 2);
+	assert_int_equal(d.items[0].change, CONF_CHANGED);
+	assert_true(d.items[0].is_schedule_changed);
+	assert_non_null(strstr(d.items[0].detail, "timeout"));
+	assert_int_equal(d.items[1].change, CONF_ADDED);
+	conf_diff_done(&d);
+	conf_diff_make(b, b, &d);
+	assert_int_equal(d.count, 0);
+	conf_diff_done(&d);
+	conf_unref(a);
+	conf_unref(b);
+}
+
+/* Bytes changed, cut and doubled: any verdict will do, but it must be one. */
+static void damaged_files_are_survived(void **state)
+{
+	const char good[] = GOOD_PROFILES "  j:\n    schedule: \"cron(0 7 * * ? *)\"\n"
+					  "    timezone: Europe/Berlin\n"
+					  "    retry: { attempts: 5, backoff: 10s }\n" GOOD_SIDES;
+	static const char odd[] = "{}[]:,&*!|>'\"%@`#-?\t\n\\ \x80\xff\x01";
+	unsigned seed = 20261124;
+
+	(void)state;
+	for (int i = 0; i < 3000; i++) {
+		_cleanup_free_ char *text = mem_strdup(good);
+		_cleanup_free_ char *path = NULL;
+		size_t len = strlen(text);
+		const struct conf *c = NULL;
+		struct conf_messages m;
+
+		for (int k = 0; k < 1 + i % 4; k++)
+			text[(size_t)rand_r(&seed) % len] =
+				odd[(size_t)rand_r(&seed) % (sizeof(odd) - 1)];
+		if (i % 5 == 0)
+			len = (size_t)rand_r(&seed) % len;
+		path = write_file("s3ferry.yaml", text, len);
+		assert_true((conf_load(path, &c, &m) == 0) == (m.errors == 0));
+		for (size_t k = 0; k < m.count; k++)
+			assert_true(m.items[k].line >= 0 && m.items[k].width >= 1);
+		conf_messages_done(&m);
+		conf_unref(c);
+	}
+}
+
+static void a_missing_file_and_a_folder_are_told(void **state)
+{
+	const struct conf *c = NULL;
+	struct conf_messages m;
+
+	(void)state;
+	assert_int_equal(conf_load("/nonexistent/s3ferry.yaml", &c, &m), -ENOENT);
+	conf_messages_done(&m);
+	assert_int_equal(conf_load(folder, &c, &m), -EINVAL);
+	assert_non_null(strstr(m.items[0].text, "not a regular file"));
+	conf_messages_done(&m);
+}
+
+static int make_folder(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+	_cleanup_free_ char *path = mem_printf("%s/s3ferry.yaml", folder);
+
+	(void)state;
+	unlink(path);
+	return rmdir(folder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_bad_file_says_where_what_and_what_to_do),
+		cmocka_unit_test(values_and_defaults_are_typed),
+		cmocka_unit_test(defaults_are_shared_and_overridden),
+		cmocka_unit_test(jobs_d_is_read_beside_the_main_file),
+		cmocka_unit_test(the_caret_stands_under_the_value),
+		cmocka_unit_test(a_secret_is_never_shown),
+		cmocka_unit_test(a_megabyte_is_the_most),
+		cmocka_unit_test(depth_and_count_are_bounded),
+		cmocka_unit_test(a_reload_tells_what_changes),
+		cmocka_unit_test(damaged_files_are_survived),
+		cmocka_unit_test(a_missing_file_and_a_folder_are_told),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
