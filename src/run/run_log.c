@@ -24,8 +24,10 @@ static const char *reason_of(int side, const struct err *e)
 {
 	if (strcmp(e->code, "timeout") == 0)
 		return "timeout";
+	/* AWS denies a role that does not exist; others say so. It is the same. */
 	if (e->origin == ERR_FROM_STS || e->origin == ERR_FROM_CREDS)
-		return e->class == ERR_DENIED ? "denied" : "credentials";
+		return e->class == ERR_DENIED || e->class == ERR_NOTFOUND ? "denied"
+									  : "credentials";
 	switch (e->class) {
 	case ERR_DENIED:
 	case ERR_AUTH:
