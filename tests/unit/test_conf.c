@@ -24,8 +24,8 @@
 	"profiles:\n"                                                                    \
 	"  src: { role_arn: \"arn:aws:iam::111111111111:role/r\", region: eu-west-1 }\n" \
 	"jobs:\n"
-#define GOOD_SIDES                                                                       \
-	"    source: { profile: src, url: \"s3://bucket-s/k\" }\n"                       \
+#define GOOD_SIDES                                                 \
+	"    source: { profile: src, url: \"s3://bucket-s/k\" }\n" \
 	"    destination: { profile: src, url: \"s3://bucket-m/in/\" }\n"
 
 static char folder[] = "/tmp/s3ferry-conf-XXXXXX";
@@ -133,11 +133,12 @@ static void each_bad_file_says_where_what_and_what_to_do(void **state)
 
 static void values_and_defaults_are_typed(void **state)
 {
-	const struct conf *c = load_good(GOOD_PROFILES "  j:\n"
-						       "    schedule: \"0 7 * * *\"\n"
-						       "    timezone: Europe/Berlin\n"
-						       "    timeout: 1h30m\n"
-						       "    retry: { attempts: 5 }\n" GOOD_SIDES);
+	const struct conf *c = load_good(
+		GOOD_PROFILES "  j:\n"
+			      "    schedule: \"0 7 * * *\"\n"
+			      "    timezone: Europe/Berlin\n"
+			      "    timeout: 1h30m\n"
+			      "    retry: { attempts: 5 }\n" GOOD_SIDES);
 	const struct conf_job *j = conf_find_job(c, "j");
 
 	(void)state;
@@ -159,11 +160,11 @@ static void values_and_defaults_are_typed(void **state)
 
 static void defaults_are_shared_and_overridden(void **state)
 {
-	const struct conf *c = load_good("defaults: { jitter: 10s, timeout: 1h }\n" GOOD_PROFILES
-					 "  a:\n    every: 1h\n" GOOD_SIDES
-					 "  b:\n    every: 1h\n    jitter: 0s\n"
-					 "    source: { profile: src, url: \"s3://bucket-s/b\" }\n"
-					 "    destination: { profile: src, url: \"s3://bucket-m/b/\" }\n");
+	const struct conf *c = load_good(
+		"defaults: { jitter: 10s, timeout: 1h }\n" GOOD_PROFILES
+		"  a:\n    every: 1h\n" GOOD_SIDES "  b:\n    every: 1h\n    jitter: 0s\n"
+		"    source: { profile: src, url: \"s3://bucket-s/b\" }\n"
+		"    destination: { profile: src, url: \"s3://bucket-m/b/\" }\n");
 
 	(void)state;
 	assert_int_equal(conf_find_job(c, "a")->jitter_s, 10);
@@ -184,9 +185,10 @@ static void jobs_d_is_read_beside_the_main_file(void **state)
 	assert_int_equal(mkdir(dir, 0700), 0);
 	one = write_file("jobs.d/10-more.yaml", text, strlen(text));
 	not_yaml = write_file("jobs.d/README", "{", 1);
-	c = load_good(GOOD_PROFILES "  j:\n    every: 2h\n"
-				    "    source: { profile: src, url: \"s3://bucket-s/b\" }\n"
-				    "    destination: { profile: src, url: \"s3://bucket-m/b/\" }\n");
+	c = load_good(GOOD_PROFILES
+		"  j:\n    every: 2h\n"
+		"    source: { profile: src, url: \"s3://bucket-s/b\" }\n"
+		"    destination: { profile: src, url: \"s3://bucket-m/b/\" }\n");
 	assert_int_equal(c->job_count, 2);
 	assert_int_equal(c->file_count, 2);
 	conf_unref(c);
@@ -288,12 +290,13 @@ static void depth_and_count_are_bounded(void **state)
 
 static void a_reload_tells_what_changes(void **state)
 {
-	const struct conf *a = load_good(GOOD_PROFILES "  j:\n    every: 1h\n" GOOD_SIDES);
-	const struct conf *b = load_good(
-		GOOD_PROFILES "  j:\n    every: 2h\n    timeout: 1h\n" GOOD_SIDES
-			      "  k:\n    every: 1h\n"
-			      "    source: { profile: src, url: \"s3://bucket-s/b\" }\n"
-			      "    destination: { profile: src, url: \"s3://bucket-m/b/\" }\n");
+	const struct conf *a = load_good(
+		GOOD_PROFILES "  j:\n    every: 1h\n" GOOD_SIDES);
+	const struct conf *b = load_good(GOOD_PROFILES
+		"  j:\n    every: 2h\n    timeout: 1h\n" GOOD_SIDES
+		"  k:\n    every: 1h\n"
+		"    source: { profile: src, url: \"s3://bucket-s/b\" }\n"
+		"    destination: { profile: src, url: \"s3://bucket-m/b/\" }\n");
 	struct conf_diff d;
 
 	(void)state;
@@ -314,9 +317,10 @@ static void a_reload_tells_what_changes(void **state)
 /* Bytes changed, cut and doubled: any verdict will do, but it must be one. */
 static void damaged_files_are_survived(void **state)
 {
-	const char good[] = GOOD_PROFILES "  j:\n    schedule: \"cron(0 7 * * ? *)\"\n"
-					  "    timezone: Europe/Berlin\n"
-					  "    retry: { attempts: 5, backoff: 10s }\n" GOOD_SIDES;
+	const char good[] = GOOD_PROFILES
+		"  j:\n    schedule: \"cron(0 7 * * ? *)\"\n"
+		"    timezone: Europe/Berlin\n"
+		"    retry: { attempts: 5, backoff: 10s }\n" GOOD_SIDES;
 	static const char odd[] = "{}[]:,&*!|>'\"%@`#-?\t\n\\ \x80\xff\x01";
 	unsigned seed = 20261124;
 
