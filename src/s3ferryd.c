@@ -52,7 +52,7 @@ static int check(const char *path)
 	conf_unref(conf);
 	buf_done(&text);
 	conf_messages_done(&messages);
-	if (r == -EACCES)
+	if (r == -EACCES || r == -EPERM)
 		return CORE_EXIT_PERM;
 	return r < 0 ? CORE_EXIT_CONFIG : CORE_EXIT_OK;
 }

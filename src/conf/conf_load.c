@@ -26,7 +26,15 @@ struct loader {
 	struct source *sources[FILES_MAX];
 	struct node *roots[FILES_MAX];
 	size_t count;
+	bool is_untrusted; /* a file that others can change */
 };
+
+/* Who can write the file can use every identity that it names. */
+static bool is_trusted(const struct stat *st)
+{
+	return (st->st_uid == 0 || st->st_uid == geteuid()) &&
+	       !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
 
 /* 0 or negative errno; only regular files, so that no FIFO blocks us. */
 static int read_source(const char *path, struct source *ret)
@@ -42,6 +50,8 @@ static int read_source(const char *path, struct source *ret)
 		r = -EINVAL;
 	else if (st.st_size > FILE_MAX)
 		r = -EFBIG;
+	else if (!is_trusted(&st))
+		r = -EPERM;
 	ret->path = mem_strdup(path);
 	ret->text = mem_alloc(FILE_MAX + 1);
 	while (r == 0 && ret->len < FILE_MAX &&
@@ -53,6 +63,27 @@ static int read_source(const char *path, struct source *ret)
 	ret->text = mem_resize(ret->text, ret->len + 1, 1);
 	ret->text[ret->len] = '\0';
 	return r;
+}
+
+/* A main file that is missing or shut is its caller's to tell. */
+static int refuse_file(
+	struct loader *l, const struct conf_place *place, bool is_main, int r)
+{
+	const char *hint = NULL, *text = strerror(-r);
+
+	if (r == -EINVAL) {
+		text = "not a regular file";
+	} else if (r == -EFBIG) {
+		text = "larger than 1 MiB";
+	} else if (r == -EPERM) {
+		text = "others can change this file";
+		hint = "chown it to root, and chmod go-w";
+		l->is_untrusted = true;
+	} else if (is_main) {
+		return r;
+	}
+	conf_complain(l->draft.messages, place, hint, "%s", text);
+	return -EINVAL;
 }
 
 static int add_file(struct loader *l, const char *path, bool is_main)
@@ -72,15 +103,8 @@ static int add_file(struct loader *l, const char *path, bool is_main)
 	r = read_source(path, src);
 	l->sources[l->count] = src;
 	l->roots[l->count++] = NULL;
-	if (r < 0) {
-		mem_replace(&src->path, path);
-		if (!is_main || r == -EFBIG || r == -EINVAL)
-			conf_complain(l->draft.messages, &place, NULL, "%s",
-				r == -EINVAL  ? "not a regular file"
-				: r == -EFBIG ? "larger than 1 MiB"
-					      : strerror(-r));
-		return r == -EFBIG || !is_main ? -EINVAL : r;
-	}
+	if (r < 0)
+		return refuse_file(l, &place, is_main, r);
 	if (secret_is_in_text(src->text))
 		l->draft.has_secret = true;
 	l->roots[l->count - 1] = yaml_parse(src, l->draft.messages);
@@ -207,9 +231,11 @@ int conf_load(const char *path, const struct conf **ret, struct conf_messages *m
 	sort_messages(l, messages);
 	draft_done(&l->draft);
 	keep_files(l, c);
-	free(l);
 	if (r == 0 && messages->errors)
 		r = -EINVAL;
+	if (l->is_untrusted)
+		r = -EPERM;
+	free(l);
 	if (r == 0)
 		*ret = c;
 	else

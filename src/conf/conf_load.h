@@ -35,8 +35,9 @@ void conf_messages_done(struct conf_messages *m);
 int conf_messages_format(const struct conf_messages *m, struct buf *out);
 
 /*
- * path is the main file; the .yaml files of jobs.d beside it are read too, in byte order. 0, or
- * -EINVAL when there are errors, -ENOENT / -EACCES for an unreadable main file. *ret is
- * set only on 0; messages (warnings too) are always filled, the caller's to _done().
+ * path is the main file; the .yaml files of jobs.d beside it are read too, in byte order.
+ * 0, or -EINVAL when there are errors, -EPERM when others than root and we can change a
+ * file, -ENOENT / -EACCES for an unreadable main file (no message then). *ret is set only
+ * on 0; messages (warnings too) are always filled, the caller's to _done().
  */
 int conf_load(const char *path, const struct conf **ret, struct conf_messages *messages);

@@ -82,5 +82,7 @@ int verb_check(const struct ctl_options *o)
 	conf_unref(conf);
 	buf_done(&text);
 	conf_messages_done(&messages);
+	if (r == -EPERM || r == -EACCES)
+		return CTL_NOPERM;
 	return r < 0 ? CTL_CONFIG : CTL_OK;
 }

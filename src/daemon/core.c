@@ -84,7 +84,7 @@ static int load_conf(struct core *c)
 		r < 0 ? MSG_CONFIG_REJECTED : NULL);
 	buf_done(&text);
 	conf_messages_done(&messages);
-	if (r == -EACCES)
+	if (r == -EACCES || r == -EPERM)
 		return CORE_EXIT_PERM;
 	return r < 0 ? CORE_EXIT_CONFIG : 0;
 }

@@ -88,12 +88,23 @@ static void describe(const struct conf_message *m, struct buf *out)
 
 static void check_bad_file(const char *name, const char *want)
 {
-	_cleanup_free_ char *path = mem_printf("%s/%s", data_dir(), name);
+	_cleanup_free_ char *origin = mem_printf("%s/%s", data_dir(), name);
+	_cleanup_free_ char *path = NULL;
 	const struct conf *c = NULL;
 	struct conf_messages m;
 	struct buf got = BUF_INIT(65536);
-	int r = conf_load(path, &c, &m);
+	char text[16384];
+	FILE *f = fopen(origin, "re");
+	size_t n;
+	int r;
 
+	assert_non_null(f);
+	n = fread(text, 1, sizeof(text), f);
+	fclose(f);
+	/* A copy, whose mode does not depend on how the sources were unpacked. */
+	path = write_file(name, text, n);
+	r = conf_load(path, &c, &m);
+	unlink(path);
 	for (size_t i = 0; i < m.count; i++)
 		describe(&m.items[i], &got);
 	assert_string_equal(buf_str(&got), want);
@@ -359,9 +370,28 @@ static void a_missing_file_and_a_folder_are_told(void **state)
 	conf_messages_done(&m);
 }
 
+static void a_file_that_others_can_change_is_refused(void **state)
+{
+	const char text[] = "version: 1\n";
+	_cleanup_free_ char *path = write_file("s3ferry.yaml", text, strlen(text));
+	const struct conf *c = NULL;
+	struct conf_messages m;
+
+	(void)state;
+	assert_int_equal(chmod(path, 0664), 0);
+	assert_int_equal(conf_load(path, &c, &m), -EPERM);
+	assert_non_null(strstr(m.items[0].text, "others can change"));
+	conf_messages_done(&m);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(conf_load(path, &c, &m), 0);
+	conf_messages_done(&m);
+	conf_unref(c);
+}
+
 static int make_folder(void **state)
 {
 	(void)state;
+	umask(0022);
 	return mkdtemp(folder) ? 0 : -1;
 }
 
@@ -387,6 +417,7 @@ int main(void)
 		cmocka_unit_test(depth_and_count_are_bounded),
 		cmocka_unit_test(a_reload_tells_what_changes),
 		cmocka_unit_test(damaged_files_are_survived),
+		cmocka_unit_test(a_file_that_others_can_change_is_refused),
 		cmocka_unit_test(a_missing_file_and_a_folder_are_told),
 	};
 
