@@ -433,6 +433,22 @@ static void on_get_info(void *arg, struct control_call *call, const struct json 
 		false);
 }
 
+static void on_describe(void *arg, struct control_call *call, const struct json *params)
+{
+	const char *name = json_get_str(params, "interface");
+	struct json_writer w;
+	struct buf out;
+
+	if (!name || strcmp(name, "io.s3ferry") != 0) {
+		control_error(call, "org.varlink.service.InterfaceNotFound", NULL);
+		return;
+	}
+	begin(&w, &out);
+	json_put_str(&w, "description", core_interface);
+	json_object_end(&w);
+	reply(call, &out, &w, false);
+}
+
 /* clang-format off */
 const struct control_verb core_verbs[] = {
 	{"io.s3ferry.Status",           on_status},
@@ -442,6 +458,7 @@ const struct control_verb core_verbs[] = {
 	{"io.s3ferry.Cancel",           on_cancel},
 	{"io.s3ferry.Reload",           on_reload},
 	{"org.varlink.service.GetInfo", on_get_info},
+	{"org.varlink.service.GetInterfaceDescription", on_describe},
 	{NULL, NULL},
 };
 /* clang-format on */

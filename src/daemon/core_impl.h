@@ -76,5 +76,6 @@ int64_t core_now_s(const struct core *c);
 
 /* control_cmds.c */
 extern const struct control_verb core_verbs[];
+extern const char core_interface[]; /* control_idl.c */
 void core_report_progress(struct core_run *cr);
 void core_report_end(struct core_run *cr, const struct run_report *report);
