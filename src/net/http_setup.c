@@ -387,6 +387,12 @@ bool http_call_error(const struct http_call *call, CURLcode code, struct err *re
 		err_set(ret, ERR_CANCELLED, ERR_FROM_NET, "cancelled", "cancelled");
 		return true;
 	}
+	if (code == CURLE_OK && !call->is_head_in) {
+		/* libcurl is content with a connection that ends inside the headers. */
+		err_set(ret, ERR_RETRY, ERR_FROM_NET, "short",
+			"%s: the answer ended within its headers", where);
+		return true;
+	}
 	if (code == CURLE_OK)
 		return false;
 	if (call->is_too_long) {

@@ -118,6 +118,9 @@ static bool answer(int fd)
 	else if (head_is("GET /short")) {
 		reply(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc");
 		return false;
+	} else if (head_is("GET /half")) {
+		reply(fd, "HTTP/1.1 200 OK\r\nContent-Le");
+		return false;
 	} else if (head_is("GET /reset")) {
 		reply(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc");
 		reset(fd);
@@ -399,6 +402,9 @@ static void test_faults(void **state)
 	struct fixture *f = *state;
 
 	call(f, "GET", "/short", PLAIN);
+	assert_int_equal(f->r.err.class, ERR_RETRY);
+	assert_string_equal(f->r.err.code, "short");
+	call(f, "GET", "/half", PLAIN);
 	assert_int_equal(f->r.err.class, ERR_RETRY);
 	assert_string_equal(f->r.err.code, "short");
 	call(f, "GET", "/reset", PLAIN);
