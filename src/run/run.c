@@ -303,6 +303,7 @@ static void on_object_done(struct run *r, const struct engine_ev *ev)
 	const struct engine_result *result = ev->result;
 	size_t slot = ev->id % RUN_WINDOW;
 	int side = result->is_source_error ? RUN_SOURCE : RUN_DESTINATION;
+	char key[ENGINE_KEY_LEN];
 
 	r->ids[slot] = 0;
 	r->id_bytes[slot] = 0;
@@ -315,8 +316,10 @@ static void on_object_done(struct run *r, const struct engine_ev *ev)
 	if (r->must_stop && result->err.class == ERR_CANCELLED)
 		return;
 	r->report.objects_failed++;
-	if (r->report.err.class == ERR_OK)
-		run_explain(r, side, run_object_key(r, ev->id), &result->err);
+	if (r->report.err.class != ERR_OK)
+		return;
+	run_object_key(r, ev->id, side, key);
+	run_explain(r, side, key, &result->err);
 }
 
 void run_on_engine(struct run *r, const struct engine_ev *ev)

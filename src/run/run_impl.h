@@ -85,7 +85,8 @@ void run_objects_dispatch(struct run *r);
 void run_objects_cancel(struct run *r);
 /* 0, or -ENAMETOOLONG / -EINVAL. */
 int run_destination_key(const struct run *r, const char *source_key, char *out, size_t size);
-const char *run_object_key(const struct run *r, uint64_t id);
+/* The key of a transfer at its source or destination. */
+void run_object_key(const struct run *r, uint64_t id, int side, char out[ENGINE_KEY_LEN]);
 uint64_t run_bytes_in_flight(const struct run *r);
 
 /* run_log.c */

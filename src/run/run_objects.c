@@ -146,11 +146,13 @@ void run_objects_cancel(struct run *r)
 	}
 }
 
-const char *run_object_key(const struct run *r, uint64_t id)
+void run_object_key(const struct run *r, uint64_t id, int side, char out[ENGINE_KEY_LEN])
 {
 	size_t at = r->slot_object[id % RUN_WINDOW];
+	const char *key = at < r->object_count ? r->objects[at].key : "";
 
-	return at < r->object_count ? r->objects[at].key : "";
+	if (side == RUN_SOURCE || run_destination_key(r, key, out, ENGINE_KEY_LEN) < 0)
+		snprintf(out, ENGINE_KEY_LEN, "%s", key);
 }
 
 uint64_t run_bytes_in_flight(const struct run *r)
