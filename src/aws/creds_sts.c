@@ -155,6 +155,8 @@ static bool check_answer(
 
 static const char *advice(const struct err *e)
 {
+	if (e->origin == ERR_FROM_NET && strcmp(e->code, "tls") == 0)
+		return "; look at the certificate, the clock and ca_bundle";
 	if (e->origin == ERR_FROM_NET)
 		return "; look at endpoint_url, region, DNS and the way to STS";
 	if (strcmp(e->code, "SignatureDoesNotMatch") == 0)

@@ -56,7 +56,8 @@ static const char *reason_of(int side, const struct err *e)
 /* What to look at; "" when the error says it all. */
 static const char *advice(int side, const struct err *e)
 {
-	if (e->origin == ERR_FROM_STS || e->origin == ERR_FROM_CREDS)
+	if (e->origin == ERR_FROM_STS || e->origin == ERR_FROM_CREDS ||
+		strcmp(e->operation, "AssumeRole") == 0)
 		return ""; /* aws/creds wrote it, it knows the hop */
 	if (e->class == ERR_DENIED && strcmp(e->code, "SignatureDoesNotMatch") == 0)
 		return "; look at the secret key and at a proxy that changes requests";
