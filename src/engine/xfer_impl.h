@@ -1,12 +1,12 @@
 /* What xfer.c (the machine) and xfer_io.c (its calls and proofs) share. */
 #pragma once
 
+#include "base/crypto.h"
 #include "engine/retry.h"
 #include "engine/xfer.h"
 #include "engine/xfer_pipe.h"
 #include "s3/object.h"
 
-struct crypto_hash;
 struct loop_timer;
 
 enum xfer_side {
@@ -52,6 +52,7 @@ struct xfer {
 	uint64_t received, crc;
 	struct crypto_hash *md5;
 	bool has_md5;
+	char md5_hex[2 * CRYPTO_MD5_LEN + 1]; /* of all bytes read, when they are */
 	bool is_failed;
 	enum xfer_side failed_side;
 	struct err err;
@@ -69,7 +70,7 @@ void xfer_io_reset(struct xfer *x);
 void xfer_io_get(struct xfer *x);
 void xfer_io_put(struct xfer *x);
 void xfer_io_ask(struct xfer *x);
-/* Compares; sets x->proof or fails the attempt with class INTEGRITY. */
+/* Compares what was stored; sets x->proof or fails the attempt with class INTEGRITY. */
 void xfer_io_verify(struct xfer *x);
 /* After the HEAD of XFER_ASK: the object there is provably ours. */
 bool xfer_io_is_ours(struct xfer *x);

@@ -49,6 +49,7 @@ void xfer_io_reset(struct xfer *x)
 	memset(x->is_ended, 0, sizeof(x->is_ended));
 	x->is_head_in = x->is_lost = x->is_asked = x->is_failed = x->has_md5 = false;
 	x->received = x->crc = 0;
+	x->md5_hex[0] = '\0';
 	x->proof = ENGINE_PROOF_NONE;
 	x->err = (struct err){0};
 }
@@ -129,6 +130,28 @@ static enum http_flow on_get_body(void *arg, const char *data, size_t len)
 	return HTTP_GO;
 }
 
+static bool is_md5(const struct s3_head *head, const char *hex)
+{
+	return strncasecmp(head->etag + 1, hex, strlen(hex)) == 0;
+}
+
+/* All bytes are in: are they what the source declares? */
+static bool is_as_declared(struct xfer *x)
+{
+	const struct s3_head *s = &x->heads[XFER_SOURCE];
+	char crc[CRC64_BASE64_LEN];
+	uint8_t md5[CRYPTO_MD5_LEN];
+
+	if (x->has_md5) {
+		crypto_hash_final(x->md5, md5);
+		str_to_hex(md5, sizeof(md5), x->md5_hex);
+	}
+	crc64nvme_base64(x->crc, crc);
+	if (s->crc64nvme[0] && !str_eq(s->crc64nvme, crc))
+		return false;
+	return !s->is_etag_md5 || !x->md5_hex[0] || is_md5(s, x->md5_hex);
+}
+
 static void on_get_done(void *arg, const struct err *err, const struct s3_head *head)
 {
 	struct xfer *x = arg;
@@ -140,6 +163,9 @@ static void on_get_done(void *arg, const struct err *err, const struct s3_head *
 	else if (x->received != (uint64_t)x->heads[XFER_SOURCE].length)
 		fail_here(x, XFER_SOURCE, ERR_INTEGRITY, "length",
 			"the source sent another length than it told");
+	else if (!is_as_declared(x)) /* the upload lacks its last byte and will not count */
+		fail_here(x, XFER_SOURCE, ERR_INTEGRITY, "digest",
+			"the bytes read are not those the source declares");
 	else if (x->pipe)
 		xfer_pipe_end(x->pipe);
 	xfer_run(x);
@@ -254,35 +280,20 @@ void xfer_io_ask(struct xfer *x)
 
 /* --- proof --- */
 
-static bool is_md5(const struct s3_head *head, const char *hex)
-{
-	return strncasecmp(head->etag + 1, hex, strlen(hex)) == 0;
-}
-
-static void final_md5(struct xfer *x, char hex[2 * CRYPTO_MD5_LEN + 1])
-{
-	uint8_t md5[CRYPTO_MD5_LEN];
-
-	hex[0] = '\0';
-	if (!x->has_md5)
-		return;
-	crypto_hash_final(x->md5, md5);
-	str_to_hex(md5, sizeof(md5), hex);
-}
-
 /* What the destination's answer proves; a digest that differs is remembered. */
-static enum engine_proof prove(
-	const struct xfer *x, const char *crc, const char *md5, bool *ret_is_wrong)
+static enum engine_proof prove(const struct xfer *x, bool *ret_is_wrong)
 {
 	const struct s3_head *d = &x->heads[XFER_DESTINATION];
+	char crc[CRC64_BASE64_LEN];
 
+	crc64nvme_base64(x->crc, crc);
 	*ret_is_wrong = false;
 	if (d->crc64nvme[0]) {
 		*ret_is_wrong = !str_eq(d->crc64nvme, crc);
 		return ENGINE_PROOF_CHECKSUM;
 	}
-	if (d->is_etag_md5 && md5[0]) {
-		*ret_is_wrong = !is_md5(d, md5);
+	if (d->is_etag_md5 && x->md5_hex[0]) {
+		*ret_is_wrong = !is_md5(d, x->md5_hex);
 		return ENGINE_PROOF_MD5;
 	}
 	return ENGINE_PROOF_TRANSIT;
@@ -290,20 +301,9 @@ static enum engine_proof prove(
 
 void xfer_io_verify(struct xfer *x)
 {
-	const struct s3_head *s = &x->heads[XFER_SOURCE];
-	char crc[CRC64_BASE64_LEN], md5[2 * CRYPTO_MD5_LEN + 1];
-	enum engine_proof proof;
 	bool is_wrong;
+	enum engine_proof proof = prove(x, &is_wrong);
 
-	crc64nvme_base64(x->crc, crc);
-	final_md5(x, md5);
-	if ((s->crc64nvme[0] && !str_eq(s->crc64nvme, crc)) ||
-		(s->is_etag_md5 && md5[0] && !is_md5(s, md5))) {
-		fail_here(x, XFER_SOURCE, ERR_INTEGRITY, "digest",
-			"the bytes read are not those the source declares");
-		return;
-	}
-	proof = prove(x, crc, md5, &is_wrong);
 	if (is_wrong)
 		fail_here(x, XFER_DESTINATION, ERR_INTEGRITY, "digest",
 			"the destination stored other bytes than were sent");
@@ -313,13 +313,9 @@ void xfer_io_verify(struct xfer *x)
 
 bool xfer_io_is_ours(struct xfer *x)
 {
-	char crc[CRC64_BASE64_LEN], md5[2 * CRYPTO_MD5_LEN + 1];
 	bool is_wrong;
 
-	crc64nvme_base64(x->crc, crc);
-	final_md5(x, md5);
-	x->has_md5 = false; /* its digest is used up */
-	x->proof = prove(x, crc, md5, &is_wrong);
+	x->proof = prove(x, &is_wrong);
 	return !is_wrong && x->proof != ENGINE_PROOF_TRANSIT &&
 	       x->heads[XFER_DESTINATION].length == x->heads[XFER_SOURCE].length;
 }

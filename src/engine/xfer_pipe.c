@@ -64,6 +64,7 @@ enum http_flow xfer_pipe_write(struct xfer_pipe *p, const char *data, size_t len
 	memcpy(p->data + tail, data, first);
 	memcpy(p->data, data + first, len - first);
 	p->len += len;
+	p->is_writer_paused = false;
 	if (p->len >= p->size / 2)
 		wake_reader(p);
 	return HTTP_GO;
@@ -77,7 +78,9 @@ void xfer_pipe_end(struct xfer_pipe *p)
 
 enum http_flow xfer_pipe_read(struct xfer_pipe *p, char *out, size_t max, size_t *ret_len)
 {
-	size_t n = p->len < max ? p->len : max, first;
+	/* Of what may be the object's end, a byte stays until the end is declared good. */
+	size_t kept = p->is_ended || p->is_writer_paused || !p->len ? 0 : 1;
+	size_t n = p->len - kept < max ? p->len - kept : max, first;
 
 	if (!n && !p->is_ended) {
 		p->is_reader_paused = true;

@@ -84,13 +84,14 @@ def test_a_session_is_asked_for_again(ferry, proxy, server):
     assert arrived(server) == ferry.body
 
 
-def test_lasting_damage_of_the_source_is_no_success(ferry, proxy):
+def test_damage_of_the_source_never_makes_an_object(ferry, proxy, server):
     proxy.faults += [Fault(GET, "flip", at=SIZE // 2, times=99)]
     ferry.start()
     code, end = ferry.run()
     assert (code, end["verdict"]) == (1, "failed")
     [line] = ferry.log("error")
     assert "the bytes read are not those the source declares" in line
+    assert arrived(server) is None
 
 
 def test_damage_of_an_upload_is_refused(ferry, proxy, server):

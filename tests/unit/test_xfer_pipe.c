@@ -70,6 +70,35 @@ static void test_no_deadlock(void **state)
 	xfer_pipe_free(p);
 }
 
+static void test_last_byte_waits(void **state)
+{
+	struct counts c = {0};
+	struct xfer_pipe *p = xfer_pipe_new(3, resume_writer, resume_reader, &c);
+	char out[4];
+	size_t n = 0;
+
+	assert_int_equal(xfer_pipe_write(p, "abc", 3), HTTP_GO);
+	assert_int_equal(xfer_pipe_read(p, out, 4, &n), HTTP_GO);
+	assert_int_equal(n, 2);
+	assert_int_equal(xfer_pipe_read(p, out, 4, &n), HTTP_PAUSE);
+	/* Not when it stands in the way: then it is not the last. */
+	assert_int_equal(xfer_pipe_write(p, "def", 3), HTTP_PAUSE);
+	assert_int_equal(c.reader, 1);
+	assert_int_equal(xfer_pipe_read(p, out, 4, &n), HTTP_GO);
+	assert_int_equal(n, 1);
+	assert_int_equal(c.writer, 1);
+	assert_int_equal(xfer_pipe_write(p, "def", 3), HTTP_GO);
+	assert_int_equal(xfer_pipe_read(p, out, 4, &n), HTTP_GO);
+	assert_int_equal(n, 2);
+	assert_int_equal(xfer_pipe_read(p, out, 4, &n), HTTP_PAUSE);
+	xfer_pipe_end(p);
+	assert_int_equal(c.reader, 2);
+	assert_int_equal(xfer_pipe_read(p, out, 4, &n), HTTP_GO);
+	assert_int_equal(n, 1);
+	assert_int_equal(out[0], 'f');
+	xfer_pipe_free(p);
+}
+
 static void test_bytes(void **state)
 {
 	struct counts c = {0};
@@ -98,6 +127,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hysteresis),
 		cmocka_unit_test(test_no_deadlock),
+		cmocka_unit_test(test_last_byte_waits),
 		cmocka_unit_test(test_bytes),
 	};
 
