@@ -6,6 +6,7 @@
 
 #include "sandbox/accounts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -250,23 +251,36 @@ const struct role *accounts_find_role(const struct accounts *a, const char *arn)
 	return NULL;
 }
 
-struct principal *accounts_open_session(struct accounts *a, const struct role *role,
-	const char *session_name, int64_t expires_at_s)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-	struct principal *p = mem_alloc(sizeof(*p));
-	uint8_t noise[165];
-	char id[17], text[4 * 165 / 3 + 5];
+/*
+ * A session's token tells all there is to know about it, sealed with a key of the sandbox,
+ * so that sessions outlive a restart, as those of AWS do.
+ */
+#define SEAL_KEY  "s3ferry-sandbox"
+#define TEXT_MAX  1024
+#define TOKEN_MAX (4 * (CRYPTO_SHA256_LEN + TEXT_MAX + 2) / 3 + 5)
 
-	crypto_random(noise, sizeof(noise));
-	for (size_t i = 0; i < 16; i++)
-		id[i] = letters[noise[i] % 32];
-	id[16] = '\0';
-	p->access_key_id = mem_printf("ASIA%s", id);
-	str_to_base64(noise + 16, 30, text);
-	p->secret = mem_strdup(text);
-	str_to_base64(noise + 46, sizeof(noise) - 46, text);
-	p->token = mem_printf("FwoGZXIvYXdzE%s", text);
+static void seal(const char *text, uint8_t out[CRYPTO_SHA256_LEN])
+{
+	crypto_hmac_sha256(SEAL_KEY, strlen(SEAL_KEY), text, strlen(text), out);
+}
+
+static struct principal *add_session(struct accounts *a, const struct role *role,
+	const char *access_key_id, const char *session_name, int64_t expires_at_s)
+{
+	struct principal *p = mem_alloc(sizeof(*p));
+	char text[TEXT_MAX], token[TOKEN_MAX], secret[48];
+	uint8_t sealed[CRYPTO_SHA256_LEN + TEXT_MAX];
+
+	seal(access_key_id, sealed);
+	str_to_base64(sealed, 30, secret);
+	snprintf(text, sizeof(text), "%lld %s %s %s", (long long)expires_at_s,
+		access_key_id, role->arn, session_name);
+	seal(text, sealed);
+	memcpy(sealed + CRYPTO_SHA256_LEN, text, strlen(text));
+	str_to_base64(sealed, CRYPTO_SHA256_LEN + strlen(text), token);
+	p->access_key_id = mem_strdup(access_key_id);
+	p->secret = mem_strdup(secret);
+	p->token = mem_strdup(token);
 	p->account_id = mem_strdup(role->account_id);
 	p->arn = mem_printf("arn:aws:sts::%s:assumed-role/%s/%s", role->account_id,
 		role->name, session_name);
@@ -276,6 +290,42 @@ struct principal *accounts_open_session(struct accounts *a, const struct role *r
 	p->expires_at_s = expires_at_s;
 	add_principal(a, p);
 	return p;
+}
+
+struct principal *accounts_open_session(struct accounts *a, const struct role *role,
+	const char *session_name, int64_t expires_at_s)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+	uint8_t noise[16];
+	char id[] = "ASIA0123456789abcdef";
+
+	crypto_random(noise, sizeof(noise));
+	for (size_t i = 0; i < sizeof(noise); i++)
+		id[4 + i] = letters[noise[i] % 32];
+	return add_session(a, role, id, session_name, expires_at_s);
+}
+
+struct principal *accounts_restore_session(
+	struct accounts *a, const char *access_key_id, const char *token)
+{
+	uint8_t sealed[CRYPTO_SHA256_LEN + TEXT_MAX], want[CRYPTO_SHA256_LEN];
+	char id[21], arn[256], name[65];
+	const char *text = (const char *)sealed + CRYPTO_SHA256_LEN;
+	const struct role *role;
+	long long expires;
+	size_t len;
+
+	if (str_from_base64(token, sealed, sizeof(sealed) - 1, &len) < 0 ||
+		len <= CRYPTO_SHA256_LEN)
+		return NULL;
+	sealed[len] = '\0';
+	seal(text, want);
+	if (memcmp(want, sealed, sizeof(want)) != 0 ||
+		sscanf(text, "%lld %20s %255s %64s", &expires, id, arn, name) != 4 ||
+		strcmp(id, access_key_id) != 0)
+		return NULL;
+	role = accounts_find_role(a, arn);
+	return role ? add_session(a, role, id, name, expires) : NULL;
 }
 
 struct policy_asker principal_asker(const struct principal *p)

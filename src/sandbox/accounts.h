@@ -46,6 +46,9 @@ struct principal *accounts_find_key(struct accounts *a, const char *access_key_i
 const struct role *accounts_find_role(const struct accounts *a, const char *arn);
 struct principal *accounts_open_session(struct accounts *a, const struct role *role,
 	const char *session_name, int64_t expires_at_s);
+/* A session that was opened before a restart; NULL if the token is none of ours. */
+struct principal *accounts_restore_session(
+	struct accounts *a, const char *access_key_id, const char *token);
 struct policy_asker principal_asker(const struct principal *p);
 /* What the caller's own policy says; a user without one may do anything. */
 enum policy_verdict principal_check(

@@ -186,6 +186,8 @@ int auth_identify(struct request *r, struct api_error *e)
 					    : http_field(r->x, "x-amz-security-token");
 	struct principal *p = accounts_find_key(r->sb->accounts, a->access_key);
 
+	if (!p && token)
+		p = accounts_restore_session(r->sb->accounts, a->access_key, token);
 	if (!p)
 		return api_error_set(e, 403, "InvalidAccessKeyId",
 			"The AWS Access Key Id you provided does not exist in our "

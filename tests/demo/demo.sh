@@ -40,18 +40,23 @@ P
 
 seed='s3.put_object(Bucket="account-s-bucket", Key="daily/report.csv", Body=b"day,sales\n2026-11-24,42\n" * 4000, ContentType="text/csv")'
 
-write_conf() { # EXTERNAL-ID SESSION-NAME (the sandbox forgets sessions when it dies)
+write_conf() { # EXTERNAL-ID
     cat >"$dir/s3ferry.yaml" <<Y
 version: 1
 profiles:
-  partner: { role_arn: "arn:aws:iam::111111111111:role/src-reader", external_id: "$1", role_session_name: "$2", region: eu-west-1, endpoint_url: "http://$address" }
-  ours:    { role_arn: "arn:aws:iam::222222222222:role/dst-writer", role_session_name: "$2", region: eu-central-1, endpoint_url: "http://$address" }
+  partner: { role_arn: "arn:aws:iam::111111111111:role/src-reader", external_id: "$1", region: eu-west-1, endpoint_url: "http://$address" }
+  ours:    { role_arn: "arn:aws:iam::222222222222:role/dst-writer", region: eu-central-1, endpoint_url: "http://$address" }
 jobs:
   daily-report:
     schedule: "cron(0 7 * * ? *)"
     timezone: Europe/Berlin
     retry: { attempts: 5, backoff: 1s, max_backoff: 2s }
     source:      { profile: partner, url: "s3://account-s-bucket/daily/report.csv" }
+    destination: { profile: ours,    url: "s3://account-m-bucket/incoming/" }
+  big:
+    schedule: "@monthly"
+    retry: { attempts: 5, backoff: 1s, max_backoff: 2s }
+    source:      { profile: partner, url: "s3://account-s-bucket/virtual/20000000" }
     destination: { profile: ours,    url: "s3://account-m-bucket/incoming/" }
   once-soon:
     schedule: "at($(date -u -d '+4 seconds' +%FT%T))"
@@ -63,7 +68,7 @@ Y
 say "Three make-believe accounts on loopback; the partner delivers daily/report.csv"
 start_sandbox 127.0.0.1:0
 boto S "$seed"
-write_conf ferry-42 first
+write_conf ferry-42
 cat "$dir/s3ferry.yaml"
 AWS_ACCESS_KEY_ID=AKIAMMOVER0000000001 \
     AWS_SECRET_ACCESS_KEY='mMoverSecret+/0000000000000000000000001' \
@@ -84,22 +89,25 @@ cat "$dir/log"
 
 say "Broken on purpose: the wrong external id"
 : >"$dir/log"
-write_conf ferry-43 first
+write_conf ferry-43
 ctl reload
 ctl run daily-report --wait || echo "exit $?"
 grep ' error ' "$dir/log"
 
-say "Broken on purpose: the server dies, and comes back"
-write_conf ferry-42 second
+say "Broken on purpose: the server is killed in the middle of a transfer, and comes back"
+write_conf ferry-42
 ctl reload >/dev/null
 : >"$dir/log"
-kill "$sandbox_pid"
-wait "$sandbox_pid" 2>/dev/null || :
-ctl run daily-report --wait &
+# The first download stops after 4 MB, so that the middle can be seen.
+curl -sf -X PUT -d '{"rules":[{"match":{"operation":"GetObject","count":1},"action":{"stall_at":4000000}}]}' \
+    "http://$address/_sandbox/faults" >/dev/null
+ctl run big --wait &
 run_pid=$!
+until ctl status --json | grep -Eq '"bytes_done": ?[1-9]'; do sleep 0.05; done
+kill -9 "$sandbox_pid"
+wait "$sandbox_pid" 2>/dev/null || :
 until grep -q 'trying again' "$dir/log"; do sleep 0.05; done
 start_sandbox "$address"
-boto S "$seed"
 wait "$run_pid"
 cat "$dir/log"
 
