@@ -241,6 +241,7 @@ static enum step_result step_backoff(struct xfer *x)
 static void enter_done(struct xfer *x)
 {
 	loop_timer_cancel(x->timer);
+	loop_timer_cancel(x->teller);
 	emit(x, ENGINE_EV_DONE);
 	x->env->ended(x->env->arg, x);
 }
@@ -299,6 +300,7 @@ struct xfer *xfer_new(const struct xfer_env *env, struct engine_xfer_spec *spec)
 	x->policy = (struct retry_policy){spec->max_attempts, spec->backoff_ms,
 		spec->max_backoff_ms, spec->backoff_factor};
 	x->timer = loop_timer_new(env->loop, on_timer, x);
+	x->teller = loop_timer_new(env->loop, xfer_io_tell_progress, x);
 	snprintf(x->pinned, sizeof(x->pinned), "%s", spec->source_etag);
 	x->refused[XFER_SOURCE] = x->refused[XFER_DESTINATION] = NO_GENERATION;
 	return x;
@@ -312,6 +314,7 @@ void *xfer_free(void *arg)
 		return NULL;
 	list_remove(&x->link);
 	loop_timer_free(x->timer);
+	loop_timer_free(x->teller);
 	xfer_pipe_free(x->pipe);
 	s3_meta_done(&x->meta);
 	crypto_hash_free(x->md5);
@@ -322,7 +325,7 @@ void *xfer_free(void *arg)
 
 void xfer_start(struct xfer *x)
 {
-	x->started_us = x->told_us = clock_mono_us(loop_clock(x->env->loop));
+	x->started_us = clock_mono_us(loop_clock(x->env->loop));
 	xfer_run(x);
 }
 

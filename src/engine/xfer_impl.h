@@ -34,9 +34,10 @@ struct xfer {
 	enum xfer_state state;
 	struct retry_policy policy;
 	int attempts, rounds; /* rounds: of credentials, without an answer between */
-	int64_t started_us, told_us;
-	struct loop_timer *timer;
+	int64_t started_us;
+	struct loop_timer *timer, *teller;
 	bool is_cancelled, is_due; /* is_due: the timer fired */
+	bool is_telling; /* teller is set */
 
 	/* of the session of each side */
 	uint64_t used[XFER_SIDES], refused[XFER_SIDES];
@@ -74,4 +75,5 @@ void xfer_io_ask(struct xfer *x);
 void xfer_io_verify(struct xfer *x);
 /* After the HEAD of XFER_ASK: the object there is provably ours. */
 bool xfer_io_is_ours(struct xfer *x);
+void xfer_io_tell_progress(void *x);
 void xfer_io_checksum(const struct xfer *x, char *out, size_t size);

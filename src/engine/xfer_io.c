@@ -17,7 +17,7 @@
 #include "net/loop.h"
 
 #define PUT_MAX     (INT64_C(5) << 30)
-#define PROGRESS_US (USEC_PER_SEC / 2)
+#define PROGRESS_MS 500
 
 static const struct engine_side *side_of(const struct xfer *x, enum xfer_side side)
 {
@@ -102,17 +102,23 @@ static enum http_flow on_get_head(
 	return HTTP_GO;
 }
 
-static void tell_progress(struct xfer *x)
+/* Half a second after bytes came, also when none come any more. */
+void xfer_io_tell_progress(void *arg)
 {
-	int64_t now_us = clock_mono_us(loop_clock(x->env->loop));
+	struct xfer *x = arg;
 	struct engine_ev ev = {.type = ENGINE_EV_PROGRESS, .id = x->spec->id,
 		.tag = x->spec->tag, .bytes = x->received,
 		.total = x->heads[XFER_SOURCE].length};
 
-	if (now_us - x->told_us < PROGRESS_US)
-		return;
-	x->told_us = now_us;
+	x->is_telling = false;
 	x->env->event(x->env->arg, &ev);
+}
+
+static void note_progress(struct xfer *x)
+{
+	if (!x->is_telling)
+		loop_timer_set(x->teller, PROGRESS_MS);
+	x->is_telling = true;
 }
 
 static enum http_flow on_get_body(void *arg, const char *data, size_t len)
@@ -126,7 +132,7 @@ static enum http_flow on_get_body(void *arg, const char *data, size_t len)
 	x->crc = crc64nvme(x->crc, data, len);
 	if (x->has_md5)
 		crypto_hash_update(x->md5, data, len);
-	tell_progress(x);
+	note_progress(x);
 	return HTTP_GO;
 }
 
