@@ -105,7 +105,7 @@ static void name_hop(const struct creds *c, const struct err *e, struct err *ret
 {
 	*ret = *e;
 	if (c->failed_at && c->failed_at->hop)
-		snprintf(ret->text, sizeof(ret->text), "hop %d of %d (%.100s): %.195s",
+		snprintf(ret->text, sizeof(ret->text), "hop %d of %d (%.110s): %.371s",
 			c->failed_at->hop, c->hop, c->failed_at->role.role_arn, e->text);
 }
 

@@ -24,7 +24,7 @@
 
 #define ANSWER_MAX (64 * 1024)
 #define TOTAL_MS   30000
-#define TEXT_MAX   196 /* of err.text: the hop goes before it */
+#define TEXT_MAX   372 /* of err.text: the hop goes before it */
 
 struct creds_sts_call {
 	struct loop *loop;
@@ -185,7 +185,7 @@ static void explain(struct err *e)
 		e->request_id[0] ? " (request " : "", e->request_id,
 		e->request_id[0] ? ")" : "");
 	room = sizeof(text) - 1 - strlen(tail);
-	snprintf(text, room + 1, "%.60s%s%s", e->code, e->text[0] ? ": " : "", e->text);
+	snprintf(text, room + 1, "%s", e->text[0] ? e->text : e->code);
 	snprintf(e->text, sizeof(e->text), "%s%s", text, tail);
 	snprintf(e->operation, sizeof(e->operation), "AssumeRole");
 }
