@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct clock;
@@ -31,6 +32,11 @@ struct creds_set {
 };
 void creds_set_wipe(struct creds_set *set);
 
+struct creds_tag {
+	const char *key, *value;
+	bool is_transitive; /* stays on the sessions that are assumed with this one */
+};
+
 /* One role to assume, on top of the link before it. Strings are copied. */
 struct creds_role {
 	const char *role_arn;
@@ -40,13 +46,29 @@ struct creds_role {
 	const char *region;            /* STS region; NULL with an endpoint_url */
 	const char *endpoint_url;      /* NULL: the regional STS of AWS */
 	const char *ca_bundle;
+	const char *policy;             /* session policy, JSON; NULL: none */
+	const char *const *policy_arns; /* managed session policies */
+	size_t policy_arn_count;
+	const struct creds_tag *tags;
+	size_t tag_count;
+	const char *source_identity; /* NULL: not sent */
 };
 
-/* How to find the identity under all roles. NULL members: from the environment. */
+/*
+ * How to find the identity under all roles. All NULL: the default chain (environment,
+ * AWS_PROFILE or profile 'default', web identity, container, instance role; the first
+ * that is configured decides, its error is final: aws-client.md, section 2).
+ */
 struct creds_base_spec {
-	const char *profile;              /* AWS CLI profile that the chain ends in, or NULL */
-	const char *aws_config_file;      /* else AWS_CONFIG_FILE */
+	const char *profile;         /* AWS CLI profile that the chain ends in, or NULL */
+	const char *aws_config_file; /* else AWS_CONFIG_FILE */
 	const char *aws_credentials_file; /* else AWS_SHARED_CREDENTIALS_FILE */
+	/* At most one of these, and then no profile. */
+	const char
+		*credential_source; /* Environment, Ec2InstanceMetadata, EcsContainer */
+	const char *credential_process; /* a command, split without a shell */
+	const char *web_token_file;     /* with the role that its token is good for */
+	const struct creds_role *web_role;
 };
 
 struct creds_env; /* AWS_* variables, read once at start; the block is overwritten */
@@ -58,17 +80,21 @@ struct creds_pool *creds_pool_new(
 /* All creds must be released before. */
 void *creds_pool_free(struct creds_pool *pool);
 
-/*
- * A refresh failed while the set in hand still serves (is_recovered false), or the next
- * one succeeded (true; err is NULL). label as given to creds_open().
- */
+enum creds_event {
+	CREDS_REFRESH_FAILED,  /* and the set in hand goes on serving; each attempt */
+	CREDS_RECOVERED,       /* the first success after that; err is NULL */
+	CREDS_DURATION_CAPPED, /* a role on top of a session lives one hour at most; once
+				*/
+};
+/* label as given to creds_open(). */
 typedef void (*creds_warn_fn)(
-	void *arg, const char *label, const struct err *err, bool is_recovered);
+	void *arg, enum creds_event event, const char *label, const struct err *err);
 void creds_pool_on_warning(struct creds_pool *pool, creds_warn_fn fn, void *arg);
 
 /*
  * The chain base -> roles[0] -> ... -> roles[count-1]; count may be 0. Equal chains give
- * the same creds (cache key: chain, session name, duration, endpoint). Refcounted.
+ * the same creds (cache key: chain, session name,
+ * duration, policies, tags, source identity, endpoint). Refcounted.
  * label names it in logs and errors ("profile partner"). Never fails: what is wrong is
  * told by creds_get().
  */

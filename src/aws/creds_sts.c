@@ -1,6 +1,6 @@
 /*
- * One AssumeRole: build, sign, send, read. Does not cache and does not retry (creds).
- * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+ * One AssumeRole or AssumeRoleWithWebIdentity: sign, send, read. Does not cache and does
+ * not retry (creds, provider_web_identity). What is asked: creds_sts_form.
  */
 #include "config.h"
 
@@ -23,6 +23,7 @@
 #include "net/loop.h"
 
 #define ANSWER_MAX (64 * 1024)
+#define FORM_MAX   (512 * 1024)
 #define TOTAL_MS   30000
 #define TEXT_MAX   372 /* of err.text: the hop goes before it */
 
@@ -31,6 +32,7 @@ struct creds_sts_call {
 	struct http_call *http;
 	struct buf body;
 	char *role_arn, *session_name;
+	bool is_web;     /* a token of somebody else's signs */
 	bool is_session; /* the signer is a session itself */
 	bool is_too_long;
 	int64_t signer_left_s, now_us;
@@ -51,8 +53,8 @@ static void *call_free(void *p)
 	return NULL;
 }
 
-static void finish(struct creds_sts_call *call, const struct err *e,
-	const struct creds_set *set)
+static void finish(
+	struct creds_sts_call *call, const struct err *e, const struct creds_set *set)
 {
 	if (call->fn)
 		call->fn(call->arg, e, set);
@@ -66,7 +68,8 @@ struct answer {
 	bool is_too_long, has_expiry;
 };
 
-static void take_field(struct answer *a, char *out, size_t size, const char *text, size_t len)
+static void take_field(
+	struct answer *a, char *out, size_t size, const char *text, size_t len)
 {
 	if (len >= size)
 		a->is_too_long = true;
@@ -80,12 +83,14 @@ static void on_text(void *arg, const char *path, const char *text, size_t len)
 	int64_t seconds;
 
 	if (str_has_suffix(path, "Credentials/AccessKeyId"))
-		take_field(a, a->set.access_key_id, sizeof(a->set.access_key_id), text, len);
+		take_field(
+			a, a->set.access_key_id, sizeof(a->set.access_key_id), text, len);
 	else if (str_has_suffix(path, "Credentials/SecretAccessKey"))
 		take_field(a, a->set.secret_access_key, sizeof(a->set.secret_access_key),
 			text, len);
 	else if (str_has_suffix(path, "Credentials/SessionToken"))
-		take_field(a, a->set.session_token, sizeof(a->set.session_token), text, len);
+		take_field(
+			a, a->set.session_token, sizeof(a->set.session_token), text, len);
 	else if (str_has_suffix(path, "AssumedRoleUser/Arn"))
 		take_field(a, a->set.arn, sizeof(a->set.arn), text, len);
 	else if (str_has_suffix(path, "Credentials/Expiration") &&
@@ -124,6 +129,11 @@ static bool is_same_role(const char *asked, const char *session_name, const char
 	       strcmp(session + 1, session_name) == 0;
 }
 
+static const char *action(const struct creds_sts_call *call)
+{
+	return call->is_web ? "AssumeRoleWithWebIdentity" : "AssumeRole";
+}
+
 static bool check_answer(
 	const struct creds_sts_call *call, struct answer *a, bool is_whole, struct err *e)
 {
@@ -131,20 +141,23 @@ static bool check_answer(
 	const char *account;
 
 	if (!is_whole || a->is_too_long || !a->set.access_key_id[0] ||
-		!a->set.secret_access_key[0] || !a->set.session_token[0] || !a->has_expiry) {
+		!a->set.secret_access_key[0] || !a->set.session_token[0] ||
+		!a->has_expiry) {
 		err_set(e, ERR_RETRY, ERR_FROM_STS, "bad-answer",
-			"the answer of AssumeRole has no whole set of credentials");
+			"the answer of %s has no whole set of credentials", action(call));
 		return false;
 	}
 	if (a->set.expires_at_us <= call->now_us) {
 		err_set(e, ERR_RETRY, ERR_FROM_STS, "expired-answer",
-			"STS gave a session that has already ended; look at this host's clock");
+			"STS gave a session that has already ended; look at this host's "
+			"clock");
 		return false;
 	}
-	if (a->set.arn[0] && !is_same_role(call->role_arn, call->session_name, a->set.arn)) {
+	/* Whose token it is was the identity provider's to say. */
+	if (a->set.arn[0] && !call->is_web &&
+		!is_same_role(call->role_arn, call->session_name, a->set.arn)) {
 		err_set(e, ERR_DENIED, ERR_FROM_STS, "identity-mismatch",
-			"STS gave %.150s, not the role that was asked for",
-			a->set.arn);
+			"STS gave %.150s, not the role that was asked for", a->set.arn);
 		return false;
 	}
 	account = arn_field(a->set.arn[0] ? a->set.arn : call->role_arn, 4, &n);
@@ -153,12 +166,19 @@ static bool check_answer(
 	return true;
 }
 
-static const char *advice(const struct err *e)
+static const char *advice(const struct creds_sts_call *call, const struct err *e)
 {
 	if (e->origin == ERR_FROM_NET && strcmp(e->code, "tls") == 0)
 		return "; look at the certificate, the clock and ca_bundle";
 	if (e->origin == ERR_FROM_NET)
 		return "; look at endpoint_url, region, DNS and the way to STS";
+	if (call->is_web && strcmp(e->code, "AccessDenied") == 0)
+		return "; look at the role's trust policy and the token's issuer, "
+		       "audience "
+		       "and subject";
+	if (strcmp(e->code, "InvalidIdentityToken") == 0 ||
+		strcmp(e->code, "ExpiredTokenException") == 0)
+		return "; look at the token file: who writes it, and how often";
 	if (strcmp(e->code, "SignatureDoesNotMatch") == 0)
 		return "; look at the secret key of the base credentials";
 	if (strcmp(e->code, "InvalidClientTokenId") == 0 ||
@@ -176,26 +196,26 @@ static const char *advice(const struct err *e)
 }
 
 /* Code, message, advice, request id: when they do not all fit, the message gives way. */
-static void explain(struct err *e)
+static void explain(const struct creds_sts_call *call, struct err *e)
 {
 	char tail[180], text[TEXT_MAX];
 	size_t room;
 
-	snprintf(tail, sizeof(tail), "%s%s%.40s%s", advice(e),
+	snprintf(tail, sizeof(tail), "%s%s%.40s%s", advice(call, e),
 		e->request_id[0] ? " (request " : "", e->request_id,
 		e->request_id[0] ? ")" : "");
 	room = sizeof(text) - 1 - strlen(tail);
 	snprintf(text, room + 1, "%s", e->text[0] ? e->text : e->code);
 	snprintf(e->text, sizeof(e->text), "%s%s", text, tail);
-	snprintf(e->operation, sizeof(e->operation), "AssumeRole");
+	snprintf(e->operation, sizeof(e->operation), "%s", action(call));
 }
 
-static void from_status(const struct creds_sts_call *call, const struct http_response *r,
-	struct err *e)
+static void from_status(
+	const struct creds_sts_call *call, const struct http_response *r, struct err *e)
 {
 	struct aws_answer a = {
 		.origin = ERR_FROM_STS,
-		.operation = "AssumeRole",
+		.operation = action(call),
 		.http_status = r->status,
 		.body = call->body.data,
 		.body_len = call->body.len,
@@ -224,13 +244,13 @@ static void on_done(void *arg, const struct err *net, const struct http_response
 		if (call->is_too_long)
 			err_set(&e, ERR_FATAL, ERR_FROM_STS, "bad-answer",
 				"the answer is longer than any of STS can be");
-		explain(&e);
+		explain(call, &e);
 		finish(call, &e, NULL);
 		return;
 	}
 	if (r->status != 200) {
 		from_status(call, r, &e);
-		explain(&e);
+		explain(call, &e);
 		finish(call, &e, NULL);
 		return;
 	}
@@ -241,7 +261,7 @@ static void on_done(void *arg, const struct err *net, const struct http_response
 	if (check_answer(call, &a, is_whole, &e)) {
 		finish(call, NULL, &a.set);
 	} else {
-		explain(&e);
+		explain(call, &e);
 		finish(call, &e, NULL);
 	}
 	creds_set_wipe(&a.set);
@@ -257,82 +277,100 @@ static enum http_flow on_body(void *arg, const char *data, size_t len)
 
 /* --- the request --- */
 
-static void put_param(struct buf *out, const char *name, const char *value)
+#define FORM_TYPE "application/x-www-form-urlencoded; charset=utf-8"
+
+static void send_form(struct creds_sts_call *call, struct http *http,
+	const char *ca_bundle, const struct http_request *form)
 {
-	if (!value)
-		return;
-	buf_printf(out, "&%s=", name);
-	str_uri_encode(out, value, strlen(value), false);
+	struct http_request rq = *form;
+
+	rq.method = "POST";
+	rq.ca_file = ca_bundle;
+	rq.on_body = on_body;
+	rq.done = on_done;
+	rq.arg = call;
+	rq.total_timeout_ms = TOTAL_MS;
+	call->http = http_send(http, &rq);
 }
 
-static void put_form(struct buf *out, const struct creds_link *role)
+static int sign(const struct creds_sts_request *rq, const struct endpoint *ep,
+	const char *path, const struct buf *form, struct sigv4_result *ret)
 {
-	char seconds[24];
-
-	buf_puts(out, "Action=AssumeRole&Version=2011-06-15");
-	put_param(out, "RoleArn", role->role_arn);
-	put_param(out, "RoleSessionName", role->session_name);
-	put_param(out, "ExternalId", role->external_id);
-	snprintf(seconds, sizeof(seconds), "%lld", (long long)role->duration_s);
-	put_param(out, "DurationSeconds", role->duration_s ? seconds : NULL);
-}
-
-static int send_signed(struct creds_sts_call *call, struct http *http,
-	const struct creds_sts_request *rq, const struct endpoint *ep)
-{
-	struct buf form = BUF_INIT(16 * 1024);
-	struct sigv4_pair headers[] = {
-		{"Host", ep->host},
-		{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"},
-	};
-	_cleanup_free_ char *path = mem_printf("%s/", ep->path);
+	struct sigv4_pair headers[] = {{"Host", ep->host}, {"Content-Type", FORM_TYPE}};
+	char hash[2 * CRYPTO_SHA256_LEN + 1];
 	struct sigv4_request to_sign = {
-		.method = "POST", .path = path, .headers = headers, .header_count = 2};
+		.method = "POST",
+		.path = path,
+		.headers = headers,
+		.header_count = 2,
+		.payload_hash = hash,
+	};
 	struct sigv4_scope scope = {
 		.region = ep->signing_region,
 		.service = "sts",
 		.at_s = rq->now_us / USEC_PER_SEC,
 	};
-	struct sigv4_keys keys = {rq->signer->access_key_id, rq->signer->secret_access_key,
-		rq->signer->session_token};
+	struct sigv4_keys keys = {rq->signer->access_key_id,
+		rq->signer->secret_access_key, rq->signer->session_token};
+
+	crypto_sha256_hex(buf_str(form), form->len, hash);
+	return sigv4_sign(&to_sign, &scope, &keys, ret);
+}
+
+static int send_signed(struct creds_sts_call *call, struct http *http,
+	const struct creds_sts_request *rq, const struct endpoint *ep,
+	const struct buf *form)
+{
+	_cleanup_free_ char *path = mem_printf("%s/", ep->path);
+	_cleanup_free_ char *url = mem_printf("%s%s", ep->origin, path);
+	_cleanup_free_ char *host = mem_printf("Host: %s", ep->host);
+	_cleanup_free_ char *date = NULL, *auth = NULL;
+	const char *token = rq->signer->session_token;
+	char *token_line;
 	struct sigv4_result sig;
-	char hash[2 * CRYPTO_SHA256_LEN + 1];
-	int r;
+	int r = sign(rq, ep, path, form, &sig);
 
-	put_form(&form, rq->role);
-	crypto_sha256_hex(buf_str(&form), form.len, hash);
-	to_sign.payload_hash = hash;
-	r = sigv4_sign(&to_sign, &scope, &keys, &sig);
-	if (r == 0) {
-		_cleanup_free_ char *url = mem_printf("%s%s", ep->origin, path);
-		_cleanup_free_ char *host = mem_printf("Host: %s", ep->host);
-		_cleanup_free_ char *date = mem_printf("X-Amz-Date: %s", sig.amz_date);
-		_cleanup_free_ char *auth =
-			mem_printf("Authorization: %s", sig.authorization);
-		char *token = keys.session_token[0]
-				      ? mem_printf("X-Amz-Security-Token: %s",
-						keys.session_token)
-				      : NULL;
-		const char *wire[] = {host,
-			"Content-Type: application/x-www-form-urlencoded; charset=utf-8",
-			date, auth, token, NULL};
-		struct http_request request = {
-			.method = "POST",
-			.url = url,
+	if (r < 0)
+		return r;
+	date = mem_printf("X-Amz-Date: %s", sig.amz_date);
+	auth = mem_printf("Authorization: %s", sig.authorization);
+	token_line = *token ? mem_printf("X-Amz-Security-Token: %s", token) : NULL;
+	{
+		const char *wire[] = {
+			host, "Content-Type: " FORM_TYPE, date, auth, token_line, NULL};
+		struct http_request request = {.url = url,
 			.headers = wire,
-			.ca_file = rq->role->ca_bundle,
-			.body = form.data,
-			.body_len = form.len,
-			.on_body = on_body,
-			.done = on_done,
-			.arg = call,
-			.total_timeout_ms = TOTAL_MS,
-		};
+			.body = form->data,
+			.body_len = form->len};
 
-		call->http = http_send(http, &request);
-		mem_wipe_free(token);
-		sigv4_result_done(&sig);
+		send_form(call, http, rq->role->ca_bundle, &request);
 	}
+	mem_wipe_free(token_line);
+	sigv4_result_done(&sig);
+	return 0;
+}
+
+static int send_unsigned(struct creds_sts_call *call, struct http *http,
+	const struct creds_sts_request *rq, const struct endpoint *ep,
+	const struct buf *form)
+{
+	_cleanup_free_ char *url = mem_printf("%s%s/", ep->origin, ep->path);
+	const char *wire[] = {"Content-Type: " FORM_TYPE, NULL};
+	struct http_request request = {
+		.url = url, .headers = wire, .body = form->data, .body_len = form->len};
+
+	send_form(call, http, rq->role->ca_bundle, &request);
+	return 0;
+}
+
+static int send_request(struct creds_sts_call *call, struct http *http,
+	const struct creds_sts_request *rq, const struct endpoint *ep)
+{
+	struct buf form = BUF_INIT(FORM_MAX);
+	int r = creds_sts_form(rq, &form);
+
+	if (r == 0)
+		r = (rq->signer ? send_signed : send_unsigned)(call, http, rq, ep, &form);
 	buf_wipe(&form);
 	return r;
 }
@@ -362,12 +400,14 @@ struct creds_sts_call *creds_sts_assume(struct loop *loop, struct http *http,
 	call->now_us = rq->now_us;
 	call->role_arn = mem_strdup(rq->role->role_arn);
 	call->session_name = mem_strdup(rq->role->session_name);
-	call->is_session = rq->signer->session_token[0] != '\0';
-	call->signer_left_s = rq->signer->expires_at_us == CREDS_NEVER
+	call->is_web = !rq->signer;
+	call->is_session = rq->signer && rq->signer->session_token[0];
+	call->signer_left_s = !rq->signer || rq->signer->expires_at_us == CREDS_NEVER
 				      ? INT64_MAX
-				      : (rq->signer->expires_at_us - rq->now_us) / USEC_PER_SEC;
+				      : (rq->signer->expires_at_us - rq->now_us) /
+						USEC_PER_SEC;
 	buf_init(&call->body, ANSWER_MAX);
-	if (endpoint_sts(&spec, &ep, why) < 0 || send_signed(call, http, rq, &ep) < 0) {
+	if (endpoint_sts(&spec, &ep, why) < 0 || send_request(call, http, rq, &ep) < 0) {
 		err_set(&call->early, ERR_CONFIG, ERR_FROM_STS, "endpoint", "%s", why);
 		loop_defer(loop, fail_early, call);
 	}

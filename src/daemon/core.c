@@ -15,6 +15,7 @@
 #include "aws/creds.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
@@ -89,6 +90,24 @@ static int load_conf(struct core *c)
 	return r < 0 ? CORE_EXIT_CONFIG : 0;
 }
 
+/* Of sets that are in use: a fetch with nothing cached fails its run, which tells. */
+static void on_creds_event(
+	void *arg, enum creds_event event, const char *label, const struct err *e)
+{
+	switch (event) {
+	case CREDS_REFRESH_FAILED:
+		log_warning(NULL, "the credentials of %s were not refreshed: %s", label,
+			e->text);
+		break;
+	case CREDS_RECOVERED:
+		log_notice(NULL, "the credentials of %s are refreshed again", label);
+		break;
+	case CREDS_DURATION_CAPPED:
+		log_warning(NULL, "%s: %s", label, e->text);
+		break;
+	}
+}
+
 static int open_net(struct core *c)
 {
 	struct http_options options = {.user_agent = "s3ferry/" PACKAGE_VERSION};
@@ -100,6 +119,7 @@ static int open_net(struct core *c)
 		return CORE_EXIT_OS;
 	}
 	c->creds = creds_pool_new(c->loop, c->http, c->env);
+	creds_pool_on_warning(c->creds, on_creds_event, c);
 	c->engines = engine_set_new(c->loop, c->http, &engines, core_on_engine, c);
 	return c->engines ? 0 : CORE_EXIT_OS;
 }
@@ -262,8 +282,8 @@ static void say_started(struct core *c)
 		"s3ferryd " PACKAGE_VERSION " started: %zu job%s from %s",
 		c->conf->job_count, c->conf->job_count == 1 ? "" : "s", c->conf->path);
 	if (c->conf->job_count == 0)
-		log_notice(NULL,
-			"no jobs yet: write one into %s, then s3ferryctl reload", c->conf->path);
+		log_notice(NULL, "no jobs yet: write one into %s, then s3ferryctl reload",
+			c->conf->path);
 }
 
 int core_run(struct core *c)

@@ -1,0 +1,138 @@
+/*
+ * AssumeRoleWithWebIdentity: a token in a file, read anew for each call, becomes a
+ * session of a role. The call itself is creds_sts's.
+ * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/creds_impl.h"
+#include "aws/provider.h"
+#include "aws/secret_file.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/mem.h"
+#include "net/loop.h"
+
+#define ATTEMPTS  3
+#define TOKEN_MAX 20000 /* what STS takes */
+#define TOKEN_MIN 4
+
+struct provider_web_identity {
+	struct provider base;
+	const struct creds_env *env;
+	struct creds_link role;
+	char *token_file;
+	struct creds_sts_call *call;
+	struct loop_timer *timer;
+	int attempt;
+};
+
+static void fail(struct provider_web_identity *p, const char *why)
+{
+	struct err e;
+
+	err_set(&e, ERR_CONFIG, ERR_FROM_CREDS, "token-file",
+		"web identity token file %.200s: %.100s", p->token_file, why);
+	provider_done(&p->base, &e, NULL);
+}
+
+static void on_assumed(void *arg, const struct err *e, const struct creds_set *set)
+{
+	struct provider_web_identity *p = arg;
+	struct err expired;
+
+	p->call = NULL;
+	if (e && e->class == ERR_AUTH) {
+		/* The file may hold a newer one by the next attempt. */
+		expired = *e;
+		expired.class = ERR_RETRY;
+		e = &expired;
+	}
+	if (e && err_is_transient(e) && p->attempt < ATTEMPTS) {
+		int64_t base_ms = e->class == ERR_THROTTLE ? 1000 : 50;
+
+		loop_timer_set(p->timer, (int64_t)(crypto_random_unit() *
+						   (double)(base_ms << p->attempt)));
+		p->attempt++;
+		return;
+	}
+	provider_done(&p->base, e, set);
+}
+
+static void ask(void *arg)
+{
+	struct provider_web_identity *p = arg;
+	const char *why = NULL;
+	size_t len = 0;
+	char *token = secret_file_read(p->token_file, TOKEN_MAX + 1, &len, &why);
+	struct creds_sts_request rq = {
+		.role = &p->role,
+		.web_token = token,
+		.default_region = p->env->region,
+		.default_endpoint_url = p->env->sts_endpoint_url,
+		.now_us = clock_wall_us(loop_clock(p->base.loop)),
+	};
+
+	if (!token) {
+		fail(p, why);
+		return;
+	}
+	/* Editors end a file with a line end; no token does. */
+	while (len && strchr(" \t\r\n", token[len - 1]))
+		token[--len] = '\0';
+	if (len < TOKEN_MIN || strlen(token) != len)
+		fail(p, "it holds no token");
+	else
+		p->call = creds_sts_assume(
+			p->base.loop, p->base.http, &rq, on_assumed, p);
+	mem_wipe_free(token);
+}
+
+static void start(struct provider *base)
+{
+	struct provider_web_identity *p = CONTAINER_OF(
+		base, struct provider_web_identity, base);
+
+	p->attempt = 1;
+	loop_timer_set(p->timer, 0);
+}
+
+static void cancel(struct provider *base)
+{
+	struct provider_web_identity *p = CONTAINER_OF(
+		base, struct provider_web_identity, base);
+
+	loop_timer_cancel(p->timer);
+	p->call = creds_sts_cancel(p->call);
+}
+
+static void *free_one(struct provider *base)
+{
+	struct provider_web_identity *p = CONTAINER_OF(
+		base, struct provider_web_identity, base);
+
+	loop_timer_free(p->timer);
+	creds_link_done(&p->role);
+	free(p->token_file);
+	free(p);
+	return NULL;
+}
+
+static const struct provider_ops ops = {start, cancel, free_one, true, true};
+
+struct provider *provider_web_identity_new(struct loop *loop, struct http *http,
+	const struct creds_env *env, const struct creds_link *role,
+	const char *token_file)
+{
+	struct provider_web_identity *p = mem_alloc(sizeof(*p));
+
+	p->base = (struct provider){.ops = &ops, .loop = loop, .http = http};
+	p->env = env;
+	creds_link_copy(&p->role, role);
+	p->token_file = mem_strdup(token_file);
+	p->timer = loop_timer_new(loop, ask, p);
+	return &p->base;
+}
