@@ -169,7 +169,7 @@ static void on_get_done(void *arg, const struct err *err, const struct s3_head *
 	else if (x->received != (uint64_t)x->heads[XFER_SOURCE].length)
 		fail_here(x, XFER_SOURCE, ERR_INTEGRITY, "length",
 			"the source sent another length than it told");
-	else if (!is_as_declared(x)) /* the upload lacks its last byte and will not count */
+	else if (!is_as_declared(x)) /* the upload lacks its last byte: it won't count */
 		fail_here(x, XFER_SOURCE, ERR_INTEGRITY, "digest",
 			"the bytes read are not those the source declares");
 	else if (x->pipe)

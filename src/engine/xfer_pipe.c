@@ -78,7 +78,7 @@ void xfer_pipe_end(struct xfer_pipe *p)
 
 enum http_flow xfer_pipe_read(struct xfer_pipe *p, char *out, size_t max, size_t *ret_len)
 {
-	/* Of what may be the object's end, a byte stays until the end is declared good. */
+	/* Of what may be the object's end, a byte stays until the end is known good. */
 	size_t kept = p->is_ended || p->is_writer_paused || !p->len ? 0 : 1;
 	size_t n = p->len - kept < max ? p->len - kept : max, first;
 

@@ -2,7 +2,8 @@
  * A bounded ring between the GET that fills it and the PUT that empties it. Each side may
  * be told to pause; it is resumed, through the hooks, once the ring is half empty or half
  * full: few pauses. The last byte stays until xfer_pipe_end(), so that bytes which turn
- * out to be wrong never make a whole object. The hooks only ask (s3_call_resume()); they never re-enter.
+ * out to be wrong never make a whole object. The hooks only ask (s3_call_resume()); they
+ * never re-enter.
  */
 #pragma once
 
@@ -20,7 +21,7 @@ void *xfer_pipe_free(struct xfer_pipe *p);
 
 /* All of data, or HTTP_PAUSE and nothing. A piece larger than the ring is HTTP_ABORT. */
 enum http_flow xfer_pipe_write(struct xfer_pipe *p, const char *data, size_t len);
-/* No more will come, and it was right: what is there goes out, the last byte too. */
+/* No more will come, and all is right: what is there goes out, to the last byte. */
 void xfer_pipe_end(struct xfer_pipe *p);
 /* HTTP_PAUSE when there is too little to be worth it; *ret_len 0 only at the end. */
 enum http_flow xfer_pipe_read(struct xfer_pipe *p, char *out, size_t max, size_t *ret_len);
