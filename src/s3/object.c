@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "s3/multipart.h"
 
 #define META_MAX 48
 
@@ -86,7 +87,7 @@ static bool looks_like_md5(const char *etag)
 	return true;
 }
 
-static void read_head(const struct s3_answer *a, struct s3_head *ret)
+void s3_head_read(const struct s3_answer *a, struct s3_head *ret)
 {
 	const struct http_response *r = a->http;
 	const char *kind = http_header(r, "x-amz-checksum-type");
@@ -113,7 +114,7 @@ static enum http_flow on_head(void *arg, const struct s3_answer *answer)
 	struct s3_meta meta;
 	enum http_flow flow;
 
-	read_head(answer, &c->head);
+	s3_head_read(answer, &c->head);
 	if (!c->o.on_head)
 		return HTTP_GO;
 	take_meta(answer->http, &meta);
@@ -141,7 +142,7 @@ static void on_done(void *arg, const struct err *err, const struct s3_answer *an
 	struct object_call *c = arg;
 
 	if (answer->http->status)
-		read_head(answer, &c->head);
+		s3_head_read(answer, &c->head);
 	c->o.done(c->o.arg, err, &c->head);
 	free(c);
 }
@@ -177,9 +178,9 @@ static void add(struct sigv4_pair *headers, size_t *n, const char *name, const c
 
 struct s3_call *s3_get_object(const struct s3_env *env, const struct s3_object *o)
 {
-	struct sigv4_pair headers[2];
+	struct sigv4_pair headers[3];
 	size_t n = 0;
-	char *quoted = NULL;
+	char *quoted = NULL, range[64];
 	struct s3_op op = {.operation = "GetObject", .method = "GET", .headers = headers};
 	struct s3_call *call;
 
@@ -188,6 +189,11 @@ struct s3_call *s3_get_object(const struct s3_env *env, const struct s3_object *
 		if (o->if_match[0] != '"')
 			quoted = mem_printf("\"%s\"", o->if_match);
 		add(headers, &n, "If-Match", quoted ? quoted : o->if_match);
+	}
+	if (o->range_length) {
+		snprintf(range, sizeof(range), "bytes=%lld-%lld", (long long)o->range_first,
+			(long long)(o->range_first + o->range_length - 1));
+		add(headers, &n, "Range", range);
 	}
 	op.header_count = n;
 	if (o->on_body)
@@ -209,6 +215,19 @@ struct s3_call *s3_put_object(const struct s3_env *env, const struct s3_object *
 	if (o->crc64nvme && *o->crc64nvme)
 		add(headers, &n, "x-amz-checksum-crc64nvme", o->crc64nvme);
 	op.header_count = n;
+	return start(env, o, &op);
+}
+
+struct s3_call *s3_upload_part(const struct s3_env *env, const struct s3_object *o,
+	const char *upload_id, int number)
+{
+	char text[16];
+	const struct sigv4_pair query[] = {{"partNumber", text}, {"uploadId", upload_id}};
+	struct s3_op op = {.operation = "UploadPart", .method = "PUT", .query = query,
+		.query_count = 2, .is_streamed = true, .send_length = o->length,
+		.on_send = on_send};
+
+	snprintf(text, sizeof(text), "%d", number);
 	return start(env, o, &op);
 }
 

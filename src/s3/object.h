@@ -35,6 +35,7 @@ struct s3_object {
 
 	/* get */
 	const char *if_match; /* NULL or "": any */
+	int64_t range_first, range_length; /* bytes; length 0: the whole object */
 	s3_head_fn on_head;   /* NULL-able; of a 2xx */
 	enum http_flow (*on_body)(void *arg, const char *data, size_t len);
 
@@ -47,6 +48,9 @@ struct s3_object {
 	s3_object_fn done;
 	void *arg;
 };
+
+/* Of an answer that arrived; for the other files of s3. */
+void s3_head_read(const struct s3_answer *answer, struct s3_head *ret);
 
 struct s3_call *s3_head_object(const struct s3_env *env, const struct s3_object *o);
 struct s3_call *s3_get_object(const struct s3_env *env, const struct s3_object *o);
