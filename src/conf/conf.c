@@ -15,8 +15,26 @@ const struct conf *conf_ref(const struct conf *c)
 	return c;
 }
 
-static void profile_free(struct conf_profile *p)
+static void texts_done(struct conf_texts *t)
 {
+	for (size_t i = 0; i < t->count; i++)
+		free(t->v[i]);
+	free(t->v);
+}
+
+void conf_profile_free(struct conf_profile *p)
+{
+	for (size_t i = 0; i < p->tag_count; i++) {
+		free(p->tags[i].key);
+		free(p->tags[i].value);
+	}
+	free(p->tags);
+	texts_done(&p->session_policy_arns);
+	texts_done(&p->transitive_tag_keys);
+	free(p->session_policy);
+	free(p->source_identity);
+	free(p->credential_process);
+	free(p->web_identity_token_file);
 	free(p->name);
 	free(p->role_arn);
 	free(p->source_profile);
@@ -56,7 +74,7 @@ void *conf_unref(const struct conf *constant)
 	for (size_t i = 0; i < c->job_count; i++)
 		job_free(c->jobs[i]);
 	for (size_t i = 0; i < c->profile_count; i++)
-		profile_free(c->profiles[i]);
+		conf_profile_free(c->profiles[i]);
 	for (size_t i = 0; i < c->file_count; i++)
 		free(c->files[i]);
 	free(c->jobs);

@@ -17,6 +17,15 @@ struct conf_mark {
 	int line, col;
 };
 
+struct conf_texts {
+	char **v;
+	size_t count;
+};
+
+struct conf_tag {
+	char *key, *value;
+};
+
 /* AWS CLI words and meanings. NULL or 0: not given. */
 struct conf_profile {
 	char *name;
@@ -29,8 +38,19 @@ struct conf_profile {
 	char *region;
 	char *endpoint_url; /* for S3 and STS alike */
 	char *ca_bundle;
+	char *credential_process; /* a command, split without a shell */
+	char *web_identity_token_file;
+	char *session_policy; /* JSON */
+	struct conf_texts session_policy_arns;
+	struct conf_tag *tags;
+	size_t tag_count;
+	struct conf_texts transitive_tag_keys;
+	char *source_identity;
 	struct conf_mark mark;
 };
+
+/* By conf_load alone, for those that never came into a conf. */
+void conf_profile_free(struct conf_profile *p);
 
 enum conf_scheme {
 	CONF_S3,

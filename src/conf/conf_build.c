@@ -327,6 +327,18 @@ static void take_job(
 	take_map(&t, value, &job->raw, take_job_child);
 }
 
+static void take_profile_child(const struct scope *s, const struct node *key,
+	const struct node *value, void *base)
+{
+	struct scope t = inner(s, SCHEMA_PROFILE, key->text);
+
+	if (is_nothing(value))
+		complain(s, value, key->text, NULL, "a value is missing");
+	else
+		profile_take_child(&(struct profile_place){s->d, s->src, t.path}, key->text,
+			value, base);
+}
+
 static void take_profile(
 	const struct scope *s, const struct node *key, const struct node *value)
 {
@@ -340,7 +352,7 @@ static void take_profile(
 	p->name = mem_strdup(key->text);
 	d->profiles = mem_resize(d->profiles, d->profile_count + 1, sizeof(*d->profiles));
 	d->profiles[d->profile_count++] = (struct draft_profile){p, s->src, key, value};
-	take_map(&t, value, p, NULL);
+	take_map(&t, value, p, take_profile_child);
 }
 
 /* --- the top --- */

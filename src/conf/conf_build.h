@@ -48,6 +48,15 @@ bool secret_is_value(const char *text);
 bool secret_is_in_text(const char *text);
 void secret_complain(struct draft *d, const struct source *src, const struct node *root);
 
+/* conf_profile.c: session_policy, tags, transitive_tag_keys of one profile. */
+struct profile_place {
+	struct draft *d;
+	const struct source *src;
+	const char *path; /* "profiles.partner.tags" */
+};
+void profile_take_child(const struct profile_place *at, const char *key,
+	const struct node *value, struct conf_profile *p);
+
 /* conf_hint.c: what somebody may have meant; hint is "" where nothing is near. */
 void hint_for_key(enum schema_section section, const char *key, char *hint, size_t size);
 void hint_for_name(const char *const *names, const char *text, char *hint, size_t size);

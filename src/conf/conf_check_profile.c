@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/conf_build.h"
@@ -15,6 +16,10 @@
 /* run/run_identity.c walks no further. */
 #define CHAIN_MAX     16
 #define CHAINED_MAX_S 3600
+/* Of STS: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html */
+#define POLICY_MAX      2048
+#define POLICY_ARNS_MAX 10
+#define TAGS_MAX        50
 
 static bool is_made_of(const char *s, const char *allowed, size_t min, size_t max)
 {
@@ -109,9 +114,17 @@ static void check_endpoint(const struct spot *s, const char *url)
 		spot_warn(s, "endpoint_url", "https://", "requests travel unencrypted");
 }
 
+static bool is_one_of(const char *const *names, const char *text)
+{
+	while (*names && strcmp(*names, text) != 0)
+		names++;
+	return *names != NULL;
+}
+
 static void check_credential_source(const struct spot *s, const struct conf_profile *p)
 {
-	static const char *const names[] = {"Environment", NULL};
+	static const char *const names[] = {
+		"Environment", "Ec2InstanceMetadata", "EcsContainer", NULL};
 	char hint[100];
 
 	if (!p->credential_source)
@@ -119,14 +132,86 @@ static void check_credential_source(const struct spot *s, const struct conf_prof
 	if (p->source_profile)
 		spot_complain(s, "credential_source", NULL,
 			"either source_profile or credential_source, not both");
-	else if (str_eq(p->credential_source, "Ec2InstanceMetadata") ||
-		 str_eq(p->credential_source, "EcsContainer"))
-		spot_complain(s, "credential_source", NULL,
-			"this value is not supported by this version");
-	else if (!str_eq(p->credential_source, names[0])) {
+	else if (!is_one_of(names, p->credential_source)) {
 		hint_for_name(names, p->credential_source, hint, sizeof(hint));
-		spot_complain(s, "credential_source", *hint ? hint : "Environment",
+		spot_complain(s, "credential_source",
+			*hint ? hint : "Environment, Ec2InstanceMetadata, EcsContainer",
 			"not one of the values of this key");
+	}
+}
+
+/* A base stands alone; a web identity is a role's, and knows no tags of ours. */
+static void check_base(const struct spot *s, const struct conf_profile *p)
+{
+	bool has_source = p->source_profile || p->credential_source;
+
+	if (p->credential_process &&
+		(p->role_arn || has_source || p->web_identity_token_file))
+		spot_complain(s, "credential_process",
+			"let a profile with role_arn name this one by source_profile",
+			"it stands in a profile of its own");
+	if (!p->web_identity_token_file)
+		return;
+	if (!p->role_arn && !node_get(s->map, "role_arn"))
+		spot_complain(s, "web_identity_token_file", NULL,
+			"role_arn is missing: the role that the token is good for");
+	if (has_source)
+		spot_complain(s, "web_identity_token_file", NULL,
+			"the token is the source: no source_profile, no credential_source");
+	if (p->tag_count || p->source_identity || p->external_id)
+		spot_complain(s, "web_identity_token_file", NULL,
+			"tags, source_identity and external_id are not sent with a token");
+}
+
+static void check_policy(const struct spot *s, const struct conf_profile *p)
+{
+	size_t n = p->session_policy ? strlen(p->session_policy) : 0;
+	struct json *v = n ? json_parse(p->session_policy, n, NULL) : NULL;
+
+	if (n && !json_is_object(v))
+		spot_complain(s, "session_policy", NULL, "not a policy: no JSON object");
+	json_free(v);
+	if (n > POLICY_MAX)
+		spot_complain(s, "session_policy", NULL, "STS takes 2,048 characters at most");
+	if (p->session_policy_arns.count > POLICY_ARNS_MAX)
+		spot_complain(s, "session_policy", NULL, "STS takes 10 ARNs at most");
+	for (size_t i = 0; i < p->session_policy_arns.count; i++) {
+		const char *arn = p->session_policy_arns.v[i];
+
+		if (!str_has_prefix(arn, "arn:") || !strstr(arn, ":policy/") ||
+			strlen(arn) > 2048)
+			spot_complain(s, "session_policy",
+				"arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess",
+				"not the ARN of a managed policy");
+	}
+}
+
+static bool has_tag(const struct conf_profile *p, const char *key)
+{
+	for (size_t i = 0; i < p->tag_count; i++) {
+		if (strcmp(p->tags[i].key, key) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void check_tags(const struct spot *s, const struct conf_profile *p)
+{
+	if (p->tag_count > TAGS_MAX)
+		spot_complain(s, "tags", NULL, "STS takes 50 tags at most");
+	for (size_t i = 0; i < p->tag_count; i++) {
+		size_t key = strlen(p->tags[i].key), value = strlen(p->tags[i].value);
+
+		if (!key || key > 128 || value > 256 ||
+			str_has_prefix(p->tags[i].key, "aws:"))
+			spot_complain(s, "tags", NULL,
+				"a key has 1 to 128 characters and does not begin with aws:, "
+				"a value has 256 at most");
+	}
+	for (size_t i = 0; i < p->transitive_tag_keys.count; i++) {
+		if (!has_tag(p, p->transitive_tag_keys.v[i]))
+			spot_complain(s, "transitive_tag_keys", NULL,
+				"each stands in tags, too");
 	}
 }
 
@@ -139,6 +224,10 @@ static void check_names(const struct spot *s, const struct conf_profile *p)
 		!is_made_of(p->role_session_name, LETTERS "_+=,.@-", 2, 64))
 		spot_complain(s, "role_session_name", NULL,
 			"2 to 64 letters, digits and _+=,.@-");
+	if (p->source_identity &&
+		!is_made_of(p->source_identity, LETTERS "_+=,.@-", 2, 64))
+		spot_complain(s, "source_identity", NULL,
+			"2 to 64 letters, digits and _+=,.@-");
 }
 
 static void check_profile(const struct spot *s, const struct conf_profile *p)
@@ -150,10 +239,15 @@ static void check_profile(const struct spot *s, const struct conf_profile *p)
 			"not the ARN of a role");
 	if (!p->role_arn && !node_get(s->map, "role_arn") &&
 		(p->source_profile || p->credential_source || p->external_id ||
-			p->role_session_name || p->duration_s))
+			p->role_session_name || p->duration_s ||
+			p->session_policy || p->session_policy_arns.count ||
+			p->tag_count || p->source_identity))
 		spot_complain(
 			s, NULL, NULL, "role_arn is missing, so nothing is assumed");
 	check_names(s, p);
+	check_base(s, p);
+	check_policy(s, p);
+	check_tags(s, p);
 	if (p->duration_s && p->duration_s < 900 && is_aws)
 		spot_complain(s, "duration_seconds", "900 to 43200",
 			"AWS gives sessions of 900 seconds and more");

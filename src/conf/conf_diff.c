@@ -25,6 +25,25 @@ static void note(struct buf *out, bool differs, const char *key)
 		buf_printf(out, "%s%s", out->len ? ", " : "", key);
 }
 
+static bool same_texts(const struct conf_texts *a, const struct conf_texts *b)
+{
+	bool same = a->count == b->count;
+
+	for (size_t i = 0; same && i < a->count; i++)
+		same = str_eq(a->v[i], b->v[i]);
+	return same;
+}
+
+static bool same_tags(const struct conf_profile *a, const struct conf_profile *b)
+{
+	bool same = a->tag_count == b->tag_count;
+
+	for (size_t i = 0; same && i < a->tag_count; i++)
+		same = str_eq(a->tags[i].key, b->tags[i].key) &&
+		       str_eq(a->tags[i].value, b->tags[i].value);
+	return same;
+}
+
 static void compare_profiles(
 	const struct conf_profile *a, const struct conf_profile *b, struct buf *out)
 {
@@ -37,6 +56,18 @@ static void compare_profiles(
 	note(out, !str_eq(a->region, b->region), "region");
 	note(out, !str_eq(a->endpoint_url, b->endpoint_url), "endpoint_url");
 	note(out, !str_eq(a->ca_bundle, b->ca_bundle), "ca_bundle");
+	note(out, !str_eq(a->credential_process, b->credential_process),
+		"credential_process");
+	note(out, !str_eq(a->web_identity_token_file, b->web_identity_token_file),
+		"web_identity_token_file");
+	note(out,
+		!str_eq(a->session_policy, b->session_policy) ||
+			!same_texts(&a->session_policy_arns, &b->session_policy_arns),
+		"session_policy");
+	note(out, !same_tags(a, b), "tags");
+	note(out, !same_texts(&a->transitive_tag_keys, &b->transitive_tag_keys),
+		"transitive_tag_keys");
+	note(out, !str_eq(a->source_identity, b->source_identity), "source_identity");
 }
 
 static const char *profile_name(const struct conf_side *s)

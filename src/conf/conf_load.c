@@ -224,7 +224,7 @@ int conf_load(const char *path, const struct conf **ret, struct conf_messages *m
 		draft_finish(&l->draft);
 	} else {
 		for (size_t i = 0; i < l->draft.profile_count; i++)
-			free(l->draft.profiles[i].profile);
+			conf_profile_free(l->draft.profiles[i].profile);
 	}
 	if (l->draft.has_secret)
 		hide_lines(messages);

@@ -169,6 +169,51 @@ static void values_and_defaults_are_typed(void **state)
 	conf_unref(c);
 }
 
+static void policies_and_tags_have_more_than_one_value(void **state)
+{
+	const struct conf *c = load_good(
+		"version: 1\n"
+		"profiles:\n"
+		"  keys: { region: eu-west-1, credential_process: \"/bin/keys --for me\" "
+		"}\n"
+		"  a:\n"
+		"    role_arn: arn:aws:iam::111111111111:role/r\n"
+		"    source_profile: keys\n"
+		"    region: eu-west-1\n"
+		"    session_policy: |\n"
+		"      {\"Version\": \"2012-10-17\"}\n"
+		"    tags: { team: data, empty: \"\" }\n"
+		"    transitive_tag_keys: [team]\n"
+		"    source_identity: me\n"
+		"  b:\n"
+		"    role_arn: arn:aws:iam::111111111111:role/r\n"
+		"    region: eu-west-1\n"
+		"    web_identity_token_file: /run/token\n"
+		"    session_policy: "
+		"[\"arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess\"]\n"
+		"jobs:\n"
+		"  j:\n"
+		"    source: { profile: a, url: \"s3://bucket-s/k\" }\n"
+		"    destination: { profile: b, url: \"s3://bucket-m/in/\" }\n");
+	const struct conf_profile *a = conf_find_profile(c, "a");
+	const struct conf_profile *b = conf_find_profile(c, "b");
+
+	(void)state;
+	assert_string_equal(
+		conf_find_profile(c, "keys")->credential_process, "/bin/keys --for me");
+	assert_string_equal(a->session_policy, "{\"Version\": \"2012-10-17\"}\n");
+	assert_int_equal(a->tag_count, 2);
+	assert_string_equal(a->tags[0].key, "team");
+	assert_string_equal(a->tags[0].value, "data");
+	assert_string_equal(a->tags[1].value, "");
+	assert_int_equal(a->transitive_tag_keys.count, 1);
+	assert_string_equal(a->source_identity, "me");
+	assert_null(b->session_policy);
+	assert_int_equal(b->session_policy_arns.count, 1);
+	assert_string_equal(b->web_identity_token_file, "/run/token");
+	conf_unref(c);
+}
+
 static void defaults_are_shared_and_overridden(void **state)
 {
 	const struct conf *c = load_good(
@@ -408,6 +453,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_bad_file_says_where_what_and_what_to_do),
+		cmocka_unit_test(policies_and_tags_have_more_than_one_value),
 		cmocka_unit_test(values_and_defaults_are_typed),
 		cmocka_unit_test(defaults_are_shared_and_overridden),
 		cmocka_unit_test(jobs_d_is_read_beside_the_main_file),
