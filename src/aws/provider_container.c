@@ -53,41 +53,48 @@ static bool refuse_uri(struct err *e, const char *text)
 	return false;
 }
 
+/* The authority of url and what follows; false: not a host, maybe with a port. */
+static bool take_host(const char *url, struct container_uri *ret)
+{
+	const char *host = strstr(url, "://") + 3;
+	size_t n = strcspn(host, "/?#"), name = strcspn(host, ":/?#");
+	bool is_literal = *host == '[';
+	const char *end = is_literal ? memchr(host, ']', n) : NULL;
+	uint64_t port = ret->is_tls ? 443 : 80;
+
+	if (is_literal)
+		name = end ? (size_t)(end - host) + 1 : 0;
+	if (!name || n >= sizeof(ret->authority) || memchr(host, '@', n))
+		return false;
+	if (name < n && (host[name] != ':' || str_to_uint_len(host + name + 1,
+						      n - name - 1, 65535, &port) < 0))
+		return false;
+	memcpy(ret->authority, host, n);
+	memcpy(ret->host, host + is_literal, name - (is_literal ? 2 : 0));
+	ret->port = (unsigned)port;
+	ret->target = mem_strdup(host[n] ? host + n : "/");
+	return true;
+}
+
 bool container_uri_parse(
 	const char *relative, const char *full, struct container_uri *ret, struct err *e)
 {
 	_cleanup_free_ char *url = relative ? mem_printf("%s%s", ECS_ORIGIN, relative)
 					    : mem_strdup(full);
-	bool is_tls = str_has_prefix(url, "https://");
-	const char *host = url + (is_tls ? 8 : 7), *end;
-	size_t n = strcspn(host, "/?#"), name;
-	uint64_t port = is_tls ? 443 : 80;
 
-	*ret = (struct container_uri){.is_tls = is_tls};
+	*ret = (struct container_uri){.is_tls = str_has_prefix(url, "https://")};
 	if (relative && *relative != '/')
 		return refuse_uri(e,
 			"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI does not begin "
 			"with /");
-	if (!is_tls && !str_has_prefix(url, "http://"))
+	if (!ret->is_tls && !str_has_prefix(url, "http://"))
 		return refuse_uri(e,
 			"AWS_CONTAINER_CREDENTIALS_FULL_URI is not a URL with "
 			"http or https and a host");
-	end = *host == '[' ? memchr(host, ']', n) : NULL;
-	if (*host == '[' && !end)
-		n = 0;
-	name = end ? (size_t)(end - host) + 1 : strcspn(host, ":/?#");
-	if (!n || !name || n >= sizeof(ret->authority) || memchr(host, '@', n) ||
-		strpbrk(url, " \t\r\n\"<>\\^`{|}#") ||
-		(name < n &&
-			(host[name] != ':' || str_to_uint_len(host + name + 1,
-						      n - name - 1, 65535, &port) < 0)))
+	if (strpbrk(url, " \t\r\n\"<>\\^`{|}#") || !take_host(url, ret))
 		return refuse_uri(e,
 			"the URI of the container's credentials has no proper "
 			"host");
-	memcpy(ret->authority, host, n);
-	memcpy(ret->host, host + (end ? 1 : 0), name - (end ? 2 : 0));
-	ret->port = (unsigned)port;
-	ret->target = mem_strdup(host[n] ? host + n : "/");
 	return true;
 }
 
