@@ -181,12 +181,12 @@ jobs:
     destination: {{ profile: ours, url: {json.dumps(destination)} }}
 """)
 
-    def start(self, keys=MOVER):
+    def start(self, keys=MOVER, variables=None):
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = str(self.tmp / f"notify{time.monotonic_ns()}")
         notify.bind(path)
         notify.settimeout(20)
-        env = {"PATH": os.environ["PATH"], "NOTIFY_SOCKET": path}
+        env = {"PATH": os.environ["PATH"], "NOTIFY_SOCKET": path, **(variables or {})}
         env.update(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
                        keys))
         with open(self.log_path, "ab") as log:
