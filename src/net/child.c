@@ -21,6 +21,7 @@
 #include "net/loop.h"
 
 #define ERRORS_MAX 4096
+#define PIECES_MAX 32 /* of 4 KiB, in one turn: more than a pipe holds */
 
 struct stream {
 	struct child *child;
@@ -105,9 +106,12 @@ static int read_stream(struct stream *s)
 	ssize_t n = 0;
 	int r = 0;
 
-	while (s->fd >= 0 && r == 0 && (n = read(s->fd, piece, sizeof(piece))) > 0) {
+	for (int i = 0; i < PIECES_MAX && s->fd >= 0 && r == 0; i++) {
 		size_t room = s->text.max - s->text.len;
 
+		n = read(s->fd, piece, sizeof(piece));
+		if (n <= 0)
+			break;
 		if (s->is_cut && (size_t)n > room)
 			buf_append(&s->text, piece, room);
 		else

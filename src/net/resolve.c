@@ -48,8 +48,8 @@ static void drop_side(struct resolve *r)
 
 static void take_address(struct resolve *r, const struct addrinfo *a)
 {
-	char *out = r->result.addresses[r->result.count];
 	const void *address;
+	char *out;
 
 	if (a->ai_family == AF_INET)
 		address =
@@ -59,9 +59,11 @@ static void take_address(struct resolve *r, const struct addrinfo *a)
 				   ->sin6_addr;
 	else
 		return;
-	if (r->result.count == RESOLVE_MAX - 1)
-		r->has_too_many = true;
-	else if (inet_ntop(a->ai_family, address, out, sizeof(r->result.addresses[0])))
+	r->has_too_many = r->result.count == RESOLVE_MAX;
+	if (r->has_too_many)
+		return;
+	out = r->result.addresses[r->result.count];
+	if (inet_ntop(a->ai_family, address, out, sizeof(r->result.addresses[0])))
 		r->result.count++;
 }
 
