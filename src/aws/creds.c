@@ -249,12 +249,14 @@ static void warn(struct creds *c, enum creds_event event, const struct err *e)
 
 static void fetch_failed(struct creds *c, const struct err *e)
 {
+	/* The link below had a set, too, and has said so. */
+	bool is_told = c->hop && c->failed_at != c && c->parent->has_set;
 	int64_t now = wall_us(c);
 	struct err named;
 
 	c->stats.failures++;
 	name_hop(c, e, &named);
-	if (c->has_set) {
+	if (c->has_set && !is_told) {
 		c->has_failed = true;
 		warn(c, CREDS_REFRESH_FAILED, &named);
 	}

@@ -437,6 +437,33 @@ static void test_process_ends(void **state)
 	creds_release(c);
 }
 
+/* A base that lapses under a role: one warning, one recovery, and the role goes on. */
+static void test_told_once(void **state)
+{
+	struct fixture *f = *state;
+	struct creds *c;
+
+	set_container(f);
+	c = open_chain(f, 1);
+	answer(f, 200, keys_json(f, "BASE1", 3600));
+	answer_a(f, "ASIA1", 3600);
+	assert_string_equal(get_key(f, c), "ASIA1");
+	clock_fake_advance(&f->clock, 61 * MINUTES);
+	for (int i = 0; i < GIVES_UP; i++)
+		answer(f, 500, mem_strdup("{}"));
+	answer_a(f, "ASIA2", 3600); /* the old keys are good enough for STS */
+	assert_string_equal(get_key(f, c), "ASIA2");
+	assert_int_equal(f->warnings, 1);
+	assert_contains(f->warning.text, "169.254.170.2 answered with status 500");
+	clock_fake_advance(&f->clock, 61 * MINUTES);
+	answer(f, 200, keys_json(f, "BASE2", 3600));
+	answer_a(f, "ASIA3", 3600);
+	assert_string_equal(get_key(f, c), "ASIA3");
+	assert_int_equal(f->warnings, 1);
+	assert_int_equal(f->recoveries, 1);
+	creds_release(c);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 UNIT_MAIN(TEST(test_environment), TEST(test_half_environment),
@@ -444,4 +471,4 @@ UNIT_MAIN(TEST(test_environment), TEST(test_half_environment),
 	TEST(test_odd_files), TEST(test_own_source), TEST(test_base_refresh),
 	TEST(test_base_is_kept), TEST(test_capped), TEST(test_not_capped),
 	TEST(test_session_policy), TEST(test_web_identity), TEST(test_instance_role),
-	TEST(test_process_ends))
+	TEST(test_process_ends), TEST(test_told_once))
