@@ -47,6 +47,7 @@ struct http_conn {
 	struct buf out;
 	size_t out_from;
 	struct http_exchange x;
+	bool has_begun;   /* a request came */
 	bool is_open;     /* an exchange is under way */
 	bool is_answered; /* http_reply() was called */
 	bool must_close;  /* after this answer */
@@ -165,7 +166,9 @@ static bool parse_head(struct http_conn *c, const char *text, size_t len)
 		return false;
 	free(c->head);
 	c->head = mem_strndup(text, len);
-	*x = (struct http_exchange){.conn = c, .flip_at = -1};
+	*x = (struct http_exchange){
+		.conn = c, .flip_at = -1, .is_first = !c->has_begun};
+	c->has_begun = true;
 	line = c->head;
 	for (size_t n = 0; line && *line; n++, line = next) {
 		next = strstr(line, "\r\n");

@@ -36,6 +36,7 @@ struct http_exchange {
 	struct http_field fields[HTTP_FIELDS_MAX];
 	size_t field_count;
 	int64_t content_length; /* 0 without a body */
+	bool is_first;          /* of its connection */
 	void *user;             /* the handler's own */
 
 	/*
