@@ -18,16 +18,9 @@
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "tests/vectors/vcase.h"
 
-#define VALUES_MAX 4000
 #define PAIRS_MAX  100
-
-/* One case: paths and unescaped values. */
-struct vcase {
-	char *id;
-	char *paths[VALUES_MAX], *values[VALUES_MAX];
-	size_t count;
-};
 
 static void case_reset(struct vcase *c)
 {
@@ -38,6 +31,7 @@ static void case_reset(struct vcase *c)
 	c->count = 0;
 	free(c->id);
 	c->id = NULL;
+	c->category[0] = '\0';
 }
 
 static void case_add(struct vcase *c, char *line)
@@ -50,12 +44,11 @@ static void case_add(struct vcase *c, char *line)
 	*blank = '\0';
 	str_uri_decode(&value, blank + 3, strlen(blank + 3));
 	c->paths[c->count] = mem_strdup(line);
+	c->lens[c->count] = value.len;
 	c->values[c->count++] = buf_take(&value);
 }
 
-static const char *get(const struct vcase *c, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-static const char *get(const struct vcase *c, const char *fmt, ...)
+const char *vcase_get(const struct vcase *c, const char *fmt, ...)
 {
 	char path[200];
 	va_list ap;
@@ -70,16 +63,16 @@ static const char *get(const struct vcase *c, const char *fmt, ...)
 	return NULL;
 }
 
-static size_t get_count(const struct vcase *c, const char *path)
+size_t vcase_count(const struct vcase *c, const char *path)
 {
-	const char *text = get(c, "%s/#", path);
+	const char *text = vcase_get(c, "%s/#", path);
 
 	return text ? strtoul(text, NULL, 10) : 0;
 }
 
-static bool get_bool(const struct vcase *c, const char *path)
+bool vcase_is(const struct vcase *c, const char *path)
 {
-	return str_eq(get(c, "%s", path), "1");
+	return str_eq(vcase_get(c, "%s", path), "1");
 }
 
 static bool same(const char *what, const char *want, const char *got)
@@ -92,7 +85,7 @@ static bool same(const char *what, const char *want, const char *got)
 
 static int64_t timestamp(const struct vcase *c)
 {
-	const char *t = get(c, "/context/timestamp");
+	const char *t = vcase_get(c, "/context/timestamp");
 	char iso[32];
 	int64_t s = 0;
 
@@ -140,21 +133,21 @@ static bool is_ours(const char *name)
 
 static void prepare_headers(const struct vcase *c, struct prepared *p)
 {
-	size_t n = get_count(c, "/request/headers");
+	size_t n = vcase_count(c, "/request/headers");
 
 	for (size_t i = 0; i < n; i++) {
-		const char *name = get(c, "/request/headers/%zu/0", i);
+		const char *name = vcase_get(c, "/request/headers/%zu/0", i);
 
 		if (!is_ours(name))
 			p->headers[p->rq.header_count++] = (struct sigv4_pair){
-				name, get(c, "/request/headers/%zu/1", i)};
+				name, vcase_get(c, "/request/headers/%zu/1", i)};
 	}
 	p->rq.headers = p->headers;
 }
 
 static void prepare_target(const struct vcase *c, struct prepared *p)
 {
-	const char *target = get(c, "/request/target"), *path = get(c, "/request/path");
+	const char *target = vcase_get(c, "/request/target"), *path = vcase_get(c, "/request/path");
 	struct buf encoded = BUF_INIT(65536);
 
 	p->rq.query = p->query;
@@ -169,38 +162,38 @@ static void prepare_target(const struct vcase *c, struct prepared *p)
 	}
 	str_uri_encode(&encoded, path, strlen(path), true);
 	p->path = buf_take(&encoded);
-	for (size_t i = 0; i < get_count(c, "/request/query"); i++) {
+	for (size_t i = 0; i < vcase_count(c, "/request/query"); i++) {
 		/* A presigned case lists what the signer itself adds, too. */
-		if (str_has_prefix(get(c, "/request/query/%zu/0", i), "X-Amz-"))
+		if (str_has_prefix(vcase_get(c, "/request/query/%zu/0", i), "X-Amz-"))
 			continue;
 		p->query[p->rq.query_count++] = (struct sigv4_pair){
-			mem_strdup(get(c, "/request/query/%zu/0", i)),
-			mem_strdup(get(c, "/request/query/%zu/1", i))};
+			mem_strdup(vcase_get(c, "/request/query/%zu/0", i)),
+			mem_strdup(vcase_get(c, "/request/query/%zu/1", i))};
 	}
 }
 
 static void prepare(const struct vcase *c, struct prepared *p)
 {
-	const char *body = get(c, "/request/body"), *hash = get(c, "/payloadHash");
+	const char *body = vcase_get(c, "/request/body"), *hash = vcase_get(c, "/payloadHash");
 
 	*p = (struct prepared){0};
-	p->rq.method = get(c, "/request/method");
+	p->rq.method = vcase_get(c, "/request/method");
 	prepare_target(c, p);
 	p->rq.path = p->path;
 	prepare_headers(c, p);
 	crypto_sha256_hex(body ? body : "", body ? strlen(body) : 0, p->hash);
 	p->rq.payload_hash = hash ? hash : p->hash;
 	p->scope = (struct sigv4_scope){
-		.region = get(c, "/context/region"),
-		.service = get(c, "/context/service"),
+		.region = vcase_get(c, "/context/region"),
+		.service = vcase_get(c, "/context/service"),
 		.at_s = timestamp(c),
-		.is_s3 = str_eq(get(c, "/context/service"), "s3"),
-		.is_not_normalized = !get_bool(c, "/context/normalizePath"),
-		.omits_token = get_bool(c, "/context/omitSessionToken"),
-		.adds_payload_hash = get_bool(c, "/context/signBody"),
+		.is_s3 = str_eq(vcase_get(c, "/context/service"), "s3"),
+		.is_not_normalized = !vcase_is(c, "/context/normalizePath"),
+		.omits_token = vcase_is(c, "/context/omitSessionToken"),
+		.adds_payload_hash = vcase_is(c, "/context/signBody"),
 	};
-	p->keys = (struct sigv4_keys){get(c, "/context/accessKeyId"),
-		get(c, "/context/secretAccessKey"), get(c, "/context/sessionToken")};
+	p->keys = (struct sigv4_keys){vcase_get(c, "/context/accessKeyId"),
+		vcase_get(c, "/context/secretAccessKey"), vcase_get(c, "/context/sessionToken")};
 }
 
 static void prepared_done(struct prepared *p)
@@ -214,10 +207,10 @@ static void prepared_done(struct prepared *p)
 
 static bool compare(const struct vcase *c, const char *prefix, const struct sigv4_result *r)
 {
-	return same("canonical request", get(c, "%s/canonicalRequest", prefix),
+	return same("canonical request", vcase_get(c, "%s/canonicalRequest", prefix),
 		       r->canonical_request) &&
-	       same("string to sign", get(c, "%s/stringToSign", prefix), r->string_to_sign) &&
-	       str_eq(get(c, "%s/signature", prefix), r->signature);
+	       same("string to sign", vcase_get(c, "%s/stringToSign", prefix), r->string_to_sign) &&
+	       str_eq(vcase_get(c, "%s/signature", prefix), r->signature);
 }
 
 static bool sign_by_header(const struct vcase *c, const char *prefix)
@@ -235,7 +228,7 @@ static bool sign_by_header(const struct vcase *c, const char *prefix)
 
 static bool sign_by_query(const struct vcase *c, const char *prefix)
 {
-	const char *expires = get(c, "/context/expiresSeconds");
+	const char *expires = vcase_get(c, "/context/expiresSeconds");
 	struct sigv4_result r;
 	struct prepared p;
 	bool ok;
@@ -250,58 +243,72 @@ static bool sign_by_query(const struct vcase *c, const char *prefix)
 
 static bool check_chain(const struct vcase *c)
 {
-	struct sigv4_scope scope = {get(c, "/context/region"), get(c, "/context/service"),
+	struct sigv4_scope scope = {vcase_get(c, "/context/region"), vcase_get(c, "/context/service"),
 		timestamp(c), .is_s3 = true};
 	struct sigv4_keys keys = {
-		get(c, "/context/accessKeyId"), get(c, "/context/secretAccessKey"), NULL};
+		vcase_get(c, "/context/accessKeyId"), vcase_get(c, "/context/secretAccessKey"), NULL};
 	struct sigv4_chain chain;
 	char sig[SIGV4_SIGNATURE_LEN + 1], hash[65];
 	bool ok = true;
 
-	sigv4_chain_init(&chain, &scope, &keys, get(c, "/seedSignature"));
-	for (size_t i = 0; ok && i < get_count(c, "/chunks"); i++) {
-		size_t n = strtoul(get(c, "/chunks/%zu/dataLength", i), NULL, 10);
-		const char *byte = get(c, "/chunks/%zu/dataByte", i);
+	sigv4_chain_init(&chain, &scope, &keys, vcase_get(c, "/seedSignature"));
+	for (size_t i = 0; ok && i < vcase_count(c, "/chunks"); i++) {
+		size_t n = strtoul(vcase_get(c, "/chunks/%zu/dataLength", i), NULL, 10);
+		const char *byte = vcase_get(c, "/chunks/%zu/dataByte", i);
 		char *data = mem_alloc(n + 1);
 
 		memset(data, byte ? *byte : 0, n);
 		crypto_sha256_hex(data, n, hash);
 		free(data);
 		sigv4_chain_next(&chain, hash, sig);
-		ok = same("chunk", get(c, "/chunks/%zu/signature", i), sig);
+		ok = same("chunk", vcase_get(c, "/chunks/%zu/signature", i), sig);
 	}
-	if (ok && get(c, "/trailerSignature")) {
+	if (ok && vcase_get(c, "/trailerSignature")) {
 		struct buf text = BUF_INIT(65536);
 
-		for (size_t i = 0; i < get_count(c, "/trailers"); i++)
-			buf_printf(&text, "%s:%s\n", get(c, "/trailers/%zu/0", i),
-				get(c, "/trailers/%zu/1", i));
+		for (size_t i = 0; i < vcase_count(c, "/trailers"); i++)
+			buf_printf(&text, "%s:%s\n", vcase_get(c, "/trailers/%zu/0", i),
+				vcase_get(c, "/trailers/%zu/1", i));
 		sigv4_chain_trailer(&chain, buf_str(&text), sig);
-		ok = same("trailer", get(c, "/trailerSignature"), sig);
+		ok = same("trailer", vcase_get(c, "/trailerSignature"), sig);
 		buf_done(&text);
 	}
 	/* A case that compared nothing has not passed. */
-	return ok && (get_count(c, "/chunks") || get(c, "/trailerSignature"));
+	return ok && (vcase_count(c, "/chunks") || vcase_get(c, "/trailerSignature"));
 }
 
-static bool check_sigv4(const struct vcase *c)
+static bool is_signed_right(const struct vcase *c)
 {
-	if (get(c, "/seedSignature"))
+	bool has_header = vcase_get(c, "/header/signature") != NULL;
+	bool has_query = vcase_get(c, "/query/signature") != NULL;
+
+	if (vcase_get(c, "/seedSignature"))
 		return check_chain(c);
-	if (get(c, "/header/signature") || get(c, "/query/signature"))
-		return (!get(c, "/header/signature") || sign_by_header(c, "/header")) &&
-		       (!get(c, "/query/signature") || sign_by_query(c, "/query"));
+	if (has_header || has_query)
+		return (!has_header || sign_by_header(c, "/header")) &&
+		       (!has_query || sign_by_query(c, "/query"));
 	return strstr(c->id, "presign") ? sign_by_query(c, "") : sign_by_header(c, "");
+}
+
+static enum verdict check_sigv4(struct vcase *c)
+{
+	return is_signed_right(c) ? PASSED : FAILED;
 }
 
 struct group {
 	const char *name;
-	bool (*check)(const struct vcase *c);
+	enum verdict (*check)(struct vcase *c);
 };
-static const struct group groups[] = {{"sigv4", check_sigv4}, {"sigv4-s3", check_sigv4}};
+static const struct group groups[] = {
+	{"container", check_container},
+	{"credential-chain", check_credential_chain},
+	{"credential-refresh", check_credential_refresh},
+	{"imds", check_imds},
+	{"sigv4", check_sigv4},
+	{"sigv4-s3", check_sigv4},
+};
 
-static void run_file(const char *path, bool (*check)(const struct vcase *c), int *passed,
-	int *total)
+static void run_file(const char *path, const struct group *g, int counts[VERDICTS])
 {
 	FILE *f = fopen(path, "re");
 	struct vcase *c = mem_alloc(sizeof(*c));
@@ -313,14 +320,16 @@ static void run_file(const char *path, bool (*check)(const struct vcase *c), int
 		if (str_has_prefix(line, "case ")) {
 			case_reset(c);
 			c->id = mem_strdup(line + 5);
+		} else if (str_has_prefix(line, "category ")) {
+			snprintf(c->category, sizeof(c->category), "%s", line + 9);
 		} else if (strcmp(line, "end") == 0) {
-			++*total;
-			if (!check)
-				continue;
-			if (check(c))
-				++*passed;
-			else
+			enum verdict v = g ? g->check(c) : NOT_BUILT;
+
+			counts[v]++;
+			if (v == FAILED)
 				fprintf(stderr, "FAILED %s\n", c->id);
+			else if (v == NOT_APPLICABLE)
+				printf("n/a %s: %s\n", c->id, c->reason);
 		} else if (*line == '/') {
 			case_add(c, line);
 		}
@@ -335,28 +344,31 @@ static void run_file(const char *path, bool (*check)(const struct vcase *c), int
 static int run_group(const char *root, const char *name)
 {
 	_cleanup_free_ char *dir = mem_printf("%s/aws/%s", root, name);
-	bool (*check)(const struct vcase *c) = NULL;
-	int passed = 0, total = 0;
+	const struct group *g = NULL;
+	int counts[VERDICTS] = {0};
 	DIR *d = opendir(dir);
 	struct dirent *e;
 
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
 		if (strcmp(groups[i].name, name) == 0)
-			check = groups[i].check;
+			g = &groups[i];
 	}
 	while (d && (e = readdir(d))) {
 		_cleanup_free_ char *path = mem_printf("%s/%s", dir, e->d_name);
 
 		if (str_has_suffix(path, ".flat"))
-			run_file(path, check, &passed, &total);
+			run_file(path, g, counts);
 	}
 	if (d)
 		closedir(d);
-	if (!check)
-		printf("%s n/a/%d (not built yet)\n", name, total);
+	if (!g)
+		printf("%s -/%d (not built yet)\n", name, counts[NOT_BUILT]);
+	else if (counts[NOT_BUILT])
+		printf("%s %d/%d (%d more: not built yet)\n", name, counts[PASSED],
+			counts[PASSED] + counts[FAILED], counts[NOT_BUILT]);
 	else
-		printf("%s %d/%d\n", name, passed, total);
-	return check ? total - passed : 0;
+		printf("%s %d/%d\n", name, counts[PASSED], counts[PASSED] + counts[FAILED]);
+	return counts[FAILED];
 }
 
 int main(void)

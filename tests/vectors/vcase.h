@@ -1,0 +1,38 @@
+/*
+ * One case of a .flat file, and the checks by group. A check tells honestly what it could
+ * not try: NOT_BUILT when no code of ours answers the question yet, NOT_APPLICABLE when a
+ * decision says otherwise (then c->reason is set by it).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define VALUES_MAX 4000
+
+struct vcase {
+	char *id;
+	char category[64];
+	char *paths[VALUES_MAX], *values[VALUES_MAX]; /* values unescaped */
+	size_t lens[VALUES_MAX], count;
+	const char *reason;
+};
+
+enum verdict {
+	PASSED,
+	FAILED,
+	NOT_BUILT,
+	NOT_APPLICABLE,
+	VERDICTS,
+};
+
+/* The value at a path, or NULL. */
+const char *vcase_get(const struct vcase *c, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+size_t vcase_count(const struct vcase *c, const char *path);
+bool vcase_is(const struct vcase *c, const char *path);
+
+enum verdict check_container(struct vcase *c);
+enum verdict check_credential_chain(struct vcase *c);
+enum verdict check_credential_refresh(struct vcase *c);
+enum verdict check_imds(struct vcase *c);
