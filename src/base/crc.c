@@ -1,11 +1,12 @@
 /*
- * CRC-64/NVME: slicing by 16, or carry-less multiplication where the CPU has it. No other
- * polynomial; no combining of parts yet.
+ * CRC-64/NVME: slicing by 16, or carry-less multiplication where the CPU has it; values of
+ * parts combined by polynomial arithmetic.
  */
 #include "config.h"
 
 #include "base/crc.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
@@ -136,6 +137,37 @@ uint64_t crc64nvme(uint64_t crc, const void *data, size_t len)
 	return crc64nvme_portable(crc, data, len);
 }
 
+/* a * b modulo the polynomial; the coefficient of x^0 is the highest bit. */
+static uint64_t multiply(uint64_t a, uint64_t b)
+{
+	uint64_t product = 0;
+
+	for (uint64_t bit = UINT64_C(1) << 63; bit; bit >>= 1) {
+		if (a & bit)
+			product ^= b;
+		b = (b >> 1) ^ (b & 1 ? POLY : 0);
+	}
+	return product;
+}
+
+uint64_t crc64nvme_shift(uint64_t len)
+{
+	uint64_t shift = UINT64_C(1) << 63; /* x^0 */
+	uint64_t power = UINT64_C(1) << 55; /* x^8: one byte more */
+
+	for (; len; len >>= 1) {
+		if (len & 1)
+			shift = multiply(shift, power);
+		power = multiply(power, power);
+	}
+	return shift;
+}
+
+uint64_t crc64nvme_append(uint64_t crc_a, uint64_t shift_b, uint64_t crc_b)
+{
+	return multiply(shift_b, crc_a) ^ crc_b;
+}
+
 void crc64nvme_base64(uint64_t crc, char out[CRC64_BASE64_LEN])
 {
 	uint8_t bytes[8];
@@ -144,4 +176,17 @@ void crc64nvme_base64(uint64_t crc, char out[CRC64_BASE64_LEN])
 	for (i = 0; i < 8; i++)
 		bytes[i] = (uint8_t)(crc >> (56 - 8 * i));
 	str_to_base64(bytes, sizeof(bytes), out);
+}
+
+int crc64nvme_parse(const char *base64, uint64_t *ret)
+{
+	uint8_t bytes[8];
+	size_t len;
+
+	if (str_from_base64(base64, bytes, sizeof(bytes), &len) < 0 || len != sizeof(bytes))
+		return -EINVAL;
+	*ret = 0;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		*ret = *ret << 8 | bytes[i];
+	return 0;
 }

@@ -52,6 +52,17 @@ struct crypto_hash *crypto_hash_new(enum crypto_alg alg)
 	return h;
 }
 
+struct crypto_hash *crypto_hash_copy(const struct crypto_hash *h)
+{
+	struct crypto_hash *copy = mem_alloc(sizeof(*copy));
+
+	copy->md = h->md;
+	copy->ctx = EVP_MD_CTX_new();
+	if (!copy->ctx || !EVP_MD_CTX_copy_ex(copy->ctx, h->ctx))
+		crypto_panic("digest copy");
+	return copy;
+}
+
 void crypto_hash_update(struct crypto_hash *h, const void *data, size_t len)
 {
 	if (!EVP_DigestUpdate(h->ctx, data, len))

@@ -25,6 +25,8 @@ enum crypto_alg {
 };
 struct crypto_hash;
 struct crypto_hash *crypto_hash_new(enum crypto_alg alg);
+/* The same state twice. */
+struct crypto_hash *crypto_hash_copy(const struct crypto_hash *h);
 void crypto_hash_update(struct crypto_hash *h, const void *data, size_t len);
 /* Writes 32 or 16 bytes and starts over. */
 void crypto_hash_final(struct crypto_hash *h, uint8_t *out);

@@ -310,6 +310,7 @@ static void free_runs(struct list *runs)
 		LIST_FOREACH_SAFE (w, wtmp, &cr->watchers, link)
 			core_watcher_remove(w);
 		run_free(cr->run);
+		core_uploads_drop(cr);
 		free(cr);
 	}
 }

@@ -20,6 +20,7 @@ struct core_run {
 	struct run *run; /* NULL: queued */
 	struct store_run row;
 	struct list watchers; /* of `s3ferryctl run --wait` */
+	struct list uploads, leftovers; /* of core_uploads.c */
 };
 
 struct core_watcher {
@@ -52,6 +53,13 @@ struct core {
 };
 
 #define CORE_DRAIN_MS 30000
+
+/* core_uploads.c: multipart uploads on disk. */
+void core_uploads_load(struct core_run *cr);
+void core_uploads_drop(struct core_run *cr);
+void core_uploads_on_engine(struct core_run *cr, const struct engine_ev *ev);
+struct engine_upload *core_uploads_resume(void *core_run, uint64_t xfer, const char *key);
+struct engine_upload *core_uploads_leftover(void *core_run, uint64_t xfer, char *ret_key);
 
 /* core_runs.c: the ledger and what runs. */
 struct core_run *core_claim_manual(struct core *c, const char *job, int *ret_errno);

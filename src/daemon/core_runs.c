@@ -64,10 +64,12 @@ void core_on_engine(void *arg, const struct engine_ev *ev)
 		ev->type == ENGINE_EV_NEED_CREDS ? run_serial_of_creds(ev->creds_id) : ev->tag;
 	struct core_run *cr = find_active(c, serial);
 
-	if (cr)
+	if (cr) {
+		core_uploads_on_engine(cr, ev);
 		run_on_engine(cr->run, ev);
-	if (ev->type == ENGINE_EV_DONE || ev->type == ENGINE_EV_RETRY)
-		free(ev->result);
+	}
+	free(ev->result);
+	free(ev->upload);
 }
 
 static void save_row(struct core *c, const struct store_run *row)
@@ -83,6 +85,7 @@ static void *core_run_free(void *p)
 	struct core_run *cr = p;
 
 	run_free(cr->run);
+	core_uploads_drop(cr);
 	free(cr);
 	return NULL;
 }
@@ -157,6 +160,8 @@ static void on_done(void *arg, struct run *run, const struct run_report *report)
 	loop_bury(c->loop, core_run_free, cr);
 	core_start_queued(c);
 	core_update_status(c);
+	if (c->is_stopping && list_is_empty(&c->active))
+		loop_stop(c->loop);
 }
 
 /* --- the start of a run --- */
@@ -183,7 +188,8 @@ static void start(struct core_run *cr, const struct conf_job *job)
 {
 	struct core *c = cr->core;
 	struct run_env env = {c->loop, c->http, c->creds, c->engines};
-	struct run_ops ops = {on_waiting, on_done, cr};
+	struct run_ops ops = {on_waiting, on_done, core_uploads_resume,
+		core_uploads_leftover, cr};
 
 	list_remove(&cr->link);
 	list_append(&c->active, &cr->link);
@@ -193,6 +199,7 @@ static void start(struct core_run *cr, const struct conf_job *job)
 	cr->row.started_at = core_now_s(c);
 	save_row(c, &cr->row);
 	cr->run = run_new(&env, c->conf, job, cr->row.id, ++c->next_serial);
+	core_uploads_load(cr);
 	run_start(cr->run, &ops);
 }
 
@@ -220,6 +227,8 @@ static struct core_run *enqueue(struct core *c, const struct store_run *row)
 	cr->core = c;
 	cr->row = *row;
 	list_init(&cr->watchers);
+	list_init(&cr->uploads);
+	list_init(&cr->leftovers);
 	list_append(&c->queued, &cr->link);
 	return cr;
 }
@@ -423,6 +432,8 @@ static void recover_one(void *arg, const struct store_run *row)
 
 	cr->row = *row;
 	list_init(&cr->watchers);
+	list_init(&cr->uploads);
+	list_init(&cr->leftovers);
 	list_append(found, &cr->link);
 }
 

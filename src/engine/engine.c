@@ -4,6 +4,7 @@
 #include "engine/engine.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "aws/creds.h"
 #include "base/mem.h"
@@ -12,6 +13,9 @@
 #include "net/loop.h"
 
 #define TRANSFERS     32
+#define PART_BYTES    (INT64_C(16) << 20)
+#define PARTS         32 /* of all large objects together */
+#define TELLERS       16
 #define BUFFER_BYTES  (16 << 20)
 #define RING_MIN      (256 << 10)
 #define RING_MAX      (4 << 20)
@@ -27,7 +31,8 @@ struct creds_slot {
 struct engine {
 	struct xfer_env env; /* lent to the transfers */
 	struct list active, queue, creds;
-	int active_count, max_active;
+	int active_count, max_active, part_count;
+	char *tellers[TELLERS]; /* endpoints that answer uploads with CRC64NVME */
 	bool is_closing, is_start_due;
 	void (*emit)(void *arg, const struct engine_ev *ev);
 	void *arg;
@@ -118,12 +123,28 @@ static void take_creds(struct engine *e, uint32_t id, struct creds_set *set)
 
 /* --- slots --- */
 
+/* Whoever waits for slots gets some, the one that waited longest first. */
+static void pump_parts(struct engine *e)
+{
+	struct list waiting, *link;
+
+	list_init(&waiting);
+	list_splice(&waiting, &e->active);
+	while (!list_is_empty(&waiting)) {
+		link = waiting.next;
+		list_remove(link);
+		list_append(&e->active, link);
+		xfer_pump(xfer_from_link(link));
+	}
+}
+
 static void start_due(void *arg)
 {
 	struct engine *e = arg;
 	struct list *link;
 
 	e->is_start_due = false;
+	pump_parts(e);
 	while (e->active_count < e->max_active && !list_is_empty(&e->queue)) {
 		link = e->queue.next;
 		list_remove(link);
@@ -142,8 +163,43 @@ static void *release(void *arg)
 		xfer_free(xfer_from_link(e->queue.next));
 	while ((s = LIST_FIRST(&e->creds, struct creds_slot, link)))
 		forget(s);
+	for (size_t i = 0; i < TELLERS; i++)
+		free(e->tellers[i]);
 	free(e);
 	return NULL;
+}
+
+static void start_later(struct engine *e);
+
+static bool take_slot(void *arg)
+{
+	struct engine *e = arg;
+
+	if (e->part_count == PARTS)
+		return false;
+	e->part_count++;
+	return true;
+}
+
+static void give_slot(void *arg)
+{
+	struct engine *e = arg;
+
+	e->part_count--;
+	start_later(e);
+}
+
+static bool tells_checksum(void *arg, const char *endpoint_url, bool learn)
+{
+	struct engine *e = arg;
+	size_t i;
+
+	for (i = 0; i < TELLERS && e->tellers[i]; i++)
+		if (strcmp(e->tellers[i], endpoint_url) == 0)
+			return true;
+	if (learn && i < TELLERS)
+		e->tellers[i] = mem_strdup(endpoint_url);
+	return false;
 }
 
 static void start_later(struct engine *e)
@@ -158,10 +214,12 @@ static void on_event(void *arg, const struct engine_ev *ev)
 {
 	struct engine *e = arg;
 
-	if (e->is_closing)
+	if (e->is_closing) {
 		free(ev->result);
-	else
+		free(ev->upload);
+	} else {
 		e->emit(e->arg, ev);
+	}
 }
 
 static void on_ended(void *arg, struct xfer *x)
@@ -186,7 +244,7 @@ static struct list *find_in(struct list *head, uint64_t id)
 	return NULL;
 }
 
-static void cancel(struct engine *e, uint64_t id)
+static void cancel(struct engine *e, uint64_t id, bool keeps_upload)
 {
 	struct list *link = find_in(&e->active, id);
 
@@ -198,14 +256,26 @@ static void cancel(struct engine *e, uint64_t id)
 		list_append(&e->active, link);
 		e->active_count++;
 	}
+	if (keeps_upload)
+		xfer_keep_upload(xfer_from_link(link));
 	xfer_cancel(xfer_from_link(link));
+}
+
+static void noted(struct engine *e, uint64_t id)
+{
+	struct list *link = find_in(&e->active, id);
+
+	if (link)
+		xfer_noted(xfer_from_link(link));
 }
 
 void engine_take(struct engine *e, const struct engine_cmd *cmd)
 {
 	if (e->is_closing) {
-		if (cmd->type == ENGINE_CMD_XFER)
+		if (cmd->type == ENGINE_CMD_XFER) {
+			free(cmd->xfer->resume);
 			free(cmd->xfer);
+		}
 		if (cmd->type == ENGINE_CMD_CREDS) {
 			creds_set_wipe(cmd->creds);
 			free(cmd->creds);
@@ -218,7 +288,10 @@ void engine_take(struct engine *e, const struct engine_cmd *cmd)
 		start_later(e);
 		return;
 	case ENGINE_CMD_CANCEL:
-		cancel(e, cmd->id);
+		cancel(e, cmd->id, cmd->keeps_upload);
+		return;
+	case ENGINE_CMD_NOTED:
+		noted(e, cmd->id);
 		return;
 	case ENGINE_CMD_CREDS:
 		take_creds(e, cmd->creds_id, cmd->creds);
@@ -238,16 +311,20 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 	struct engine *e = mem_alloc(sizeof(*e));
 	uint64_t bytes = options->buffer_bytes ? options->buffer_bytes : BUFFER_BYTES;
 	uint64_t ring;
+	int64_t part;
 
 	e->max_active = options->max_transfers > 0 ? options->max_transfers : TRANSFERS;
-	ring = bytes / (uint64_t)e->max_active;
+	ring = bytes / (uint64_t)(e->max_active + PARTS);
 	if (ring < RING_MIN)
 		ring = RING_MIN;
 	if (ring > RING_MAX)
 		ring = RING_MAX;
-	e->env = (struct xfer_env){.loop = loop, .http = http, .ring_bytes = (size_t)ring,
+	part = options->part_bytes ? options->part_bytes : PART_BYTES;
+	e->env = (struct xfer_env){.part_bytes = part, .large_bytes = 4 * part, .loop = loop, .http = http, .ring_bytes = (size_t)ring,
 		.stall_timeout_ms = options->stall_timeout_ms, .creds = get_creds,
-		.need_creds = need_creds, .event = on_event, .ended = on_ended, .arg = e};
+		.need_creds = need_creds, .event = on_event, .take_slot = take_slot,
+		.give_slot = give_slot, .tells_checksum = tells_checksum,
+		.ended = on_ended, .arg = e};
 	e->emit = emit;
 	e->arg = arg;
 	list_init(&e->active);

@@ -24,11 +24,33 @@ struct engine_side {
 	uint32_t creds_id;                 /* which set of ENGINE_CMD_CREDS signs */
 };
 
+struct engine_part {
+	int number; /* from 1 */
+	uint64_t crc; /* CRC64NVME of its bytes */
+	char etag[72];
+};
+
+/*
+ * A multipart upload as the core keeps it on disk: enough to go on after a crash. What the
+ * server has of it, ListParts tells; this tells what the server cannot.
+ */
+struct engine_upload {
+	char upload_id[1024];
+	char source_etag[128];
+	int64_t size, part_size; /* bytes */
+	bool has_checksum; /* the server keeps CRC64NVME */
+	size_t count;
+	struct engine_part parts[];
+};
+
 struct engine_xfer_spec {
 	uint64_t id;           /* chosen by the core, unique while in flight */
 	uint64_t tag;          /* the core's own: which run */
 	struct engine_side source, destination;
 	char source_etag[128]; /* "": pinned by the first GET */
+	int64_t source_size;   /* bytes; -1: the first answer tells */
+	struct engine_upload *resume; /* NULL, or malloc'd: goes with the spec */
+	bool is_abort; /* nothing moves: the upload of `resume` is to be gone */
 	int max_attempts;
 	int64_t backoff_ms, max_backoff_ms;
 	double backoff_factor;
@@ -37,6 +59,7 @@ struct engine_xfer_spec {
 enum engine_cmd_type {
 	ENGINE_CMD_XFER,   /* `xfer` is malloc'd; the engine frees it */
 	ENGINE_CMD_CANCEL, /* `id`; its ENGINE_EV_DONE comes with class CANCELLED */
+	ENGINE_CMD_NOTED,  /* `id`: the upload of ENGINE_EV_UPLOAD is on disk */
 	ENGINE_CMD_CREDS,  /* `creds_id`, `creds` malloc'd; the engine wipes and frees it */
 	ENGINE_CMD_FORGET, /* `creds_id` is used no more */
 };
@@ -45,6 +68,7 @@ struct engine_cmd {
 	enum engine_cmd_type type;
 	uint64_t id;
 	uint32_t creds_id;
+	bool keeps_upload; /* of a CANCEL: a multipart upload stays, to go on later */
 	union {
 		struct engine_xfer_spec *xfer;
 		struct creds_set *creds;
@@ -64,9 +88,13 @@ struct engine_result {
 	char source_etag[128], destination_etag[128];
 	char source_version[128], destination_version[128];
 	char checksum[48]; /* "crc64nvme:<base64>" of the bytes that passed */
-	enum engine_proof proof;
+	enum engine_proof proof; /* of what the destination stored */
+	bool is_source_proven; /* the bytes are those of a digest that the source gave */
 	int attempts;
 	int64_t duration_us;
+	int parts;         /* of a multipart upload; 0: one PUT */
+	int parts_resumed; /* that were there already */
+	bool has_upload_left; /* an upload stays at the destination */
 	bool is_source_error; /* err below is about the source side */
 	struct err err;       /* class ERR_OK: delivered and proven */
 };
@@ -76,6 +104,10 @@ enum engine_ev_type {
 	ENGINE_EV_RETRY,      /* an attempt failed and another follows: `result` says why */
 	ENGINE_EV_NEED_CREDS, /* `creds_id`: the set of `generation` was refused or ends
 				 soon; the transfer waits for ENGINE_CMD_CREDS */
+	ENGINE_EV_UPLOAD,     /* `id`, `tag`: `upload` (malloc'd; the receiver frees it)
+				 began; no part is sent before ENGINE_CMD_NOTED */
+	ENGINE_EV_PART,       /* `id`, `tag`: `part` is stored */
+	ENGINE_EV_RESTART,    /* `id`, `tag`: its upload is gone; begins anew */
 	ENGINE_EV_DONE,       /* `id`, `tag`, `result` malloc'd; the receiver frees it */
 };
 
@@ -87,4 +119,6 @@ struct engine_ev {
 	uint64_t bytes;
 	int64_t total;
 	struct engine_result *result; /* malloc'd for RETRY and DONE; the receiver frees */
+	struct engine_upload *upload;
+	struct engine_part part;
 };

@@ -36,10 +36,12 @@ static void on_ev(void *arg, const void *msg)
 	struct engine_set *set = arg;
 	const struct engine_ev *ev = msg;
 
-	if (set->is_closing)
+	if (set->is_closing) {
 		free(ev->result);
-	else
+		free(ev->upload);
+	} else {
 		set->fn(set->arg, ev);
+	}
 }
 
 static void send_up(void *arg, const struct engine_ev *ev)

@@ -14,6 +14,7 @@ struct engine_options {
 	int max_transfers;       /* at once; more wait in order. 0: 32 */
 	uint64_t buffer_bytes;   /* for all transfers together. 0: 16 MiB */
 	int64_t stall_timeout_ms; /* 0: http's default */
+	int64_t part_bytes; /* of a multipart upload; 0: 16 MiB. Four of them: one PUT */
 };
 
 typedef void (*engine_ev_fn)(void *arg, const struct engine_ev *ev);

@@ -3,9 +3,16 @@
 
 #include "engine/retry.h"
 
+#define THROTTLED_MAX 8
+
 bool retry_may(const struct retry_policy *p, enum err_class class, int attempt)
 {
-	if (attempt >= p->max_attempts)
+	int most = p->max_attempts;
+
+	/* "Slow down" is no failure of the object: it asks for patience. */
+	if (class == ERR_THROTTLE && most < THROTTLED_MAX)
+		most = THROTTLED_MAX;
+	if (attempt >= most)
 		return false;
 	return class == ERR_RETRY || class == ERR_THROTTLE || class == ERR_INTEGRITY;
 }

@@ -15,11 +15,13 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "engine/xfer_impl.h"
+#include "base/str.h"
+#include "engine/xfer_parts.h"
 #include "net/loop.h"
 
 #define CREDS_WAIT_MS (10 * 60 * 1000)
 #define ROUNDS_MAX    8
+#define RESTARTS_MAX  2
 #define NO_GENERATION UINT64_MAX
 
 enum step_result {
@@ -56,7 +58,14 @@ static struct engine_result *make_result(const struct xfer *x)
 	if (x->is_head_in)
 		xfer_io_checksum(x, r->checksum, sizeof(r->checksum));
 	r->proof = x->is_failed ? ENGINE_PROOF_NONE : x->proof;
+	r->is_source_proven = x->is_source_proven;
 	r->attempts = x->attempts;
+	if (x->upload) {
+		r->parts = xfer_parts_count(x);
+		r->parts_resumed = xfer_parts_count_resumed(x);
+		r->has_upload_left = xfer_parts_is_created(x) &&
+				     !xfer_parts_is_completed(x);
+	}
 	r->duration_us = clock_mono_us(loop_clock(x->env->loop)) - x->started_us;
 	r->is_source_error = x->is_failed && x->failed_side == XFER_SOURCE;
 	r->err = x->err;
@@ -70,6 +79,11 @@ static void emit(struct xfer *x, enum engine_ev_type type)
 
 	ev.result = make_result(x);
 	x->env->event(x->env->arg, &ev);
+}
+
+static enum step_result give_up(struct xfer *x)
+{
+	return xfer_goto(x, x->upload && !x->keeps_upload ? XFER_ABORT : XFER_DONE);
 }
 
 /* --- steps --- */
@@ -88,11 +102,15 @@ static enum step_result step_start(struct xfer *x)
 	enum xfer_side side;
 
 	xfer_io_reset(x);
+	if (!x->upload && x->spec->resume)
+		xfer_parts_new(x);
 	for (side = 0; side < XFER_SIDES; side++)
 		if (!is_usable(x, side))
 			return xfer_goto(x, XFER_WAIT_CREDS);
 	x->attempts++;
-	return xfer_goto(x, XFER_GET);
+	if (x->spec->is_abort)
+		return xfer_goto(x, XFER_ABORT);
+	return xfer_goto(x, x->upload && x->is_head_in ? xfer_parts_entry(x) : XFER_GET);
 }
 
 static void enter_wait_creds(struct xfer *x)
@@ -130,16 +148,37 @@ static enum step_result step_wait_creds(struct xfer *x)
 			side == XFER_SOURCE ? "source" : "destination");
 		xfer_fail(x, side, &e);
 	}
-	return xfer_goto(x, XFER_DONE);
+	return give_up(x);
+}
+
+/* Known to be large: its head alone is asked for. */
+static bool wants_head(const struct xfer *x)
+{
+	return x->upload || x->spec->source_size > x->env->large_bytes;
+}
+
+static enum step_result after_head(struct xfer *x)
+{
+	if (!x->is_large) { /* it shrank since it was listed */
+		x->spec->source_size = -1;
+		return xfer_goto(x, XFER_START);
+	}
+	if (!x->upload)
+		xfer_parts_new(x);
+	return xfer_goto(x, xfer_parts_entry(x));
 }
 
 static enum step_result step_get(struct xfer *x)
 {
-	if (!x->is_begun[XFER_SOURCE])
+	if (!x->is_begun[XFER_SOURCE] && wants_head(x))
+		xfer_io_head(x);
+	else if (!x->is_begun[XFER_SOURCE])
 		xfer_io_get(x);
 	if (x->is_failed || x->is_cancelled)
 		return xfer_goto(x, XFER_STOP);
-	return x->is_head_in ? xfer_goto(x, XFER_STREAM) : STEP_WAIT;
+	if (x->is_ended[XFER_SOURCE] && (x->is_large || wants_head(x)))
+		return after_head(x);
+	return x->is_head_in && !x->is_large ? xfer_goto(x, XFER_STREAM) : STEP_WAIT;
 }
 
 static enum step_result step_stream(struct xfer *x)
@@ -165,20 +204,44 @@ static enum step_result after_refusal(struct xfer *x)
 
 	x->refused[side] = x->used[side];
 	if ((x->is_renewed[side] && !is_over) || x->rounds >= ROUNDS_MAX)
-		return xfer_goto(x, XFER_DONE);
+		return give_up(x);
 	x->is_renewed[side] = true;
 	x->attempts--; /* it is no fault of the object */
 	return xfer_goto(x, is_usable(x, side) ? XFER_START : XFER_WAIT_CREDS);
+}
+
+/* The upload is of no more use, but the object may be: the source changed, or it is gone. */
+static bool is_stale(const struct xfer *x)
+{
+	if (!x->upload || x->restarts == RESTARTS_MAX)
+		return false;
+	if (x->failed_side == XFER_DESTINATION)
+		return x->err.class == ERR_NOTFOUND &&
+		       str_eq(x->err.code, "NoSuchUpload");
+	if (x->err.class == ERR_INTEGRITY)
+		return xfer_parts_is_full(x);
+	return x->err.class == ERR_CONFLICT && xfer_parts_is_resumed(x);
 }
 
 static enum step_result after_failure(struct xfer *x)
 {
 	if (x->err.class == ERR_AUTH)
 		return after_refusal(x);
+	if (is_stale(x)) {
+		x->restarts++;
+		x->is_restarting = true;
+		return xfer_goto(x, XFER_ABORT);
+	}
 	if (!retry_may(&x->policy, x->err.class, x->attempts))
-		return xfer_goto(x, XFER_DONE);
+		return give_up(x);
 	emit(x, ENGINE_EV_RETRY);
 	return xfer_goto(x, XFER_BACKOFF);
+}
+
+static bool is_busy(const struct xfer *x)
+{
+	return x->calls[XFER_SOURCE] || x->calls[XFER_DESTINATION] || x->ask ||
+	       xfer_parts_is_busy(x);
 }
 
 static enum step_result step_stop(struct xfer *x)
@@ -190,17 +253,90 @@ static enum step_result step_stop(struct xfer *x)
 		x->is_failed = false;
 		xfer_fail(x, XFER_DESTINATION, &e);
 	}
-	if (x->calls[XFER_SOURCE] || x->calls[XFER_DESTINATION] || x->ask) {
+	if (is_busy(x)) {
 		s3_call_cancel(x->calls[XFER_SOURCE]);
 		s3_call_cancel(x->calls[XFER_DESTINATION]);
 		s3_call_cancel(x->ask);
+		xfer_parts_cancel(x);
 		return STEP_WAIT;
 	}
 	if (x->is_cancelled)
-		return xfer_goto(x, XFER_DONE);
+		return give_up(x);
 	if (x->is_lost && !x->is_asked)
 		return xfer_goto(x, XFER_ASK);
 	return after_failure(x);
+}
+
+/* --- steps of a multipart upload --- */
+
+static enum step_result step_create(struct xfer *x)
+{
+	if (!x->is_failed && !x->is_cancelled)
+		xfer_parts_create(x);
+	if (x->is_failed || x->is_cancelled)
+		return xfer_goto(x, XFER_STOP);
+	return xfer_parts_is_created(x) ? xfer_goto(x, XFER_NOTE) : STEP_WAIT;
+}
+
+static void enter_note(struct xfer *x)
+{
+	struct engine_ev ev = {.type = ENGINE_EV_UPLOAD, .id = x->spec->id,
+		.tag = x->spec->tag, .upload = xfer_parts_notes(x)};
+
+	x->env->event(x->env->arg, &ev);
+}
+
+static enum step_result step_note(struct xfer *x)
+{
+	if (x->is_cancelled)
+		return xfer_goto(x, XFER_STOP);
+	return x->is_noted ? xfer_goto(x, XFER_PARTS) : STEP_WAIT;
+}
+
+static enum step_result step_list(struct xfer *x)
+{
+	if (!x->is_failed && !x->is_cancelled)
+		xfer_parts_list(x);
+	if (x->is_failed || x->is_cancelled) {
+		/* An upload that is gone may have been completed before the crash. */
+		x->is_lost = x->err.class == ERR_NOTFOUND;
+		return xfer_goto(x, XFER_STOP);
+	}
+	return xfer_parts_is_listed(x) ? xfer_goto(x, XFER_PARTS) : STEP_WAIT;
+}
+
+static enum step_result step_parts(struct xfer *x)
+{
+	xfer_parts_pump(x);
+	if (x->is_failed || x->is_cancelled)
+		return xfer_goto(x, XFER_STOP);
+	return xfer_parts_is_full(x) ? xfer_goto(x, XFER_COMPLETE) : STEP_WAIT;
+}
+
+static void enter_complete(struct xfer *x)
+{
+	xfer_io_check_whole(x);
+	if (!x->is_failed)
+		xfer_parts_complete(x);
+}
+
+static enum step_result step_complete(struct xfer *x)
+{
+	if (x->is_failed || x->is_cancelled)
+		return xfer_goto(x, XFER_STOP);
+	return xfer_parts_is_completed(x) ? xfer_goto(x, XFER_VERIFY) : STEP_WAIT;
+}
+
+static enum step_result step_abort(struct xfer *x)
+{
+	xfer_parts_abort(x);
+	if (!xfer_parts_is_aborted(x))
+		return STEP_WAIT;
+	if (!x->is_restarting)
+		return xfer_goto(x, XFER_DONE);
+	x->is_restarting = false;
+	xfer_parts_drop(x);
+	return xfer_goto(x, XFER_START);
 }
 
 static enum step_result step_verify(struct xfer *x)
@@ -221,6 +357,8 @@ static enum step_result step_ask(struct xfer *x)
 		return after_failure(x);
 	x->is_failed = false;
 	x->err = (struct err){0};
+	if (x->upload)
+		xfer_parts_settle(x);
 	return xfer_goto(x, XFER_DONE);
 }
 
@@ -258,6 +396,12 @@ static const struct {
 	[XFER_STREAM]     = {"stream",     step_stream,     NULL},
 	[XFER_STOP]       = {"stop",       step_stop,       NULL},
 	[XFER_VERIFY]     = {"verify",     step_verify,     NULL},
+	[XFER_CREATE]     = {"create",     step_create,     NULL},
+	[XFER_NOTE]       = {"note",       step_note,       enter_note},
+	[XFER_LIST]       = {"list",       step_list,       NULL},
+	[XFER_PARTS]      = {"parts",      step_parts,      NULL},
+	[XFER_COMPLETE]   = {"complete",   step_complete,   enter_complete},
+	[XFER_ABORT]      = {"abort",      step_abort,      NULL},
 	[XFER_ASK]        = {"ask",        step_ask,        NULL},
 	[XFER_BACKOFF]    = {"backoff",    step_backoff,    enter_backoff},
 	[XFER_DONE]       = {"done",       NULL,            enter_done},
@@ -301,7 +445,8 @@ struct xfer *xfer_new(const struct xfer_env *env, struct engine_xfer_spec *spec)
 		spec->max_backoff_ms, spec->backoff_factor};
 	x->timer = loop_timer_new(env->loop, on_timer, x);
 	x->teller = loop_timer_new(env->loop, xfer_io_tell_progress, x);
-	snprintf(x->pinned, sizeof(x->pinned), "%s", spec->source_etag);
+	snprintf(x->pinned, sizeof(x->pinned), "%s",
+		spec->resume ? spec->resume->source_etag : spec->source_etag);
 	x->refused[XFER_SOURCE] = x->refused[XFER_DESTINATION] = NO_GENERATION;
 	return x;
 }
@@ -315,12 +460,24 @@ void *xfer_free(void *arg)
 	list_remove(&x->link);
 	loop_timer_free(x->timer);
 	loop_timer_free(x->teller);
+	xfer_parts_free(x->upload);
+	crypto_hash_free(x->running);
 	xfer_pipe_free(x->pipe);
 	s3_meta_done(&x->meta);
 	crypto_hash_free(x->md5);
+	free(x->spec->resume);
 	free(x->spec);
 	free(x);
 	return NULL;
+}
+
+struct xfer *xfer_new_part(const struct xfer_env *env, struct engine_xfer_spec *spec,
+	const struct xfer_range *range)
+{
+	struct xfer *x = xfer_new(env, spec);
+
+	x->range = *range;
+	return x;
 }
 
 void xfer_start(struct xfer *x)
@@ -340,14 +497,32 @@ void xfer_cancel(struct xfer *x)
 		err_set(&e, ERR_CANCELLED, ERR_FROM_NONE, "cancelled", "cancelled");
 		x->is_failed = false;
 		xfer_fail(x, XFER_DESTINATION, &e);
-		xfer_goto(x, XFER_DONE);
-		return;
+		give_up(x);
 	}
 	xfer_run(x);
 }
 
+void xfer_keep_upload(struct xfer *x)
+{
+	x->keeps_upload = true;
+}
+
+void xfer_noted(struct xfer *x)
+{
+	x->is_noted = true;
+	if (x->state == XFER_NOTE)
+		xfer_run(x);
+}
+
+void xfer_pump(struct xfer *x)
+{
+	if (x->state == XFER_PARTS)
+		xfer_run(x);
+}
+
 void xfer_wake(struct xfer *x, uint32_t creds_id)
 {
+	xfer_parts_wake(x, creds_id);
 	if (x->state != XFER_WAIT_CREDS || (x->spec->source.creds_id != creds_id &&
 						   x->spec->destination.creds_id != creds_id))
 		return;

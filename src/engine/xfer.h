@@ -16,11 +16,17 @@ struct xfer_env {
 	struct loop *loop;
 	struct http *http;
 	size_t ring_bytes;
+	int64_t part_bytes, large_bytes; /* of a part; above which objects have parts */
 	int64_t stall_timeout_ms;
 	/* The set, or NULL while there is none. Borrowed until the next turn. */
 	const struct creds_set *(*creds)(void *arg, uint32_t creds_id);
 	void (*need_creds)(void *arg, uint32_t creds_id, uint64_t generation);
 	void (*event)(void *arg, const struct engine_ev *ev);
+	/* Parts of large objects share the engine's slots; true: one was taken. */
+	bool (*take_slot)(void *arg);
+	void (*give_slot)(void *arg);
+	/* Whether this endpoint answers uploads with CRC64NVME; learn: it did. */
+	bool (*tells_checksum)(void *arg, const char *endpoint_url, bool learn);
 	/* After its ENGINE_EV_DONE; frees with loop_bury(). */
 	void (*ended)(void *arg, struct xfer *x);
 	void *arg;
@@ -33,6 +39,12 @@ void *xfer_free(void *x);
 void xfer_start(struct xfer *x);
 /* Its end comes later, with class CANCELLED. */
 void xfer_cancel(struct xfer *x);
+/* Before a cancel: a multipart upload stays at the destination. */
+void xfer_keep_upload(struct xfer *x);
+/* The upload it told of is on disk. */
+void xfer_noted(struct xfer *x);
+/* Slots for parts are free again. */
+void xfer_pump(struct xfer *x);
 /* New credentials are there: goes on if it waits for that set. */
 void xfer_wake(struct xfer *x, uint32_t creds_id);
 

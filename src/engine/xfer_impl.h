@@ -22,10 +22,27 @@ enum xfer_state {
 	XFER_STREAM,     /* waits for: the end of both calls             */
 	XFER_STOP,       /* waits for: the end of both calls, cancelled  */
 	XFER_VERIFY,     /* compares all digests                         */
-	XFER_ASK,        /* waits for: HEAD, when the PUT's answer was lost */
+	XFER_CREATE,     /* waits for: the id of a multipart upload      */
+	XFER_NOTE,       /* waits for: the core to have it on disk       */
+	XFER_LIST,       /* waits for: the parts that the server has     */
+	XFER_PARTS,      /* waits for: the parts that are missing        */
+	XFER_COMPLETE,   /* waits for: the answer to Complete            */
+	XFER_ABORT,      /* waits for: the upload to be gone             */
+	XFER_ASK,        /* waits for: HEAD, when the last answer was lost */
 	XFER_BACKOFF,    /* waits for: retry timer                       */
 	XFER_DONE,       /* terminal: x->err tells how it ended          */
 };
+
+/* What a part moves; length 0: a whole object. */
+struct xfer_range {
+	const char *upload_id; /* borrowed: the parent outlives its parts */
+	int number;            /* from 1 */
+	int64_t first, length; /* bytes of the source */
+	bool has_checksum;     /* the upload keeps CRC64NVME */
+	const struct crypto_hash *before; /* MD5 of all bytes before it; NULL: not kept */
+};
+
+struct xfer_upload;
 
 struct xfer {
 	struct list link;
@@ -38,6 +55,11 @@ struct xfer {
 	struct loop_timer *timer, *teller;
 	bool is_cancelled, is_due; /* is_due: the timer fired */
 	bool is_telling; /* teller is set */
+
+	struct xfer_range range;
+	struct xfer_upload *upload; /* of a large object, else NULL */
+	bool is_large, is_noted, keeps_upload, is_restarting;
+	int restarts;
 
 	/* of the session of each side */
 	uint64_t used[XFER_SIDES], refused[XFER_SIDES];
@@ -52,12 +74,14 @@ struct xfer {
 	struct xfer_pipe *pipe;
 	uint64_t received, crc;
 	struct crypto_hash *md5;
+	struct crypto_hash *running; /* of a part: MD5 from the object's start to here */
 	bool has_md5;
 	char md5_hex[2 * CRYPTO_MD5_LEN + 1]; /* of all bytes read, when they are */
 	bool is_failed;
 	enum xfer_side failed_side;
 	struct err err;
 	enum engine_proof proof;
+	bool is_source_proven;
 	char pinned[128];
 };
 
@@ -66,9 +90,19 @@ void xfer_run(struct xfer *x);
 /* The first failure of an attempt is its reason. */
 void xfer_fail(struct xfer *x, enum xfer_side side, const struct err *err);
 
+struct xfer *xfer_new_part(const struct xfer_env *env, struct engine_xfer_spec *spec,
+	const struct xfer_range *range);
+
 /* xfer_io.c */
 void xfer_io_reset(struct xfer *x);
+/* What a call of a side needs; false: no credentials, and the attempt has failed. */
+bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
+	struct s3_env *env);
 void xfer_io_get(struct xfer *x);
+/* HEAD instead, for an object that is known to be large. */
+void xfer_io_head(struct xfer *x);
+/* All parts are in: are they what the source declares? Else the attempt has failed. */
+void xfer_io_check_whole(struct xfer *x);
 void xfer_io_put(struct xfer *x);
 void xfer_io_ask(struct xfer *x);
 /* Compares what was stored; sets x->proof or fails the attempt with class INTEGRITY. */

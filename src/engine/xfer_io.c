@@ -14,9 +14,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine/xfer_impl.h"
+#include "engine/xfer_parts.h"
 #include "net/loop.h"
+#include "s3/multipart.h"
 
-#define PUT_MAX     (INT64_C(5) << 30)
 #define PROGRESS_MS 500
 
 static const struct engine_side *side_of(const struct xfer *x, enum xfer_side side)
@@ -36,33 +37,44 @@ static void fail_here(
 	xfer_fail(x, side, &e);
 }
 
+static void forget_source(struct xfer *x)
+{
+	s3_meta_done(&x->meta);
+	memset(x->heads, 0, sizeof(x->heads));
+	memset(x->is_begun, 0, sizeof(x->is_begun));
+	memset(x->is_ended, 0, sizeof(x->is_ended));
+	x->is_head_in = x->has_md5 = x->is_large = false;
+	x->received = x->crc = 0;
+	x->md5_hex[0] = '\0';
+}
+
 void xfer_io_reset(struct xfer *x)
 {
 	uint8_t drop[CRYPTO_MD5_LEN];
 
 	x->pipe = xfer_pipe_free(x->pipe);
-	s3_meta_done(&x->meta);
+	x->running = crypto_hash_free(x->running);
 	if (x->md5)
 		crypto_hash_final(x->md5, drop);
-	memset(x->heads, 0, sizeof(x->heads));
-	memset(x->is_begun, 0, sizeof(x->is_begun));
-	memset(x->is_ended, 0, sizeof(x->is_ended));
-	x->is_head_in = x->is_lost = x->is_asked = x->is_failed = x->has_md5 = false;
-	x->received = x->crc = 0;
-	x->md5_hex[0] = '\0';
+	/* An upload goes on with the source that it began with. */
+	if (!x->upload || !x->is_head_in)
+		forget_source(x);
+	x->is_lost = x->is_asked = x->is_failed = x->is_source_proven = false;
 	x->proof = ENGINE_PROOF_NONE;
 	x->err = (struct err){0};
 }
 
-/* false: the set went away since it was looked at. */
-static bool fill_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
+bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
 	struct s3_env *env)
 {
 	const struct engine_side *s = side_of(x, side);
 	const struct creds_set *set = x->env->creds(x->env->arg, s->creds_id);
 
-	if (!set)
+	if (!set) {
+		fail_here(x, side, ERR_RETRY, "credentials",
+			"the credentials were withdrawn");
 		return false;
+	}
 	*place = (struct s3_place){s->bucket, s->region, s->endpoint_url, s->ca_bundle};
 	*env = (struct s3_env){x->env->http, place, set,
 		clock_wall_us(loop_clock(x->env->loop)), x->env->stall_timeout_ms};
@@ -70,34 +82,65 @@ static bool fill_env(struct xfer *x, enum xfer_side side, struct s3_place *place
 	return true;
 }
 
-static void no_creds(struct xfer *x, enum xfer_side side)
-{
-	fail_here(x, side, ERR_RETRY, "credentials", "the credentials were withdrawn");
-}
-
 /* --- GET --- */
 
-static enum http_flow on_get_head(
-	void *arg, const struct s3_head *head, struct s3_meta *meta)
+static bool is_other_object(const struct xfer *x, const struct s3_head *head)
 {
-	struct xfer *x = arg;
+	const char *pinned = x->pinned;
+	size_t n;
 
+	if (!pinned[0] || !head->etag[0] || str_eq(pinned, head->etag))
+		return false;
+	/* Listings of some servers leave the quotes out. */
+	n = strlen(pinned);
+	return strlen(head->etag) != n + 2 || strncmp(head->etag + 1, pinned, n) != 0;
+}
+
+/* false: this answer cannot be used, and the attempt has failed. */
+static bool is_fit(struct xfer *x, const struct s3_head *head)
+{
+	int64_t want = x->range.length;
+
+	if (is_other_object(x, head) ||
+		(x->upload && !xfer_parts_is_size(x, head->length)))
+		/* Not every server heeds If-Match. */
+		fail_here(x, XFER_SOURCE, ERR_CONFLICT, "changed",
+			"the object changed since it was looked at");
+	else if (head->length < 0)
+		fail_here(x, XFER_SOURCE, ERR_FATAL, "no-length",
+			"the source does not tell the object's length");
+	else if (want && (head->length != want || head->status != 206))
+		fail_here(x, XFER_SOURCE, ERR_FATAL, "range",
+			"the source does not answer with the range that was asked for");
+	else if (!xfer_part_size(head->length, x->env->part_bytes))
+		fail_here(x, XFER_DESTINATION, ERR_CONFIG, "too-large",
+			"the object is larger than S3 can store");
+	return !x->is_failed;
+}
+
+static bool take_head(struct xfer *x, const struct s3_head *head, struct s3_meta *meta)
+{
 	x->heads[XFER_SOURCE] = *head;
-	if (head->length < 0 || head->length > PUT_MAX) {
-		if (head->length < 0)
-			fail_here(x, XFER_SOURCE, ERR_FATAL, "no-length",
-				"the source does not tell the object's length");
-		else
-			fail_here(x, XFER_DESTINATION, ERR_CONFIG, "too-large",
-				"objects above 5 GiB are not supported yet");
-		return HTTP_ABORT;
-	}
+	if (!is_fit(x, head))
+		return false;
 	x->meta = *meta;
 	*meta = (struct s3_meta){0};
 	if (!x->pinned[0])
 		snprintf(x->pinned, sizeof(x->pinned), "%s", head->etag);
 	x->rounds = 0;
 	x->is_head_in = true;
+	x->is_large = !x->range.length && (x->upload || head->length > x->env->large_bytes);
+	return true;
+}
+
+static enum http_flow on_get_head(
+	void *arg, const struct s3_head *head, struct s3_meta *meta)
+{
+	struct xfer *x = arg;
+
+	/* A large object comes in parts: this answer told all that was needed. */
+	if (!take_head(x, head, meta) || x->is_large)
+		return HTTP_ABORT;
 	xfer_run(x);
 	return HTTP_GO;
 }
@@ -107,7 +150,8 @@ void xfer_io_tell_progress(void *arg)
 {
 	struct xfer *x = arg;
 	struct engine_ev ev = {.type = ENGINE_EV_PROGRESS, .id = x->spec->id,
-		.tag = x->spec->tag, .bytes = x->received,
+		.tag = x->spec->tag,
+		.bytes = x->upload ? xfer_parts_bytes(x) : x->received,
 		.total = x->heads[XFER_SOURCE].length};
 
 	x->is_telling = false;
@@ -132,6 +176,8 @@ static enum http_flow on_get_body(void *arg, const char *data, size_t len)
 	x->crc = crc64nvme(x->crc, data, len);
 	if (x->has_md5)
 		crypto_hash_update(x->md5, data, len);
+	if (x->running)
+		crypto_hash_update(x->running, data, len);
 	note_progress(x);
 	return HTTP_GO;
 }
@@ -152,10 +198,17 @@ static bool is_as_declared(struct xfer *x)
 		crypto_hash_final(x->md5, md5);
 		str_to_hex(md5, sizeof(md5), x->md5_hex);
 	}
+	if (x->range.length) /* what is declared is of the whole */
+		return true;
 	crc64nvme_base64(x->crc, crc);
-	if (s->crc64nvme[0] && !str_eq(s->crc64nvme, crc))
-		return false;
-	return !s->is_etag_md5 || !x->md5_hex[0] || is_md5(s, x->md5_hex);
+	if (s->crc64nvme[0]) {
+		x->is_source_proven = str_eq(s->crc64nvme, crc);
+		return x->is_source_proven;
+	}
+	if (!s->is_etag_md5 || !x->md5_hex[0])
+		return true;
+	x->is_source_proven = is_md5(s, x->md5_hex);
+	return x->is_source_proven;
 }
 
 static void on_get_done(void *arg, const struct err *err, const struct s3_head *head)
@@ -164,7 +217,9 @@ static void on_get_done(void *arg, const struct err *err, const struct s3_head *
 
 	x->calls[XFER_SOURCE] = NULL;
 	x->is_ended[XFER_SOURCE] = true;
-	if (err)
+	if (x->is_large)
+		x->rounds = 0;
+	else if (err)
 		xfer_fail(x, XFER_SOURCE, err);
 	else if (x->received != (uint64_t)x->heads[XFER_SOURCE].length)
 		fail_here(x, XFER_SOURCE, ERR_INTEGRITY, "length",
@@ -182,14 +237,46 @@ void xfer_io_get(struct xfer *x)
 	struct s3_place place;
 	struct s3_env env;
 	const struct s3_object o = {.key = x->spec->source.key, .if_match = x->pinned,
+		.range_first = x->range.first, .range_length = x->range.length,
 		.on_head = on_get_head, .on_body = on_get_body, .done = on_get_done,
 		.arg = x};
 
 	x->is_begun[XFER_SOURCE] = true;
-	if (fill_env(x, XFER_SOURCE, &place, &env))
+	if (xfer_io_env(x, XFER_SOURCE, &place, &env))
 		x->calls[XFER_SOURCE] = s3_get_object(&env, &o);
-	else
-		no_creds(x, XFER_SOURCE);
+}
+
+static enum http_flow on_source_head(
+	void *arg, const struct s3_head *head, struct s3_meta *meta)
+{
+	struct xfer *x = arg;
+
+	take_head(x, head, meta);
+	return HTTP_GO;
+}
+
+static void on_head_done(void *arg, const struct err *err, const struct s3_head *head)
+{
+	struct xfer *x = arg;
+
+	(void)head;
+	x->calls[XFER_SOURCE] = NULL;
+	x->is_ended[XFER_SOURCE] = true;
+	if (err)
+		xfer_fail(x, XFER_SOURCE, err);
+	xfer_run(x);
+}
+
+void xfer_io_head(struct xfer *x)
+{
+	struct s3_place place;
+	struct s3_env env;
+	const struct s3_object o = {.key = x->spec->source.key, .on_head = on_source_head,
+		.done = on_head_done, .arg = x};
+
+	x->is_begun[XFER_SOURCE] = true;
+	if (xfer_io_env(x, XFER_SOURCE, &place, &env))
+		x->calls[XFER_SOURCE] = s3_head_object(&env, &o);
 }
 
 /* --- PUT --- */
@@ -235,6 +322,18 @@ static void resume_put(void *arg)
 	s3_call_resume(x->calls[XFER_DESTINATION]);
 }
 
+/* MD5 costs more than all else: only where nothing better proves a side. */
+static bool wants_md5(const struct xfer *x)
+{
+	const struct s3_head *source = &x->heads[XFER_SOURCE];
+	const char *custom = x->spec->destination.endpoint_url;
+
+	if (x->range.length)
+		return !x->range.has_checksum;
+	return (source->is_etag_md5 && !source->crc64nvme[0]) ||
+	       (custom[0] && !x->env->tells_checksum(x->env->arg, custom, false));
+}
+
 void xfer_io_put(struct xfer *x)
 {
 	struct s3_place place;
@@ -250,13 +349,17 @@ void xfer_io_put(struct xfer *x)
 	if ((uint64_t)source->length < ring)
 		ring = (size_t)source->length;
 	x->pipe = xfer_pipe_new(ring, resume_get, resume_put, x);
-	x->has_md5 = source->is_etag_md5 || x->spec->destination.endpoint_url[0];
+	x->has_md5 = wants_md5(x);
 	if (x->has_md5 && !x->md5)
 		x->md5 = crypto_hash_new(CRYPTO_MD5);
-	if (fill_env(x, XFER_DESTINATION, &place, &env))
-		x->calls[XFER_DESTINATION] = s3_put_object(&env, &o);
-	else
-		no_creds(x, XFER_DESTINATION);
+	if (x->range.before)
+		x->running = crypto_hash_copy(x->range.before);
+	if (!xfer_io_env(x, XFER_DESTINATION, &place, &env))
+		return;
+	x->calls[XFER_DESTINATION] =
+		x->range.length ? s3_upload_part(&env, &o, x->range.upload_id,
+					  x->range.number)
+				: s3_put_object(&env, &o);
 }
 
 /* --- HEAD of the destination --- */
@@ -278,7 +381,7 @@ void xfer_io_ask(struct xfer *x)
 	const struct s3_object o = {
 		.key = x->spec->destination.key, .done = on_ask_done, .arg = x};
 
-	if (fill_env(x, XFER_DESTINATION, &place, &env))
+	if (xfer_io_env(x, XFER_DESTINATION, &place, &env))
 		x->ask = s3_head_object(&env, &o);
 	else
 		x->is_asked = true;
@@ -298,6 +401,9 @@ static enum engine_proof prove(const struct xfer *x, bool *ret_is_wrong)
 		*ret_is_wrong = !str_eq(d->crc64nvme, crc);
 		return ENGINE_PROOF_CHECKSUM;
 	}
+	if (x->upload)
+		return xfer_parts_is_etag(x, d->etag) ? ENGINE_PROOF_MD5
+						      : ENGINE_PROOF_TRANSIT;
 	if (d->is_etag_md5 && x->md5_hex[0]) {
 		*ret_is_wrong = !is_md5(d, x->md5_hex);
 		return ENGINE_PROOF_MD5;
@@ -309,7 +415,10 @@ void xfer_io_verify(struct xfer *x)
 {
 	bool is_wrong;
 	enum engine_proof proof = prove(x, &is_wrong);
+	const char *custom = x->spec->destination.endpoint_url;
 
+	if (proof == ENGINE_PROOF_CHECKSUM && custom[0])
+		x->env->tells_checksum(x->env->arg, custom, true);
 	if (is_wrong)
 		fail_here(x, XFER_DESTINATION, ERR_INTEGRITY, "digest",
 			"the destination stored other bytes than were sent");
@@ -317,10 +426,34 @@ void xfer_io_verify(struct xfer *x)
 		x->proof = proof;
 }
 
+void xfer_io_check_whole(struct xfer *x)
+{
+	const struct s3_head *source = &x->heads[XFER_SOURCE];
+	char crc[CRC64_BASE64_LEN];
+	bool has_digest = true;
+
+	x->crc = xfer_parts_crc(x);
+	x->received = (uint64_t)source->length;
+	crc64nvme_base64(x->crc, crc);
+	if (source->crc64nvme[0])
+		x->is_source_proven = str_eq(source->crc64nvme, crc);
+	else if (source->is_etag_md5 && xfer_parts_md5(x, x->md5_hex))
+		x->is_source_proven = is_md5(source, x->md5_hex);
+	else
+		has_digest = false;
+	if (has_digest && !x->is_source_proven)
+		fail_here(x, XFER_SOURCE, ERR_INTEGRITY, "digest",
+			"the bytes read are not those the source declares");
+}
+
 bool xfer_io_is_ours(struct xfer *x)
 {
 	bool is_wrong;
 
+	if (x->upload && !xfer_parts_are_known(x))
+		return false;
+	if (x->upload)
+		x->crc = xfer_parts_crc(x);
 	x->proof = prove(x, &is_wrong);
 	return !is_wrong && x->proof != ENGINE_PROOF_TRANSIT &&
 	       x->heads[XFER_DESTINATION].length == x->heads[XFER_SOURCE].length;

@@ -14,3 +14,4 @@
 #define MSG_RUN_RETRYING     "6f2d0a5c3b0e4a53a0c46a4e6f0b1d0b"
 #define MSG_RUN_INTERRUPTED  "6f2d0a5c3b0e4a53a0c46a4e6f0b1d0c"
 #define MSG_STATE_DAMAGED    "6f2d0a5c3b0e4a53a0c46a4e6f0b1d0d"
+#define MSG_UPLOAD_RESUMED   "6f2d0a5c3b0e4a53a0c46a4e6f0b1d0e"

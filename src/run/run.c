@@ -286,6 +286,8 @@ static enum step_result step_transfer(struct run *r)
 		ask_creds(r, RUN_SOURCE);
 		return run_goto(r, RUN_CREDS);
 	}
+	if (run_objects_sweep(r))
+		return STEP_WAIT;
 	if (r->report.objects_failed)
 		verdict = r->report.objects ? RUN_ENDED_PARTIAL : RUN_ENDED_FAILED;
 	return end(r, verdict);
@@ -308,8 +310,14 @@ static void on_object_done(struct run *r, const struct engine_ev *ev)
 	r->ids[slot] = 0;
 	r->id_bytes[slot] = 0;
 	r->in_flight--;
+	if (r->slot_object[slot] == RUN_NO_OBJECT)
+		return;
+	if (result->parts_resumed)
+		run_log_resumed(r, ev);
 	if (result->err.class == ERR_OK) {
 		r->report.objects++;
+		r->report.objects_undigested += !result->is_source_proven ||
+						result->proof == ENGINE_PROOF_TRANSIT;
 		r->report.bytes += result->bytes;
 		return;
 	}
@@ -341,6 +349,10 @@ void run_on_engine(struct run *r, const struct engine_ev *ev)
 			ask_creds(r, i);
 		}
 		return;
+	case ENGINE_EV_UPLOAD:
+	case ENGINE_EV_PART:
+	case ENGINE_EV_RESTART:
+		return; /* the core's */
 	case ENGINE_EV_DONE:
 		on_object_done(r, ev);
 		run_run(r);
@@ -454,6 +466,11 @@ const struct conf_job *run_job(const struct run *r)
 uint64_t run_serial(const struct run *r)
 {
 	return r->serial;
+}
+
+void run_get_key(const struct run *r, uint64_t xfer, int side, char *ret_key)
+{
+	run_object_key(r, xfer, side, ret_key);
 }
 
 void run_get_progress(const struct run *r, struct run_progress *ret)

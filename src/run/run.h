@@ -12,6 +12,7 @@
 #include "base/err.h"
 
 struct conf;
+struct engine_upload;
 struct conf_job;
 struct creds_env;
 struct creds_pool;
@@ -42,6 +43,7 @@ struct run_report {
 	char reason[32];   /* "" or "denied" "timeout" "source_missing" "network" ... */
 	char message[768]; /* the sentence that status and history show */
 	uint64_t objects, objects_failed, bytes;
+	uint64_t objects_undigested; /* a side gave no digest: own checksum and length */
 	int64_t duration_us;
 	struct err err; /* the first error; class ERR_OK if none */
 };
@@ -60,6 +62,13 @@ struct run_ops {
 	/* Waiting to try again, or working again. */
 	void (*waiting)(void *arg, struct run *r, bool is_waiting);
 	void (*done)(void *arg, struct run *r, const struct run_report *report);
+	/*
+	 * The upload that an earlier run left for this destination key, or NULL; malloc'd.
+	 * xfer: the transfer that takes it over.
+	 */
+	struct engine_upload *(*resume)(void *arg, uint64_t xfer, const char *key);
+	/* One that nobody took over, to be aborted, and its key; NULL: none is left. */
+	struct engine_upload *(*leftover)(void *arg, uint64_t xfer, char *ret_key);
 	void *arg;
 };
 
@@ -81,4 +90,6 @@ uint64_t run_serial_of_creds(uint32_t creds_id);
 const char *run_id(const struct run *r);
 const struct conf_job *run_job(const struct run *r);
 uint64_t run_serial(const struct run *r);
+/* Source (0) or destination (1) key of a transfer in flight; size ENGINE_KEY_LEN. */
+void run_get_key(const struct run *r, uint64_t xfer, int side, char *ret_key);
 void run_get_progress(const struct run *r, struct run_progress *ret);

@@ -6,7 +6,8 @@
 #include "run/run.h"
 #include "s3/list.h"
 
-#define RUN_WINDOW 32 /* transfers of one run handed to the engines at once */
+#define RUN_WINDOW    32 /* transfers of one run handed to the engines at once */
+#define RUN_NO_OBJECT SIZE_MAX /* the slot of a transfer that only aborts an upload */
 
 enum run_step {
 	RUN_START,    /* entered by run_start(); decides what is needed first         */
@@ -83,6 +84,8 @@ void run_objects_clear(struct run *r);
 /* Hand transfers to the engines up to the window. */
 void run_objects_dispatch(struct run *r);
 void run_objects_cancel(struct run *r);
+/* Abort what earlier runs left at the destination; true: something is under way. */
+bool run_objects_sweep(struct run *r);
 /* 0, or -ENAMETOOLONG / -EINVAL. */
 int run_destination_key(const struct run *r, const char *source_key, char *out, size_t size);
 /* The key of a transfer at its source or destination. */
@@ -93,6 +96,7 @@ uint64_t run_bytes_in_flight(const struct run *r);
 void run_log_started(const struct run *r);
 void run_log_ended(struct run *r);
 void run_log_retry(const struct run *r, int side, const struct err *e, int64_t delay_ms);
+void run_log_resumed(const struct run *r, const struct engine_ev *ev);
 void run_log_object_retry(const struct run *r, const struct engine_result *result);
 /* Sets reason and message of the report from its first error. */
 void run_explain(struct run *r, int side, const char *key, const struct err *e);

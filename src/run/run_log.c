@@ -172,6 +172,17 @@ void run_log_retry(const struct run *r, int side, const struct err *e, int64_t d
 	log_with_error(r, LOG_WARNING, MSG_RUN_RETRYING, side, e, text);
 }
 
+void run_log_resumed(const struct run *r, const struct engine_ev *ev)
+{
+	char key[ENGINE_KEY_LEN];
+
+	run_object_key(r, ev->id, RUN_DESTINATION, key);
+	log_info(LOG_FIELDS({"MESSAGE_ID", MSG_UPLOAD_RESUMED}, {"JOB", r->job->name},
+			 {"RUN_ID", r->id}, {"KEY", key}),
+		"%s: the upload of %s went on: %d of %d parts were there already",
+		r->job->name, key, ev->result->parts_resumed, ev->result->parts);
+}
+
 void run_log_object_retry(const struct run *r, const struct engine_result *result)
 {
 	int side = result->is_source_error ? RUN_SOURCE : RUN_DESTINATION;
@@ -187,19 +198,22 @@ void run_log_object_retry(const struct run *r, const struct engine_result *resul
 static void log_success(struct run *r)
 {
 	struct run_report *rep = &r->report;
-	char size[32], took[32], objects[24], bytes[24], usec[24];
+	char size[32], took[32], objects[24], bytes[24], usec[24], how[80] = "verified";
 
 	str_format_size(rep->bytes, size, sizeof(size));
 	str_format_duration(rep->duration_us, took, sizeof(took));
 	snprintf(rep->message, sizeof(rep->message), "%llu object%s, %s in %s",
 		(unsigned long long)rep->objects, rep->objects == 1 ? "" : "s", size, took);
+	if (rep->objects_undigested)
+		snprintf(how, sizeof(how), "verified (%llu without a digest from both sides)",
+			(unsigned long long)rep->objects_undigested);
 	snprintf(objects, sizeof(objects), "%llu", (unsigned long long)rep->objects);
 	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)rep->bytes);
 	snprintf(usec, sizeof(usec), "%lld", (long long)rep->duration_us);
 	log_notice(LOG_FIELDS({"MESSAGE_ID", MSG_RUN_SUCCEEDED}, {"JOB", r->job->name},
 			   {"RUN_ID", r->id}, {"OBJECTS", objects}, {"BYTES", bytes},
 			   {"DURATION_USEC", usec}, {"RESULT", "succeeded"}),
-		"%s succeeded: %s, verified: %s -> %s", r->job->name, rep->message,
+		"%s succeeded: %s, %s: %s -> %s", r->job->name, rep->message, how,
 		r->job->source.url, r->job->destination.url);
 }
 

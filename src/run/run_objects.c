@@ -91,28 +91,63 @@ static void fill_side(
 }
 
 /* Ids of one run grow by one, so id % RUN_WINDOW finds its slot when it is free. */
-static void dispatch_one(struct run *r, const struct run_object *o, const char *key)
+static struct engine_xfer_spec *new_spec(
+	struct run *r, const char *source_key, const char *destination_key)
 {
 	const struct conf_retry *retry = &r->job->retry;
 	struct engine_xfer_spec *x = mem_alloc(sizeof(*x));
-	struct engine_cmd cmd = {ENGINE_CMD_XFER, .xfer = x};
 
 	do
 		x->id = ++r->next_id;
 	while (r->ids[x->id % RUN_WINDOW]);
-	cmd.id = x->id;
 	x->tag = r->serial;
-	fill_side(&x->source, &r->sides[RUN_SOURCE], o->key);
-	fill_side(&x->destination, &r->sides[RUN_DESTINATION], key);
-	snprintf(x->source_etag, sizeof(x->source_etag), "%s", o->etag ? o->etag : "");
+	fill_side(&x->source, &r->sides[RUN_SOURCE], source_key);
+	fill_side(&x->destination, &r->sides[RUN_DESTINATION], destination_key);
+	x->source_size = -1;
 	x->max_attempts = (int)retry->attempts;
 	x->backoff_ms = retry->backoff_s * 1000;
 	x->max_backoff_ms = retry->max_backoff_s * 1000;
 	x->backoff_factor = retry->factor;
+	return x;
+}
+
+static void send(struct run *r, struct engine_xfer_spec *x, size_t object)
+{
+	struct engine_cmd cmd = {ENGINE_CMD_XFER, .id = x->id, .xfer = x};
+
 	r->ids[x->id % RUN_WINDOW] = x->id;
-	r->slot_object[x->id % RUN_WINDOW] = (size_t)(o - r->objects);
+	r->slot_object[x->id % RUN_WINDOW] = object;
 	r->in_flight++;
 	engine_set_send(r->env.engines, &cmd);
+}
+
+static void dispatch_one(struct run *r, const struct run_object *o, const char *key)
+{
+	struct engine_xfer_spec *x = new_spec(r, o->key, key);
+
+	snprintf(x->source_etag, sizeof(x->source_etag), "%s", o->etag ? o->etag : "");
+	x->source_size = o->size;
+	x->resume = r->ops.resume(r->ops.arg, x->id, key);
+	send(r, x, (size_t)(o - r->objects));
+}
+
+bool run_objects_sweep(struct run *r)
+{
+	char key[ENGINE_KEY_LEN] = "";
+
+	while (!r->must_stop && r->in_flight < RUN_WINDOW) {
+		struct engine_xfer_spec *x = new_spec(r, "", "");
+
+		x->resume = r->ops.leftover(r->ops.arg, x->id, key);
+		if (!x->resume) {
+			free(x);
+			break;
+		}
+		snprintf(x->destination.key, sizeof(x->destination.key), "%s", key);
+		x->is_abort = true;
+		send(r, x, RUN_NO_OBJECT);
+	}
+	return r->in_flight > 0;
 }
 
 void run_objects_dispatch(struct run *r)
@@ -139,7 +174,8 @@ void run_objects_dispatch(struct run *r)
 void run_objects_cancel(struct run *r)
 {
 	for (size_t i = 0; i < RUN_WINDOW; i++) {
-		struct engine_cmd cmd = {ENGINE_CMD_CANCEL, .id = r->ids[i]};
+		struct engine_cmd cmd = {ENGINE_CMD_CANCEL, .id = r->ids[i],
+			.keeps_upload = r->report.verdict == RUN_ENDED_INTERRUPTED};
 
 		if (r->ids[i])
 			engine_set_send(r->env.engines, &cmd);

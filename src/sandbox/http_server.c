@@ -458,8 +458,9 @@ static void conn_run(struct http_conn *c)
 			break;
 		case CONN_STALL:
 		case CONN_DELAY:
-			/* Reading tells when the peer has had enough. */
-			loop_fd_set(c->watch, LOOP_READ);
+			/* Reading tells when the peer has had enough; of a stalled upload not
+			 * one byte more is taken. */
+			loop_fd_set(c->watch, c->body_left > 0 ? 0 : LOOP_READ);
 			goes_on = false;
 			break;
 		case CONN_DEAD:

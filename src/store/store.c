@@ -356,63 +356,6 @@ int store_job_put(struct store *s, const struct store_job *job)
 	return sql_run(s, stmt);
 }
 
-int store_upload_put(struct store *s, const struct store_upload *u)
-{
-	int r = 0;
-	sqlite3_stmt *stmt = sql_get(s, SQL_UPLOAD_PUT, &r);
-
-	if (!stmt)
-		return r;
-	sql_bind_text(stmt, 1, u->upload_id);
-	sql_bind_text(stmt, 2, u->run_id);
-	sql_bind_text(stmt, 3, u->bucket);
-	sql_bind_text(stmt, 4, u->key);
-	sql_bind_text(stmt, 5, u->profile);
-	sqlite3_bind_int64(stmt, 6, u->started_at);
-	return sql_run(s, stmt);
-}
-
-int store_upload_delete(struct store *s, const char *upload_id)
-{
-	int r = 0;
-	sqlite3_stmt *stmt = sql_get(s, SQL_UPLOAD_DELETE, &r);
-
-	if (!stmt)
-		return r;
-	sql_bind_text(stmt, 1, upload_id);
-	return sql_run(s, stmt);
-}
-
-int store_upload_each(struct store *s, store_upload_fn fn, void *arg)
-{
-	_cleanup_free_ struct store_upload *rows = NULL;
-	size_t count = 0, room = 0;
-	int r = 0;
-	sqlite3_stmt *stmt = sql_get(s, SQL_UPLOAD_EACH, &r);
-
-	if (!stmt)
-		return r;
-	while ((r = sql_step(s, stmt)) == 1) {
-		struct store_upload *u;
-
-		if (count == room) {
-			room = room ? 2 * room : 16;
-			rows = mem_resize(rows, room, sizeof(*rows));
-		}
-		u = &rows[count++];
-		sql_column_text(stmt, 0, u->upload_id, sizeof(u->upload_id));
-		sql_column_text(stmt, 1, u->run_id, sizeof(u->run_id));
-		sql_column_text(stmt, 2, u->bucket, sizeof(u->bucket));
-		sql_column_text(stmt, 3, u->key, sizeof(u->key));
-		sql_column_text(stmt, 4, u->profile, sizeof(u->profile));
-		u->started_at = sqlite3_column_int64(stmt, 5);
-	}
-	sql_done(stmt);
-	for (size_t i = 0; r == 0 && i < count; i++)
-		fn(arg, &rows[i]); /* may call the store: no statement is open */
-	return r;
-}
-
 int store_daemon_get(struct store *s, int64_t *ret_last_wall_s)
 {
 	int r = 0;

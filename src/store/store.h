@@ -101,16 +101,31 @@ int store_run_history(
 /* Keep the newest `keep` closed rows of each job, and always its newest success. */
 int store_run_prune(struct store *s, int keep);
 
-/* Uploads in progress, noted before their first byte. */
+/* Multipart uploads under way, noted before their first part. One a job and key. */
 struct store_upload {
-	char run_id[RUN_ID_LEN];
-	char bucket[256], key[1025], upload_id[1024], profile[256];
+	char job[256];
+	char bucket[256], key[1025], upload_id[1024]; /* of the destination */
+	char source_key[1025], source_etag[128];
+	int64_t size, part_size; /* bytes */
+	bool has_checksum;
 	int64_t started_at;
 };
 int store_upload_put(struct store *s, const struct store_upload *u);
-int store_upload_delete(struct store *s, const char *upload_id);
+int store_upload_delete(struct store *s, const char *upload_id); /* and its parts */
 typedef void (*store_upload_fn)(void *arg, const struct store_upload *u);
-int store_upload_each(struct store *s, store_upload_fn fn, void *arg);
+/* Those of a job, oldest first; fn may call the store. */
+int store_upload_each(struct store *s, const char *job, store_upload_fn fn, void *arg);
+
+/* Parts that the destination has acknowledged. */
+struct store_part {
+	int number;
+	char etag[72];
+	uint64_t crc; /* CRC64NVME */
+};
+int store_part_put(struct store *s, const char *upload_id, const struct store_part *part);
+typedef void (*store_part_fn)(void *arg, const struct store_part *part);
+/* fn may not call the store. */
+int store_part_each(struct store *s, const char *upload_id, store_part_fn fn, void *arg);
 
 /* The daemon's own row: wall clock seen last, written each tick and at stop. */
 int store_daemon_get(struct store *s, int64_t *ret_last_wall_s);

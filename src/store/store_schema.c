@@ -68,6 +68,28 @@ static const char *const steps[] = {
 	"  one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),"
 	"  last_wall_utc INTEGER NOT NULL"
 	");",
+	/* 1 -> 2: uploads that go on at their next part */
+	"DROP TABLE upload;"
+	"CREATE TABLE upload ("
+	"  upload_id TEXT NOT NULL PRIMARY KEY,"
+	"  job TEXT NOT NULL,"
+	"  bucket TEXT NOT NULL,"
+	"  key TEXT NOT NULL,"
+	"  source_key TEXT NOT NULL,"
+	"  source_etag TEXT NOT NULL,"
+	"  size INTEGER NOT NULL,"
+	"  part_size INTEGER NOT NULL,"
+	"  has_checksum INTEGER NOT NULL,"
+	"  started_at INTEGER NOT NULL"
+	") WITHOUT ROWID;"
+	"CREATE INDEX upload_by_job ON upload (job);"
+	"CREATE TABLE upload_part ("
+	"  upload_id TEXT NOT NULL REFERENCES upload ON DELETE CASCADE,"
+	"  number INTEGER NOT NULL,"
+	"  etag TEXT NOT NULL,"
+	"  crc INTEGER NOT NULL,"
+	"  PRIMARY KEY (upload_id, number)"
+	") WITHOUT ROWID;",
 };
 /* clang-format on */
 

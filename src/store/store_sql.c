@@ -56,12 +56,20 @@ static const char *const sql_text[SQL_ID_COUNT] = {
 		" FROM run WHERE state NOT IN " OPEN_STATES ")"
 		" WHERE nth > ?1 AND NOT (state = 'succeeded' AND nth_alike = 1))",
 	[SQL_UPLOAD_PUT] =
-		"INSERT OR REPLACE INTO upload (upload_id, run_id, bucket, key, profile,"
-		" started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+		"INSERT OR REPLACE INTO upload (upload_id, job, bucket, key, source_key,"
+		" source_etag, size, part_size, has_checksum, started_at)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 	[SQL_UPLOAD_DELETE] = "DELETE FROM upload WHERE upload_id = ?1",
 	[SQL_UPLOAD_EACH] =
-		"SELECT upload_id, run_id, bucket, key, profile, started_at FROM upload"
+		"SELECT upload_id, job, bucket, key, source_key, source_etag, size, part_size,"
+		" has_checksum, started_at FROM upload WHERE job = ?1"
 		" ORDER BY started_at, upload_id",
+	[SQL_PART_PUT] =
+		"INSERT OR REPLACE INTO upload_part (upload_id, number, etag, crc)"
+		" VALUES (?1, ?2, ?3, ?4)",
+	[SQL_PART_EACH] =
+		"SELECT number, etag, crc FROM upload_part WHERE upload_id = ?1"
+		" ORDER BY number",
 	[SQL_DAEMON_GET] = "SELECT last_wall_utc FROM daemon WHERE one = 1",
 	[SQL_DAEMON_PUT] =
 		"INSERT OR REPLACE INTO daemon (one, last_wall_utc) VALUES (1, ?1)",

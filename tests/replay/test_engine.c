@@ -45,7 +45,7 @@ struct fixture {
 	int dones, retries, needs;
 	uint32_t need_id;
 	uint64_t need_generation;
-	char body[BODY], etag[36], wrong_etag[36], crc[CRC64_BASE64_LEN];
+	char body[BODY], flipped[BODY], etag[36], wrong_etag[36], crc[CRC64_BASE64_LEN];
 	struct replay_answer script[12];
 	size_t count;
 	const char *key; /* of both sides; NULL: the usual ones */
@@ -58,6 +58,11 @@ static void on_ev(void *arg, const struct engine_ev *ev)
 
 	switch (ev->type) {
 	case ENGINE_EV_PROGRESS:
+	case ENGINE_EV_PART:
+	case ENGINE_EV_RESTART:
+		break;
+	case ENGINE_EV_UPLOAD:
+		free(ev->upload);
 		break;
 	case ENGINE_EV_RETRY:
 		f->retries++;
@@ -102,6 +107,8 @@ static int set_up(void **state)
 	f->loop = loop_new(&f->clock.clock);
 	for (i = 0; i < BODY; i++)
 		f->body[i] = (char)(i * 13 + i / 256);
+	memcpy(f->flipped, f->body, BODY);
+	f->flipped[BODY / 2] ^= 1;
 	crypto_md5(f->body, BODY, md5);
 	f->etag[0] = '"';
 	str_to_hex(md5, sizeof(md5), f->etag + 1);
@@ -350,12 +357,36 @@ static void test_gives_up(void **state)
 	int i;
 
 	for (i = 0; i < 3; i++)
-		add_error(f, SOURCE, 503, "<Error><Code>SlowDown</Code></Error>");
+		add_error(f, SOURCE, 500, "<Error><Code>InternalError</Code></Error>");
 	run(f);
-	assert_int_equal(f->done.err.class, ERR_THROTTLE);
+	assert_int_equal(f->done.err.class, ERR_RETRY);
 	assert_int_equal(f->done.attempts, 3);
 	assert_int_equal(replay_count(f->http), 3);
 	assert_true(f->done.is_source_error);
+}
+
+static void test_slow_down_asks_for_patience(void **state)
+{
+	struct fixture *f = *state;
+	int i;
+
+	for (i = 0; i < 8; i++)
+		add_error(f, SOURCE, 503, "<Error><Code>SlowDown</Code></Error>");
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_THROTTLE);
+	assert_int_equal(f->done.attempts, 8);
+}
+
+static void test_another_object_in_spite_of_if_match(void **state)
+{
+	struct fixture *f = *state;
+
+	add_get(f)->body = f->flipped;
+	add_put(f);
+	add_get(f)->headers[3] = f->wrong_etag; /* a server that ignores If-Match */
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_CONFLICT);
+	assert_string_equal(f->done.err.code, "changed");
 }
 
 static void test_changed(void **state)
@@ -373,7 +404,7 @@ static void test_flipped_at_source(void **state)
 {
 	struct fixture *f = *state;
 
-	add_get(f)->headers[3] = f->wrong_etag;
+	add_get(f)->body = f->flipped;
 	add_put(f);
 	add_get(f);
 	add_put(f);
@@ -604,6 +635,8 @@ int main(void)
 		TEST(test_short_body),
 		TEST(test_slow_down),
 		TEST(test_gives_up),
+		TEST(test_slow_down_asks_for_patience),
+		TEST(test_another_object_in_spite_of_if_match),
 		TEST(test_changed),
 		TEST(test_flipped_at_source),
 		TEST(test_flipped_at_destination),

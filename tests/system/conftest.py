@@ -66,9 +66,19 @@ class Sandbox(Server):
 
     def assumed(self):
         """How often a role was assumed since the start."""
+        return self.requests("AssumeRole")
+
+    def requests(self, operation):
         with urllib.request.urlopen(self.url + "/_sandbox/log") as answer:
             counters = json.load(answer)["counters"]
-        return sum(c["requests"] for c in counters if c["operation"] == "AssumeRole")
+        return sum(c["requests"] for c in counters if c["operation"] == operation)
+
+    def faults(self, *rules):
+        """Each a (match, action) of the sandbox's fault injector."""
+        rules = [{"match": m, "action": a} for m, a in rules]
+        urllib.request.urlopen(urllib.request.Request(
+            self.url + "/_sandbox/faults", json.dumps({"rules": rules}).encode(),
+            method="PUT")).close()
 
     def stop(self):
         self.proc.kill()

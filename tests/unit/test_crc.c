@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,11 +32,15 @@ static uint64_t slow(const uint8_t *p, size_t len)
 static void test_known(void **state)
 {
 	char text[CRC64_BASE64_LEN];
+	uint64_t crc;
 
 	assert_true(crc64nvme(0, "123456789", 9) == UINT64_C(0xae8b14860a799888));
 	assert_true(crc64nvme(0, "", 0) == 0);
 	crc64nvme_base64(UINT64_C(0xae8b14860a799888), text);
 	assert_string_equal(text, "rosUhgp5mIg=");
+	assert_int_equal(crc64nvme_parse(text, &crc), 0);
+	assert_true(crc == UINT64_C(0xae8b14860a799888));
+	assert_int_equal(crc64nvme_parse("rosUhgp5mA==", &crc), -EINVAL);
 }
 
 static void test_lengths_and_pieces(void **state)
@@ -61,11 +66,33 @@ static void test_lengths_and_pieces(void **state)
 	free(data);
 }
 
+static void test_combine(void **state)
+{
+	uint8_t *data = mem_alloc(LEN);
+	uint64_t want, a, b;
+
+	for (size_t i = 0; i < LEN; i++)
+		data[i] = (uint8_t)(i * 7 + i / 3);
+	want = crc64nvme(0, data, LEN);
+	for (size_t cut = 0; cut <= LEN; cut = cut * 2 + 1) {
+		a = crc64nvme(0, data, cut);
+		b = crc64nvme(0, data + cut, LEN - cut);
+		assert_true(crc64nvme_append(a, crc64nvme_shift(LEN - cut), b) == want);
+	}
+	assert_true(crc64nvme_append(want, crc64nvme_shift(0), 0) == want);
+	/* Longer than any memory: the shift of a sum is the shifts one after the other. */
+	a = crc64nvme_append(want, crc64nvme_shift(UINT64_C(5) << 40), 0);
+	b = crc64nvme_append(want, crc64nvme_shift(UINT64_C(2) << 40), 0);
+	assert_true(crc64nvme_append(b, crc64nvme_shift(UINT64_C(3) << 40), 0) == a);
+	free(data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_lengths_and_pieces),
+		cmocka_unit_test(test_combine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,39 +235,71 @@ static void test_prune(void **state)
 	assert_string_equal(seen, "8:a 7:b 6:a 5:a 2:a ");
 }
 
-static void delete_upload(void *arg, const struct store_upload *u)
+static void on_part(void *arg, const struct store_part *part)
 {
 	struct fixture *f = arg;
 
+	assert_true(part->number == f->pid + 1 || part->number == 10000);
+	assert_string_equal(part->etag, "\"e\"");
+	assert_true(part->crc == UINT64_C(0xfedcba9876543210));
+	f->pid++;
+}
+
+static void on_upload(void *arg, const struct store_upload *u)
+{
+	struct fixture *f = arg;
+
+	assert_string_equal(u->upload_id, "u1");
 	assert_string_equal(u->bucket, "bucket");
 	assert_string_equal(u->key, "a/b c");
-	assert_string_equal(u->run_id, "run");
-	assert_string_equal(u->profile, "ours");
-	assert_int_equal(u->started_at, 42);
-	f->pid++;
+	assert_string_equal(u->source_etag, "\"x\"");
+	assert_int_equal(u->size, INT64_C(1) << 45);
+	assert_int_equal(u->part_size, 1 << 24);
+	assert_true(u->has_checksum);
+	f->pid = 0;
+	assert_int_equal(store_part_each(f->store, u->upload_id, on_part, f), 0);
+	assert_int_equal(f->pid, 3);
 	assert_int_equal(store_upload_delete(f->store, u->upload_id), 0);
+	f->pid = 0;
+	assert_int_equal(store_part_each(f->store, u->upload_id, on_part, f), 0);
+	assert_int_equal(f->pid, 0);
+	f->pid = 77;
 }
 
 static void test_uploads(void **state)
 {
 	struct fixture *f = *state;
-	struct store_upload u = {.run_id = "run",
+	struct store_upload u = {.job = "daily",
 		.bucket = "bucket",
 		.key = "a/b c",
 		.upload_id = "u1",
-		.profile = "ours",
+		.source_key = "s",
+		.source_etag = "\"x\"",
+		.size = INT64_C(1) << 45,
+		.part_size = 1 << 24,
+		.has_checksum = true,
 		.started_at = 42};
+	struct store_part part = {1, "\"e\"", UINT64_C(0xfedcba9876543210)};
 
+	/* No part without its upload. */
+	assert_int_not_equal(store_part_put(f->store, "u1", &part), 0);
 	assert_int_equal(store_upload_put(f->store, &u), 0);
-	assert_int_equal(store_upload_put(f->store, &u), 0);
+	assert_int_equal(store_part_put(f->store, "u1", &part), 0);
+	assert_int_equal(store_part_put(f->store, "u1", &part), 0);
+	part.number = 10000;
+	assert_int_equal(store_part_put(f->store, "u1", &part), 0);
+	part.number = 2;
+	assert_int_equal(store_part_put(f->store, "u1", &part), 0);
+	snprintf(u.job, sizeof(u.job), "other");
 	snprintf(u.upload_id, sizeof(u.upload_id), "u2");
 	assert_int_equal(store_upload_put(f->store, &u), 0);
 	assert_int_equal(reopen(f), 0);
 	f->pid = 0;
-	assert_int_equal(store_upload_each(f->store, delete_upload, f), 0);
-	assert_int_equal(f->pid, 2);
-	assert_int_equal(store_upload_each(f->store, delete_upload, f), 0);
-	assert_int_equal(f->pid, 2);
+	assert_int_equal(store_upload_each(f->store, "daily", on_upload, f), 0);
+	assert_int_equal(f->pid, 77);
+	f->pid = 0;
+	assert_int_equal(store_upload_each(f->store, "daily", on_upload, f), 0);
+	assert_int_equal(f->pid, 0);
 }
 
 static void test_nested_transactions(void **state)

@@ -1,0 +1,665 @@
+/*
+ * Parts of one upload: their map, their children, the calls around them. The order of
+ * things is xfer.c's; what one part does is a transfer like any other.
+ */
+#include "config.h"
+
+#include "engine/xfer_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/creds.h"
+#include "base/clock.h"
+#include "base/crc.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "net/loop.h"
+#include "s3/multipart.h"
+
+#define PART_MAX     (INT64_C(5) << 30)
+#define MIB          (INT64_C(1) << 20)
+#define AT_ONCE      8 /* parts of one object */
+#define ABORTS_MAX   3
+
+enum part_state {
+	PART_MISSING,
+	PART_CLAIMED, /* our notes have it; the server was not asked yet */
+	PART_MOVING,
+	PART_STORED,
+};
+
+struct part {
+	enum part_state state;
+	uint64_t crc;
+	char *etag;
+};
+
+struct xfer_upload {
+	struct xfer *x;
+	struct xfer_env env; /* of the children */
+	char *id;            /* NULL: not created yet */
+	bool is_listed, is_completed, is_aborted, is_resumed;
+	bool wants_checksum, has_checksum;
+	int64_t size, part_size;
+	int count, stored, resumed, first_missing, marker, aborts;
+	struct part *parts;
+	struct list children;
+	struct s3_call *call;
+	/*
+	 * MD5 of what is stored so far, where nothing else proves the source: then parts
+	 * go one by one, in order. NULL: not kept.
+	 */
+	struct crypto_hash *md5;
+};
+
+int64_t xfer_part_size(int64_t size, int64_t wanted)
+{
+	int64_t least = (size + S3_PARTS_MAX - 1) / S3_PARTS_MAX;
+	int64_t whole = (least + MIB - 1) / MIB * MIB;
+
+	if (least <= wanted)
+		return wanted;
+	return whole <= PART_MAX ? whole : 0;
+}
+
+static int64_t part_length(const struct xfer_upload *u, int i)
+{
+	return i + 1 < u->count ? u->part_size : u->size - (u->count - 1) * u->part_size;
+}
+
+static void store_part(struct xfer_upload *u, int i, uint64_t crc, const char *etag)
+{
+	struct part *p = &u->parts[i];
+
+	if (p->state != PART_STORED)
+		u->stored++;
+	p->state = PART_STORED;
+	p->crc = crc;
+	mem_replace(&p->etag, etag);
+}
+
+/* --- what children ask for goes to the engine, what they tell comes here --- */
+
+static const struct creds_set *get_creds(void *arg, uint32_t id)
+{
+	struct xfer_upload *u = arg;
+
+	return u->x->env->creds(u->x->env->arg, id);
+}
+
+static void need_creds(void *arg, uint32_t id, uint64_t generation)
+{
+	struct xfer_upload *u = arg;
+
+	u->x->env->need_creds(u->x->env->arg, id, generation);
+}
+
+static void on_part_end(struct xfer_upload *u, struct xfer *child)
+{
+	struct xfer *x = u->x;
+	int i = child->range.number - 1;
+	struct engine_ev ev = {.type = ENGINE_EV_PART, .id = x->spec->id,
+		.tag = x->spec->tag, .part = {i + 1, child->crc, ""}};
+
+	if (!child->is_failed) {
+		const char *etag = child->heads[XFER_DESTINATION].etag;
+
+		store_part(u, i, child->crc, etag);
+		if (u->md5) {
+			crypto_hash_free(u->md5);
+			u->md5 = MEM_STEAL(child->running);
+		}
+		snprintf(ev.part.etag, sizeof(ev.part.etag), "%s", etag);
+		x->env->event(x->env->arg, &ev);
+		return;
+	}
+	u->parts[i].state = PART_MISSING;
+	if (i < u->first_missing)
+		u->first_missing = i;
+	if (child->err.class == ERR_CANCELLED)
+		return;
+	/* It had its own attempts: the object has none left. */
+	x->attempts = x->policy.max_attempts;
+	xfer_fail(x, child->failed_side, &child->err);
+}
+
+static void on_child_event(void *arg, const struct engine_ev *ev)
+{
+	struct xfer_upload *u = arg;
+
+	if (ev->type == ENGINE_EV_RETRY)
+		u->x->env->event(u->x->env->arg, ev);
+	else
+		free(ev->result);
+	if (ev->type == ENGINE_EV_PROGRESS)
+		xfer_io_tell_progress(u->x);
+}
+
+static void on_child_end(void *arg, struct xfer *child)
+{
+	struct xfer_upload *u = arg;
+
+	on_part_end(u, child);
+	list_remove(&child->link);
+	u->x->env->give_slot(u->x->env->arg);
+	loop_bury(u->x->env->loop, xfer_free, child);
+	xfer_run(u->x);
+}
+
+static bool no_slot(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+/* --- life --- */
+
+static void take_notes(struct xfer_upload *u, const struct engine_upload *notes)
+{
+	u->id = mem_strdup(notes->upload_id);
+	u->has_checksum = notes->has_checksum;
+	u->is_resumed = true;
+	for (size_t i = 0; i < notes->count; i++) {
+		const struct engine_part *n = &notes->parts[i];
+
+		if (n->number < 1 || n->number > u->count)
+			continue;
+		u->parts[n->number - 1].state = PART_CLAIMED;
+		u->parts[n->number - 1].crc = n->crc;
+		mem_replace(&u->parts[n->number - 1].etag, n->etag);
+	}
+}
+
+void xfer_parts_new(struct xfer *x)
+{
+	const struct engine_upload *notes = x->spec->resume;
+	struct xfer_upload *u = mem_alloc(sizeof(*u));
+
+	u->x = x;
+	u->env = *x->env;
+	u->env.creds = get_creds;
+	u->env.need_creds = need_creds;
+	u->env.event = on_child_event;
+	u->env.ended = on_child_end;
+	u->env.take_slot = no_slot;
+	u->env.arg = u;
+	u->size = notes ? notes->size : x->heads[XFER_SOURCE].length;
+	u->part_size = notes ? notes->part_size : xfer_part_size(u->size, x->env->part_bytes);
+	u->count = (int)((u->size + u->part_size - 1) / u->part_size);
+	u->parts = mem_array((size_t)u->count, sizeof(*u->parts));
+	u->wants_checksum = true;
+	list_init(&u->children);
+	if (notes)
+		take_notes(u, notes);
+	else if (x->heads[XFER_SOURCE].is_etag_md5 && !x->heads[XFER_SOURCE].crc64nvme[0])
+		u->md5 = crypto_hash_new(CRYPTO_MD5);
+	x->upload = u;
+}
+
+void *xfer_parts_free(struct xfer_upload *u)
+{
+	if (!u)
+		return NULL;
+	while (!list_is_empty(&u->children))
+		xfer_free(xfer_from_link(u->children.next));
+	for (int i = 0; i < u->count; i++)
+		free(u->parts[i].etag);
+	crypto_hash_free(u->md5);
+	free(u->parts);
+	free(u->id);
+	free(u);
+	return NULL;
+}
+
+void xfer_parts_drop(struct xfer *x)
+{
+	struct engine_ev ev = {
+		.type = ENGINE_EV_RESTART, .id = x->spec->id, .tag = x->spec->tag};
+
+	x->upload = xfer_parts_free(x->upload);
+	free(x->spec->resume);
+	x->spec->resume = NULL;
+	x->is_noted = x->is_head_in = false;
+	x->spec->source_size = -1;
+	snprintf(x->pinned, sizeof(x->pinned), "%s", x->spec->source_etag);
+	x->env->event(x->env->arg, &ev);
+}
+
+enum xfer_state xfer_parts_entry(const struct xfer *x)
+{
+	const struct xfer_upload *u = x->upload;
+
+	if (!u->id)
+		return XFER_CREATE;
+	if (u->is_resumed && !u->is_listed)
+		return XFER_LIST;
+	if (!x->is_noted && !u->is_resumed)
+		return XFER_NOTE;
+	return u->stored < u->count ? XFER_PARTS : XFER_COMPLETE;
+}
+
+/* --- create --- */
+
+static void on_created(
+	void *arg, const struct err *err, const char *upload_id, bool has_checksum)
+{
+	struct xfer *x = arg;
+	struct xfer_upload *u = x->upload;
+	bool is_refused = err && (err->http_status == 400 || err->http_status == 501);
+
+	u->call = NULL;
+	if (!err) {
+		u->id = mem_strdup(upload_id);
+		u->has_checksum = has_checksum;
+	} else if (is_refused && u->wants_checksum) {
+		u->wants_checksum = false; /* an older server: once more without */
+	} else {
+		xfer_fail(x, XFER_DESTINATION, err);
+	}
+	xfer_run(x);
+}
+
+void xfer_parts_create(struct xfer *x)
+{
+	struct xfer_upload *u = x->upload;
+	struct s3_place place;
+	struct s3_env env;
+
+	if (u->call || u->id)
+		return;
+	if (xfer_io_env(x, XFER_DESTINATION, &place, &env))
+		u->call = s3_create_upload(&env, x->spec->destination.key, &x->meta,
+			u->wants_checksum, on_created, x);
+}
+
+/* --- what the server has of it --- */
+
+/* Stored, if the server's part is the one our notes or its own checksum tell. */
+static void take_listed(struct xfer_upload *u, const struct s3_part *s)
+{
+	struct part *p = s->number >= 1 && s->number <= u->count ? &u->parts[s->number - 1]
+								  : NULL;
+	uint64_t crc = 0;
+
+	if (!p || s->size != part_length(u, s->number - 1))
+		return;
+	if (p->state == PART_CLAIMED && str_eq(p->etag, s->etag))
+		crc = p->crc;
+	else if (!s->crc64nvme[0] || crc64nvme_parse(s->crc64nvme, &crc) < 0)
+		return;
+	store_part(u, s->number - 1, crc, s->etag);
+	u->resumed++;
+}
+
+static void end_list(struct xfer_upload *u)
+{
+	for (int i = 0; i < u->count; i++)
+		if (u->parts[i].state == PART_CLAIMED)
+			u->parts[i].state = PART_MISSING;
+	u->is_listed = true;
+}
+
+static void on_listed(void *arg, const struct err *err, const struct s3_part_page *page)
+{
+	struct xfer *x = arg;
+	struct xfer_upload *u = x->upload;
+
+	u->call = NULL;
+	if (err) {
+		xfer_fail(x, XFER_DESTINATION, err);
+	} else {
+		for (size_t i = 0; i < page->count; i++)
+			take_listed(u, &page->parts[i]);
+		/* A marker that does not grow would go round for ever. */
+		if (page->next_marker > u->marker)
+			u->marker = page->next_marker;
+		else
+			end_list(u);
+	}
+	xfer_run(x);
+}
+
+void xfer_parts_list(struct xfer *x)
+{
+	struct xfer_upload *u = x->upload;
+	const struct s3_upload upload = {x->spec->destination.key, u->id};
+	struct s3_place place;
+	struct s3_env env;
+
+	if (u->call || u->is_listed)
+		return;
+	if (xfer_io_env(x, XFER_DESTINATION, &place, &env))
+		u->call = s3_list_parts(&env, &upload, u->marker, on_listed, x);
+}
+
+/* --- parts --- */
+
+static void start_part(struct xfer_upload *u, int i)
+{
+	struct engine_xfer_spec *spec = mem_alloc(sizeof(*spec));
+	const struct xfer_range range = {.upload_id = u->id,
+		.number = i + 1,
+		.first = i * u->part_size,
+		.length = part_length(u, i),
+		.has_checksum = u->has_checksum,
+		.before = u->md5};
+	struct xfer *child;
+
+	*spec = *u->x->spec;
+	spec->resume = NULL;
+	snprintf(spec->source_etag, sizeof(spec->source_etag), "%s", u->x->pinned);
+	child = xfer_new_part(&u->env, spec, &range);
+	u->parts[i].state = PART_MOVING;
+	list_append(&u->children, &child->link);
+	xfer_start(child);
+}
+
+static int count_children(const struct xfer_upload *u)
+{
+	const struct list *link;
+	int n = 0;
+
+	for (link = u->children.next; link != &u->children; link = link->next)
+		n++;
+	return n;
+}
+
+void xfer_parts_pump(struct xfer *x)
+{
+	struct xfer_upload *u = x->upload;
+	int i = u->first_missing, moving = count_children(u);
+	int most = u->md5 ? 1 : AT_ONCE;
+
+	for (; i < u->count && !x->is_failed && !x->is_cancelled; i++) {
+		if (u->parts[i].state != PART_MISSING)
+			continue;
+		if (moving == most || !x->env->take_slot(x->env->arg))
+			break;
+		moving++;
+		start_part(u, i);
+	}
+	u->first_missing = i;
+}
+
+/* --- complete --- */
+
+static void on_completed(void *arg, const struct err *err, const struct s3_head *head)
+{
+	struct xfer *x = arg;
+	struct xfer_upload *u = x->upload;
+
+	u->call = NULL;
+	if (err) {
+		/* No answer, or "no such upload" to a repeated call: it may be done. */
+		x->is_lost = !x->is_failed && (err->class == ERR_NOTFOUND ||
+						      err->class == ERR_RETRY);
+		xfer_fail(x, XFER_DESTINATION, err);
+	} else {
+		x->heads[XFER_DESTINATION] = *head;
+		u->is_completed = true;
+	}
+	xfer_run(x);
+}
+
+void xfer_parts_complete(struct xfer *x)
+{
+	struct xfer_upload *u = x->upload;
+	struct s3_complete c = {.upload = {x->spec->destination.key, u->id},
+		.count = (size_t)u->count, .size = u->size};
+	char crc[CRC64_BASE64_LEN];
+	struct s3_part *parts;
+	struct s3_place place;
+	struct s3_env env;
+
+	if (u->call || !xfer_io_env(x, XFER_DESTINATION, &place, &env))
+		return;
+	parts = mem_array(c.count, sizeof(*parts));
+	for (int i = 0; i < u->count; i++) {
+		parts[i].number = i + 1;
+		snprintf(parts[i].etag, sizeof(parts[i].etag), "%s", u->parts[i].etag);
+	}
+	crc64nvme_base64(xfer_parts_crc(x), crc);
+	c.parts = parts;
+	c.crc64nvme = u->has_checksum ? crc : NULL;
+	u->call = s3_complete_upload(&env, &c, on_completed, x);
+	free(parts);
+}
+
+/* --- abort --- */
+
+/* A part that was under way may land after an abort: the list tells. */
+static void on_abort_checked(
+	void *arg, const struct err *err, const struct s3_part_page *page)
+{
+	struct xfer *x = arg;
+	struct xfer_upload *u = x->upload;
+
+	(void)page;
+	u->call = NULL;
+	u->is_aborted = err || u->aborts == ABORTS_MAX;
+	if (err && err->class == ERR_NOTFOUND)
+		mem_replace(&u->id, NULL);
+	xfer_run(x);
+}
+
+static void on_aborted(void *arg, const struct err *err, const struct s3_head *head)
+{
+	struct xfer *x = arg;
+	struct xfer_upload *u = x->upload;
+	const struct s3_upload upload = {x->spec->destination.key, u->id};
+	struct s3_place place;
+	struct s3_env env;
+
+	(void)head;
+	u->call = NULL;
+	if (err && err->class == ERR_NOTFOUND) {
+		mem_replace(&u->id, NULL);
+		u->is_aborted = true;
+	} else if (!err && xfer_io_env(x, XFER_DESTINATION, &place, &env)) {
+		u->call = s3_list_parts(&env, &upload, 0, on_abort_checked, x);
+		return;
+	} else {
+		u->is_aborted = u->aborts == ABORTS_MAX || (err && !err_is_transient(err));
+	}
+	xfer_run(x);
+}
+
+void xfer_parts_abort(struct xfer *x)
+{
+	struct xfer_upload *u = x->upload;
+	struct s3_upload upload = {x->spec->destination.key, u->id};
+	struct s3_place place;
+	struct s3_env env;
+
+	if (u->call || u->is_aborted)
+		return;
+	if (!u->id || !xfer_io_env(x, XFER_DESTINATION, &place, &env)) {
+		u->is_aborted = true;
+		return;
+	}
+	u->aborts++;
+	u->call = s3_abort_upload(&env, &upload, on_aborted, x);
+}
+
+/* --- questions --- */
+
+bool xfer_parts_is_busy(const struct xfer *x)
+{
+	return x->upload && (x->upload->call || !list_is_empty(&x->upload->children));
+}
+
+void xfer_parts_cancel(struct xfer *x)
+{
+	struct xfer_upload *u = x->upload;
+	struct list ending, *link;
+
+	if (!u)
+		return;
+	s3_call_cancel(u->call);
+	/* A child may end, and leave the list, inside its cancel. */
+	list_init(&ending);
+	list_splice(&ending, &u->children);
+	while (!list_is_empty(&ending)) {
+		link = ending.next;
+		list_remove(link);
+		list_append(&u->children, link);
+		xfer_cancel(xfer_from_link(link));
+	}
+}
+
+bool xfer_parts_is_created(const struct xfer *x)
+{
+	return x->upload->id;
+}
+
+bool xfer_parts_is_listed(const struct xfer *x)
+{
+	return x->upload->is_listed;
+}
+
+bool xfer_parts_is_full(const struct xfer *x)
+{
+	return x->upload->stored == x->upload->count;
+}
+
+bool xfer_parts_is_completed(const struct xfer *x)
+{
+	return x->upload->is_completed;
+}
+
+void xfer_parts_settle(struct xfer *x)
+{
+	x->upload->is_completed = true;
+}
+
+bool xfer_parts_is_size(const struct xfer *x, int64_t size)
+{
+	return x->upload->size == size;
+}
+
+bool xfer_parts_is_aborted(const struct xfer *x)
+{
+	return x->upload->is_aborted;
+}
+
+bool xfer_parts_is_resumed(const struct xfer *x)
+{
+	return x->upload->is_resumed;
+}
+
+int xfer_parts_count(const struct xfer *x)
+{
+	return x->upload->count;
+}
+
+int xfer_parts_count_resumed(const struct xfer *x)
+{
+	return x->upload->resumed;
+}
+
+struct engine_upload *xfer_parts_notes(const struct xfer *x)
+{
+	const struct xfer_upload *u = x->upload;
+	struct engine_upload *n = mem_alloc(sizeof(*n));
+
+	snprintf(n->upload_id, sizeof(n->upload_id), "%s", u->id);
+	snprintf(n->source_etag, sizeof(n->source_etag), "%s", x->pinned);
+	n->size = u->size;
+	n->part_size = u->part_size;
+	n->has_checksum = u->has_checksum;
+	return n;
+}
+
+uint64_t xfer_parts_crc(const struct xfer *x)
+{
+	const struct xfer_upload *u = x->upload;
+	uint64_t shift = crc64nvme_shift((uint64_t)u->part_size);
+	uint64_t crc = u->parts[0].crc;
+
+	for (int i = 1; i < u->count; i++) {
+		if (i + 1 == u->count)
+			shift = crc64nvme_shift((uint64_t)part_length(u, i));
+		crc = crc64nvme_append(crc, shift, u->parts[i].crc);
+	}
+	return crc;
+}
+
+bool xfer_parts_are_known(const struct xfer *x)
+{
+	const struct xfer_upload *u = x->upload;
+
+	for (int i = 0; i < u->count; i++)
+		if (u->parts[i].state == PART_MISSING || u->parts[i].state == PART_MOVING)
+			return false;
+	return true;
+}
+
+bool xfer_parts_md5(const struct xfer *x, char hex[2 * CRYPTO_MD5_LEN + 1])
+{
+	struct crypto_hash *md5 = x->upload->md5 ? crypto_hash_copy(x->upload->md5) : NULL;
+	uint8_t sum[CRYPTO_MD5_LEN];
+
+	if (!md5)
+		return false;
+	crypto_hash_final(md5, sum);
+	crypto_hash_free(md5);
+	str_to_hex(sum, sizeof(sum), hex);
+	return true;
+}
+
+bool xfer_parts_is_etag(const struct xfer *x, const char *etag)
+{
+	const struct xfer_upload *u = x->upload;
+	struct crypto_hash *md5 = crypto_hash_new(CRYPTO_MD5);
+	uint8_t sum[CRYPTO_MD5_LEN];
+	char hex[2 * CRYPTO_MD5_LEN + 1], want[2 * CRYPTO_MD5_LEN + 24];
+	bool are_digests = true;
+
+	for (int i = 0; i < u->count; i++) {
+		const char *part = u->parts[i].etag;
+
+		are_digests = are_digests && part && strlen(part) == 34;
+		snprintf(hex, sizeof(hex), "%.32s", are_digests ? part + 1 : "");
+		if (are_digests && str_from_hex(hex, sum, sizeof(sum)) == 0)
+			crypto_hash_update(md5, sum, sizeof(sum));
+		else
+			are_digests = false;
+	}
+	crypto_hash_final(md5, sum);
+	crypto_hash_free(md5);
+	str_to_hex(sum, sizeof(sum), hex);
+	snprintf(want, sizeof(want), "\"%s-%d\"", hex, u->count);
+	return are_digests && str_eq(want, etag);
+}
+
+uint64_t xfer_parts_bytes(const struct xfer *x)
+{
+	const struct xfer_upload *u = x->upload;
+	const struct list *link;
+	uint64_t sum = 0;
+
+	for (int i = 0; i < u->count; i++)
+		if (u->parts[i].state == PART_STORED)
+			sum += (uint64_t)part_length(u, i);
+	for (link = u->children.next; link != &u->children; link = link->next)
+		sum += LIST_ENTRY(link, struct xfer, link)->received;
+	return sum;
+}
+
+void xfer_parts_wake(struct xfer *x, uint32_t creds_id)
+{
+	struct list woken, *link;
+
+	if (!x->upload)
+		return;
+	list_init(&woken);
+	list_splice(&woken, &x->upload->children);
+	while (!list_is_empty(&woken)) {
+		link = woken.next;
+		list_remove(link);
+		list_append(&x->upload->children, link);
+		xfer_wake(xfer_from_link(link), creds_id);
+	}
+}
