@@ -123,6 +123,23 @@ void *profiles_free(struct profiles *p)
 	return NULL;
 }
 
+bool profiles_at(const struct profiles *p, size_t i, const char **ret_name,
+	const char **ret_key, const char **ret_value)
+{
+	for (size_t k = 0; k < p->count; k++) {
+		const char *value = profiles_get(p, p->v[k].profile, p->v[k].key);
+
+		/* Overruled values are skipped. */
+		if (value != p->v[k].value || i--)
+			continue;
+		*ret_name = p->v[k].profile;
+		*ret_key = p->v[k].key;
+		*ret_value = value;
+		return true;
+	}
+	return false;
+}
+
 const char *profiles_get(const struct profiles *p, const char *name, const char *key)
 {
 	const char *value = NULL;

@@ -143,11 +143,10 @@ int ini_parse(
 		const char *nl = memchr(text, '\n', (size_t)(end - text));
 		size_t n = (size_t)((nl ? nl : end) - text);
 		char *line = mem_strndup(text, n);
-		size_t used = strlen(line);
 
 		p.line++;
 		r = take_line(&p, line);
-		mem_wipe(line, used); /* values are secrets */
+		mem_wipe(line, n); /* values are secrets */
 		free(line);
 		text += n + (nl != NULL);
 	}

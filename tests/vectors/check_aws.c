@@ -75,6 +75,24 @@ bool vcase_is(const struct vcase *c, const char *path)
 	return str_eq(vcase_get(c, "%s", path), "1");
 }
 
+int64_t vcase_int(const struct vcase *c, const char *path)
+{
+	const char *text = vcase_get(c, "%s", path);
+
+	return text ? strtoll(text, NULL, 10) : 0;
+}
+
+enum verdict vcase_passed_if(bool is_right)
+{
+	return is_right ? PASSED : FAILED;
+}
+
+enum verdict vcase_not_applicable(struct vcase *c, const char *reason)
+{
+	c->reason = reason;
+	return NOT_APPLICABLE;
+}
+
 static bool same(const char *what, const char *want, const char *got)
 {
 	if (!want || str_eq(want, got))
@@ -300,10 +318,17 @@ struct group {
 	enum verdict (*check)(struct vcase *c);
 };
 static const struct group groups[] = {
+	{"assume-role", check_assume_role},
 	{"container", check_container},
 	{"credential-chain", check_credential_chain},
 	{"credential-refresh", check_credential_refresh},
+	{"endpoints-s3", check_endpoint_s3},
+	{"endpoints-sts", check_endpoint_sts},
 	{"imds", check_imds},
+	{"profile-parser", check_profile},
+	{"retry", check_retry},
+	{"s3-names", check_name},
+	{"s3-responses", check_response},
 	{"sigv4", check_sigv4},
 	{"sigv4-s3", check_sigv4},
 };

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define VALUES_MAX 4000
 
@@ -31,8 +32,20 @@ const char *vcase_get(const struct vcase *c, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 size_t vcase_count(const struct vcase *c, const char *path);
 bool vcase_is(const struct vcase *c, const char *path);
+int64_t vcase_int(const struct vcase *c, const char *path); /* 0: none */
 
+enum verdict vcase_passed_if(bool is_right);
+/* reason: a string that stays. */
+enum verdict vcase_not_applicable(struct vcase *c, const char *reason);
+
+enum verdict check_assume_role(struct vcase *c);
 enum verdict check_container(struct vcase *c);
 enum verdict check_credential_chain(struct vcase *c);
 enum verdict check_credential_refresh(struct vcase *c);
+enum verdict check_endpoint_s3(struct vcase *c);
+enum verdict check_endpoint_sts(struct vcase *c);
 enum verdict check_imds(struct vcase *c);
+enum verdict check_name(struct vcase *c);
+enum verdict check_profile(struct vcase *c);
+enum verdict check_response(struct vcase *c);
+enum verdict check_retry(struct vcase *c);
