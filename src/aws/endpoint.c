@@ -3,126 +3,52 @@
 
 #include "aws/endpoint.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "aws/partition.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/s3name.h"
 #include "base/str.h"
 
 #define WHY_SIZE 200
 /* Of a host with its port; an IPv6 address stands in brackets. */
-#define HOST_CHARS                                                                       \
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:[]"
+#define HOST_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:[]"
 
-static const char *dns_suffix(const char *region)
+static int refuse(char *why, const char *text)
 {
-	static const struct {
-		const char *prefix, *suffix;
-	} partitions[] = {
-		{"cn-", "amazonaws.com.cn"},
-		{"eusc-", "amazonaws.eu"},
-		{"us-isob-", "sc2s.sgov.gov"},
-		{"us-isof-", "csp.hci.ic.gov"},
-		{"eu-isoe-", "cloud.adc-e.uk"},
-		{"us-iso-", "c2s.ic.gov"},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(partitions); i++) {
-		if (str_has_prefix(region, partitions[i].prefix))
-			return partitions[i].suffix;
-	}
-	return "amazonaws.com";
+	snprintf(why, WHY_SIZE, "%s", text);
+	return -EINVAL;
 }
 
-static bool is_host_label(const char *s)
-{
-	size_t n = strlen(s);
+/* --- what both services share --- */
 
-	return n > 0 && n < 64 && s[0] != '-' && s[n - 1] != '-' &&
-	       strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") ==
-		       n;
-}
-
-static bool is_ip(const char *host)
-{
-	unsigned char addr[16];
-	char name[64];
-
-	if (host[0] == '[')
-		return true;
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(host, ":"), host);
-	return inet_pton(AF_INET, name, addr) == 1;
-}
-
-/* Usable as a host label under TLS; dots break the certificate's wildcard. */
-static bool is_virtual_hostable(const char *bucket, bool is_tls)
-{
-	size_t n = strlen(bucket);
-	const char *edge = "abcdefghijklmnopqrstuvwxyz0123456789";
-
-	if (n < 3 || n > 63 || !strchr(edge, bucket[0]) || !strchr(edge, bucket[n - 1]))
-		return false;
-	if (strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-") != n)
-		return false;
-	if (strstr(bucket, "..") || strstr(bucket, ".-") || strstr(bucket, "-.") ||
-		is_ip(bucket))
-		return false;
-	return !is_tls || !strchr(bucket, '.');
-}
-
-/* Refused by name rather than sent somewhere wrong. */
-static int check_bucket(const char *bucket, char *why)
-{
-	size_t n = strlen(bucket);
-
-	if (str_has_prefix(bucket, "arn:")) {
-		snprintf(why, WHY_SIZE, "access point ARNs are not supported yet");
-		return -EINVAL;
-	}
-	if (str_has_suffix(bucket, "--x-s3")) {
-		snprintf(why, WHY_SIZE, "directory buckets (S3 Express) are not supported");
-		return -EINVAL;
-	}
-	if (n == 0 || n > 255 ||
-		strspn(bucket, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-			       "0123456789.-_") != n) {
-		snprintf(why, WHY_SIZE, "'%.100s' is not a bucket name", bucket);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-struct custom {
+/* A host and the path in front of all others. */
+struct base {
 	bool is_tls;
 	char host[200];
 	char path[200];
 };
 
-static int parse_custom(const char *url, struct custom *ret, char *why)
+static int parse_custom(const char *url, struct base *ret, char *why)
 {
 	const char *rest = strstr(url, "://");
 	size_t n;
 
-	if (!rest || (strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0)) {
-		snprintf(why, WHY_SIZE, "endpoint_url must begin with https:// or http://");
-		return -EINVAL;
-	}
+	if (!rest ||
+		(strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0))
+		return refuse(why, "endpoint_url must begin with https:// or http://");
 	ret->is_tls = url[4] == 's';
 	rest += 3;
 	n = strcspn(rest, "/?#");
 	if (n == 0 || n >= sizeof(ret->host) || strspn(rest, HOST_CHARS) < n ||
-		strpbrk(rest, "?#")) {
-		snprintf(why, WHY_SIZE, "endpoint_url needs a host, and no user, query or "
-					"fragment");
-		return -EINVAL;
-	}
-	if (strlen(rest + n) >= sizeof(ret->path)) {
-		snprintf(why, WHY_SIZE, "the path of endpoint_url is too long");
-		return -EINVAL;
-	}
+		strpbrk(rest, "?#"))
+		return refuse(why, "endpoint_url needs a host, and no user, query or "
+				   "fragment");
+	if (strlen(rest + n) >= sizeof(ret->path))
+		return refuse(why, "the path of endpoint_url is too long");
 	snprintf(ret->host, sizeof(ret->host), "%.*s", (int)n, rest);
 	snprintf(ret->path, sizeof(ret->path), "%s", rest + n);
 	n = strlen(ret->path);
@@ -140,7 +66,8 @@ static void set_origin(struct endpoint *e, bool is_tls, const char *host)
 	if (str_has_suffix(host, port))
 		n -= strlen(port);
 	e->is_tls = is_tls;
-	snprintf(e->origin, sizeof(e->origin), "%s://%s", is_tls ? "https" : "http", host);
+	snprintf(
+		e->origin, sizeof(e->origin), "%s://%s", is_tls ? "https" : "http", host);
 	snprintf(e->host, sizeof(e->host), "%.*s", (int)n, host);
 }
 
@@ -148,71 +75,186 @@ static int set_region(const struct endpoint_spec *spec, struct endpoint *e, char
 {
 	const char *region = spec->region && *spec->region ? spec->region : NULL;
 
-	if (!region && !spec->endpoint_url) {
-		snprintf(why, WHY_SIZE, "the profile needs a region");
-		return -EINVAL;
-	}
-	if (region && !is_host_label(region)) {
+	if (!region && !spec->endpoint_url)
+		return refuse(why, "the profile needs a region");
+	if (region && !s3name_is_label(region)) {
 		snprintf(why, WHY_SIZE, "'%.60s' is not a region", region);
 		return -EINVAL;
 	}
-	snprintf(e->signing_region, sizeof(e->signing_region), "%s",
-		region ? region : "us-east-1");
+	if (!region || strcmp(region, "aws-global") == 0)
+		region = "us-east-1";
+	snprintf(e->signing_region, sizeof(e->signing_region), "%s", region);
 	return 0;
+}
+
+static int check_variants(
+	const struct endpoint_spec *spec, const struct partition *p, char *why)
+{
+	if (spec->endpoint_url && spec->use_dual_stack)
+		return refuse(why, "endpoint_url and dual stack exclude each other");
+	if (spec->endpoint_url && spec->use_fips)
+		return refuse(why, "endpoint_url and FIPS exclude each other");
+	if (spec->use_dual_stack && !p->dual_stack_suffix)
+		return refuse(why, "this region's partition has no dual stack");
+	return 0;
+}
+
+/* --- S3 --- */
+
+static int check_s3(
+	const struct endpoint_spec *spec, const struct partition *p, char *why)
+{
+	bool is_aws_cn = strcmp(p->name, "aws-cn") == 0;
+	int r = check_variants(spec, p, why);
+
+	if (r < 0)
+		return r;
+	if (spec->use_fips && is_aws_cn)
+		return refuse(why, "there are no FIPS endpoints of S3 in China");
+	if (!spec->use_accelerate)
+		return 0;
+	if (spec->endpoint_url || spec->force_path_style || spec->use_fips)
+		return refuse(why, "transfer acceleration excludes endpoint_url, path "
+				   "style and FIPS");
+	if (strcmp(p->name, "aws") != 0)
+		return refuse(why, "there is no transfer acceleration in this region");
+	if (spec->bucket && !s3name_is_virtual(spec->bucket, true))
+		return refuse(why,
+			"transfer acceleration needs a bucket that can stand in "
+			"a host name, without dots");
+	return 0;
+}
+
+/* AWS's own host of a service: "s3-fips.dualstack.eu-west-1.amazonaws.com". */
+static void aws_host(struct base *base, const char *service,
+	const struct endpoint_spec *spec, const char *region, const struct partition *p)
+{
+	snprintf(base->host, sizeof(base->host), "%s%s%s.%s.%s", service,
+		spec->use_fips ? "-fips" : "", spec->use_dual_stack ? ".dualstack" : "",
+		region, p->dns_suffix);
+}
+
+static int set_path(struct endpoint *e, const char *path, const char *bucket, char *why)
+{
+	struct buf out = BUF_INIT(sizeof(e->path) - 1);
+	int r = buf_puts(&out, path);
+
+	if (r == 0 && bucket)
+		r = buf_putc(&out, '/');
+	if (r == 0 && bucket)
+		r = str_uri_encode(&out, bucket, strlen(bucket), false);
+	snprintf(e->path, sizeof(e->path), "%s", buf_str(&out));
+	buf_done(&out);
+	return r < 0 ? refuse(why, "endpoint_url and bucket are too long together") : 0;
+}
+
+static int put_bucket(const struct endpoint_spec *spec, const struct base *base,
+	struct endpoint *e, char *why)
+{
+	const char *bucket = spec->bucket;
+	bool is_virtual = bucket && !spec->force_path_style &&
+			  !s3name_is_ip(base->host) &&
+			  s3name_is_virtual(bucket, base->is_tls);
+	char host[290];
+
+	snprintf(host, sizeof(host), "%s%s%s", is_virtual ? bucket : "",
+		is_virtual ? "." : "", base->host);
+	set_origin(e, base->is_tls, host);
+	return set_path(e, base->path, is_virtual ? NULL : bucket, why);
+}
+
+static int put_access_point(const struct endpoint_spec *spec, struct base *base,
+	struct endpoint *e, char *why)
+{
+	const struct partition *own = partition_of(e->signing_region), *p;
+	struct s3name_access_point ap;
+	char host[290];
+
+	if (s3name_access_point_parse(spec->bucket, &ap, why) < 0)
+		return -EINVAL;
+	p = partition_of(ap.region);
+	if (strcmp(p->name, ap.partition) != 0 || (spec->region && p != own))
+		return refuse(why, "the access point is in another partition of AWS");
+	if (spec->force_path_style)
+		return refuse(why, "access points cannot be used in path style");
+	if (spec->ignore_arn_region && spec->region &&
+		strcmp(e->signing_region, ap.region) != 0)
+		return refuse(why, "the access point is in another region");
+	if (spec->endpoint_url && s3name_is_ip(base->host))
+		return refuse(why, "access points need an endpoint_url with a host name");
+	if (!spec->endpoint_url)
+		aws_host(base, "s3-accesspoint", spec, ap.region, p);
+	snprintf(e->signing_region, sizeof(e->signing_region), "%s", ap.region);
+	snprintf(host, sizeof(host), "%s-%s.%s", ap.name, ap.account, base->host);
+	set_origin(e, base->is_tls, host);
+	return set_path(e, base->path, NULL, why);
 }
 
 int endpoint_s3(const struct endpoint_spec *spec, struct endpoint *ret, char *why)
 {
-	struct custom custom = {.is_tls = true};
-	struct endpoint e = {0};
-	char host[290];
-	bool is_virtual;
+	struct base base = {.is_tls = true};
+	struct endpoint e = {.is_aws = !spec->endpoint_url};
+	const struct partition *p;
 	int r = set_region(spec, &e, why);
 
-	if (r == 0 && spec->bucket)
-		r = check_bucket(spec->bucket, why);
-	if (r == 0 && spec->endpoint_url)
-		r = parse_custom(spec->endpoint_url, &custom, why);
 	if (r < 0)
 		return r;
-	if (!spec->endpoint_url) {
-		e.is_aws = true;
-		snprintf(custom.host, sizeof(custom.host), "s3.%s.%s", e.signing_region,
-			dns_suffix(e.signing_region));
-	}
-	is_virtual = spec->bucket && !spec->force_path_style && !is_ip(custom.host) &&
-		     is_virtual_hostable(spec->bucket, custom.is_tls);
-	snprintf(host, sizeof(host), "%s%s%s", is_virtual ? spec->bucket : "",
-		is_virtual ? "." : "", custom.host);
-	set_origin(&e, custom.is_tls, host);
-	if (snprintf(e.path, sizeof(e.path), "%s%s%s", custom.path,
-		    spec->bucket && !is_virtual ? "/" : "",
-		    spec->bucket && !is_virtual ? spec->bucket : "") >=
-		(int)sizeof(e.path)) {
-		snprintf(why, WHY_SIZE, "endpoint_url and bucket are too long together");
-		return -EINVAL;
-	}
-	*ret = e;
-	return 0;
+	p = partition_of(e.signing_region);
+	r = check_s3(spec, p, why);
+	if (r == 0 && spec->endpoint_url)
+		r = parse_custom(spec->endpoint_url, &base, why);
+	if (r < 0)
+		return r;
+	if (spec->use_accelerate && spec->bucket)
+		snprintf(base.host, sizeof(base.host), "s3-accelerate%s.%s",
+			spec->use_dual_stack ? ".dualstack" : "", p->dns_suffix);
+	else if (!spec->endpoint_url)
+		aws_host(&base, "s3", spec, e.signing_region, p);
+	if (spec->bucket && str_has_prefix(spec->bucket, "arn:"))
+		r = put_access_point(spec, &base, &e, why);
+	else
+		r = put_bucket(spec, &base, &e, why);
+	if (r == 0)
+		*ret = e;
+	return r;
 }
+
+bool endpoint_is_accelerate(const char *url)
+{
+	struct base base;
+	char why[WHY_SIZE];
+
+	return parse_custom(url, &base, why) == 0 &&
+	       (strcmp(base.host, "s3-accelerate.amazonaws.com") == 0 ||
+		       strcmp(base.host, "s3-accelerate.dualstack.amazonaws.com") == 0);
+}
+
+/* --- STS --- */
 
 int endpoint_sts(const struct endpoint_spec *spec, struct endpoint *ret, char *why)
 {
-	struct custom custom = {.is_tls = true};
-	struct endpoint e = {0};
+	struct base base = {.is_tls = true};
+	struct endpoint e = {.is_aws = !spec->endpoint_url};
+	const struct partition *p;
+	bool is_gov;
 	int r = set_region(spec, &e, why);
 
-	if (r == 0 && spec->endpoint_url)
-		r = parse_custom(spec->endpoint_url, &custom, why);
 	if (r < 0)
 		return r;
-	if (!spec->endpoint_url) {
-		e.is_aws = true;
-		snprintf(custom.host, sizeof(custom.host), "sts.%s.%s", e.signing_region,
-			dns_suffix(e.signing_region));
-	}
-	set_origin(&e, custom.is_tls, custom.host);
-	snprintf(e.path, sizeof(e.path), "%s", custom.path);
+	p = partition_of(e.signing_region);
+	r = check_variants(spec, p, why);
+	if (r == 0 && spec->endpoint_url)
+		r = parse_custom(spec->endpoint_url, &base, why);
+	if (r < 0)
+		return r;
+	/* GovCloud's plain hosts are validated ones. */
+	is_gov = strcmp(p->name, "aws-us-gov") == 0 && !spec->use_dual_stack;
+	if (!spec->endpoint_url)
+		snprintf(base.host, sizeof(base.host), "sts%s.%s.%s",
+			spec->use_fips && !is_gov ? "-fips" : "", e.signing_region,
+			spec->use_dual_stack ? p->dual_stack_suffix : p->dns_suffix);
+	set_origin(&e, base.is_tls, base.host);
+	snprintf(e.path, sizeof(e.path), "%s", base.path);
 	*ret = e;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/crypto.h"
 #include "base/mem.h"
+#include "base/s3name.h"
 #include "base/str.h"
 #include "calendar/slot.h"
 #include "conf/conf_build.h"
@@ -74,7 +75,9 @@ static bool is_made_of(const char *s, const char *allowed, size_t min, size_t ma
 
 static bool parse_url(const struct spot *s, const char *url, struct conf_side *side)
 {
-	const char *bucket = url + 5, *slash;
+	char why[S3NAME_WHY_SIZE];
+	const char *rest = url + 5;
+	size_t n;
 
 	if (str_has_prefix(url, "file://")) {
 		spot_complain(
@@ -90,13 +93,12 @@ static bool parse_url(const struct spot *s, const char *url, struct conf_side *s
 			"templates such as ${date} are not supported by this version");
 		return false;
 	}
-	slash = strchr(bucket, '/');
-	side->bucket = slash ? mem_strndup(bucket, (size_t)(slash - bucket))
-			     : mem_strdup(bucket);
-	side->key = mem_strdup(slash ? slash + 1 : "");
+	n = s3name_bucket_len(rest);
+	side->bucket = mem_strndup(rest, n);
+	side->key = mem_strdup(rest[n] ? rest + n + 1 : "");
 	side->is_prefix = !*side->key || str_has_suffix(side->key, "/");
-	if (!is_made_of(side->bucket, LETTERS "-_.", 3, 255)) {
-		spot_complain_inside(s, "url", 5, NULL, "not the name of a bucket");
+	if (s3name_check_bucket(side->bucket, why) < 0) {
+		spot_complain_inside(s, "url", 5, NULL, why);
 		return false;
 	}
 	if (strlen(side->key) > 1024) {

@@ -17,6 +17,7 @@
 #include "base/crypto.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/s3name.h"
 #include "base/str.h"
 #include "s3/chunked.h"
 
@@ -277,10 +278,14 @@ static int build(struct s3_call *call, const struct s3_env *env, const struct s3
 		.endpoint_url = p->endpoint_url && *p->endpoint_url ? p->endpoint_url : NULL,
 		.bucket = p->bucket,
 		/* Virtual hosts need names and certificates that own servers rarely have. */
-		.force_path_style = p->endpoint_url && *p->endpoint_url,
+		.force_path_style = p->endpoint_url && *p->endpoint_url &&
+				    !str_has_prefix(p->bucket, "arn:") &&
+				    !endpoint_is_accelerate(p->endpoint_url),
 	};
-	int r = endpoint_s3(&spec, &call->endpoint, call->why);
+	int r = s3name_check_bucket(p->bucket, call->why);
 
+	if (r == 0)
+		r = endpoint_s3(&spec, &call->endpoint, call->why);
 	if (r < 0)
 		return r;
 	call->why[0] = '\0';
