@@ -18,9 +18,10 @@
 #define FIRST_CAP 16
 
 struct mailbox {
-	pthread_mutex_t mutex; /* guards ring, cap, head, len */
+	pthread_mutex_t mutex; /* guards ring, cap, head, len, is_rung */
 	char *ring;
 	size_t msg_size, cap, max, head, len;
+	bool is_rung; /* fd is readable, or will be at once */
 	int fd;
 	struct loop_fd *watch;
 	mailbox_fn fn;
@@ -51,8 +52,12 @@ static void on_readable(void *arg, int events)
 
 	if (read(m->fd, &count, sizeof(count)) < 0)
 		return;
+	pthread_mutex_lock(&m->mutex);
+	m->is_rung = false;
+	most = m->len;
+	pthread_mutex_unlock(&m->mutex);
 	/* What arrives meanwhile rings again: a busy sender cannot hold the loop. */
-	for (most = (size_t)count; most && take(m); most--)
+	for (; most && take(m); most--)
 		m->fn(m->arg, m->current);
 }
 
@@ -113,6 +118,7 @@ static void grow(struct mailbox *m)
 int mailbox_send(struct mailbox *m, const void *msg)
 {
 	uint64_t one = 1;
+	bool must_ring = false;
 	int r = 0;
 
 	pthread_mutex_lock(&m->mutex);
@@ -124,9 +130,11 @@ int mailbox_send(struct mailbox *m, const void *msg)
 		memcpy(m->ring + (m->head + m->len) % m->cap * m->msg_size, msg,
 			m->msg_size);
 		m->len++;
+		must_ring = !m->is_rung;
+		m->is_rung = true;
 	}
 	pthread_mutex_unlock(&m->mutex);
-	if (r == 0 && write(m->fd, &one, sizeof(one)) < 0)
+	if (must_ring && write(m->fd, &one, sizeof(one)) < 0)
 		abort(); /* only a counter of 2^64 - 1 makes it fail */
 	return r;
 }
