@@ -20,6 +20,7 @@
 #define DEFAULT_CONNECT_MS 10000
 #define DEFAULT_STALL_MS   30000
 #define DEFAULT_BUFFER     (256 * 1024)
+#define BUFFER_MIN         (16 * 1024) /* libcurl's own */
 
 static int64_t wall_us(const struct http_call *call)
 {
@@ -252,6 +253,16 @@ static void set_headers(struct http_call *call, const struct http_request *rq)
 	curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->slist);
 }
 
+/* It is allocated for each upload: a small body needs no large one. */
+static long upload_buffer(const struct http_options *o, const struct http_request *rq)
+{
+	long size = (long)(o->upload_buffer ? o->upload_buffer : DEFAULT_BUFFER);
+
+	if (rq->send_length >= size)
+		return size;
+	return rq->send_length > BUFFER_MIN ? (long)rq->send_length : BUFFER_MIN;
+}
+
 static void set_body(struct http_call *call, const struct http_request *rq)
 {
 	CURL *e = call->easy;
@@ -269,8 +280,7 @@ static void set_body(struct http_call *call, const struct http_request *rq)
 			e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)rq->send_length);
 		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
 		curl_easy_setopt(e, CURLOPT_READDATA, call);
-		curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE,
-			(long)(o->upload_buffer ? o->upload_buffer : DEFAULT_BUFFER));
+		curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, upload_buffer(o, rq));
 	} else if (rq->body_len || may_have_body) {
 		/* Sent in one piece with the headers, unlike an upload. */
 		curl_easy_setopt(

@@ -21,8 +21,7 @@ struct s3_chunked {
 	size_t data_len; /* of the chunk that is being filled */
 	size_t out_at, out_len; /* encoded, not yet sent */
 	bool is_last_made;
-	char data[CHUNK];
-	char out[CHUNK + HEAD_MAX];
+	char *data, *out; /* behind the struct: a chunk, and a chunk with its frame */
 };
 
 static int64_t encoded(int64_t len)
@@ -44,8 +43,11 @@ int64_t s3_chunked_length(int64_t length)
 
 struct s3_chunked *s3_chunked_new(int64_t length, s3_send_fn fn, void *arg)
 {
-	struct s3_chunked *c = mem_alloc(sizeof(*c));
+	size_t chunk = length < CHUNK ? (size_t)length : CHUNK;
+	struct s3_chunked *c = mem_alloc(sizeof(*c) + chunk + chunk + HEAD_MAX);
 
+	c->data = (char *)(c + 1);
+	c->out = c->data + chunk;
 	c->left = length;
 	c->fn = fn;
 	c->arg = arg;
