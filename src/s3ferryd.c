@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <getopt.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -57,6 +60,19 @@ static int check(const char *path)
 	return r < 0 ? CORE_EXIT_CONFIG : CORE_EXIT_OK;
 }
 
+/*
+ * libcurl takes and gives back a receive buffer for every answer: by default each would
+ * grow and trim the heap, and fault its pages in again. Rings are above the mmap limit.
+ */
+static void keep_heap(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+	mallopt(M_TRIM_THRESHOLD, 8 << 20);
+	mallopt(M_TOP_PAD, 512 << 10);
+#endif
+}
+
 static int serve(const struct core_options *options, int level)
 {
 	struct core *core;
@@ -66,6 +82,7 @@ static int serve(const struct core_options *options, int level)
 	/* Credentials of other people's accounts: no core dump, no ptrace. */
 	prctl(PR_SET_DUMPABLE, 0);
 	umask(0077);
+	keep_heap();
 	if (http_global_init() < 0) {
 		log_err(NULL, "the HTTP library cannot start");
 		return CORE_EXIT_OS;
