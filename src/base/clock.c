@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -100,14 +101,31 @@ int64_t clock_seconds_from_utc(const struct clock_utc *u)
 	       u->minute * 60 + u->second;
 }
 
+char *clock_format_iso_us(int64_t usec, char *out, size_t size)
+{
+	int64_t seconds = usec / USEC_PER_SEC, rest = usec % USEC_PER_SEC;
+	char fraction[8] = "";
+	struct clock_utc u;
+	size_t n;
+
+	if (rest < 0) {
+		rest += USEC_PER_SEC;
+		seconds--;
+	}
+	clock_utc_from_seconds(seconds, &u);
+	if (rest) {
+		snprintf(fraction, sizeof(fraction), ".%06d", (int)rest);
+		for (n = strlen(fraction); fraction[n - 1] == '0'; n--)
+			fraction[n - 1] = '\0';
+	}
+	snprintf(out, size, "%04lld-%02d-%02dT%02d:%02d:%02d%sZ", (long long)u.year,
+		u.month, u.day, u.hour, u.minute, u.second, fraction);
+	return out;
+}
+
 char *clock_format_iso(int64_t seconds, char *out, size_t size)
 {
-	struct clock_utc u;
-
-	clock_utc_from_seconds(seconds, &u);
-	snprintf(out, size, "%04lld-%02d-%02dT%02d:%02d:%02dZ", (long long)u.year, u.month,
-		u.day, u.hour, u.minute, u.second);
-	return out;
+	return clock_format_iso_us(seconds * USEC_PER_SEC, out, size);
 }
 
 char *clock_format_amz(int64_t seconds, char *out, size_t size)
@@ -138,26 +156,80 @@ static int parse_offset(const char *s, int *ret_seconds)
 	return 0;
 }
 
-int clock_parse_iso(const char *text, int64_t *ret_seconds)
+/* ".25" to microseconds, digits beyond them dropped; behind it in *ret_end. */
+static int64_t parse_fraction(const char *s, const char **ret_end)
+{
+	int64_t usec = 0, unit = USEC_PER_SEC / 10;
+
+	if (*s == '.') {
+		for (s++; *s >= '0' && *s <= '9'; s++, unit /= 10)
+			usec += (*s - '0') * unit;
+	}
+	*ret_end = s;
+	return usec;
+}
+
+static bool is_date(const struct clock_utc *u)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool is_leap = u->year % 4 == 0 && (u->year % 100 || u->year % 400 == 0);
+
+	return u->month >= 1 && u->month <= 12 && u->day >= 1 &&
+	       u->day <= days[u->month - 1] + (u->month == 2 && is_leap) &&
+	       u->hour >= 0 && u->hour <= 23 && u->minute >= 0 && u->minute <= 59 &&
+	       u->second >= 0 && u->second <= 60;
+}
+
+int clock_parse_iso_us(const char *text, int64_t *ret_usec)
 {
 	struct clock_utc u = {0};
 	int year, n = 0, offset;
 	const char *s;
+	int64_t fraction;
 
 	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &year, &u.month, &u.day, &u.hour,
 		    &u.minute, &u.second, &n) != 6 ||
 		n != 19)
 		return -EINVAL;
-	if (u.month < 1 || u.month > 12 || u.day < 1 || u.day > 31 || u.hour < 0 ||
-		u.hour > 23 || u.minute < 0 || u.minute > 59 || u.second < 0 ||
-		u.second > 60)
+	u.year = year;
+	fraction = parse_fraction(text + n, &s);
+	if (!is_date(&u) || parse_offset(s, &offset) < 0)
 		return -EINVAL;
-	s = text + n;
-	if (*s == '.')
-		s += 1 + strspn(s + 1, "0123456789");
-	if (parse_offset(s, &offset) < 0)
+	*ret_usec = (clock_seconds_from_utc(&u) - offset) * USEC_PER_SEC + fraction;
+	return 0;
+}
+
+int clock_parse_iso(const char *text, int64_t *ret_seconds)
+{
+	int64_t usec;
+
+	if (clock_parse_iso_us(text, &usec) < 0)
+		return -EINVAL;
+	*ret_seconds = usec / USEC_PER_SEC - (usec % USEC_PER_SEC < 0);
+	return 0;
+}
+
+int clock_parse_http_us(const char *text, int64_t *ret_usec)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct clock_utc u = {0};
+	char day[4], month[4];
+	const char *found, *s;
+	int year, n = 0;
+	int64_t fraction;
+
+	if (sscanf(text, "%3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d%n", day, &u.day,
+		    month, &year, &u.hour, &u.minute, &u.second, &n) != 7 ||
+		n != 25)
+		return -EINVAL;
+	found = strstr(months, month);
+	if (!found || (found - months) % 3 || strlen(month) != 3)
 		return -EINVAL;
 	u.year = year;
-	*ret_seconds = clock_seconds_from_utc(&u) - offset;
+	u.month = (int)(found - months) / 3 + 1;
+	fraction = parse_fraction(text + n, &s);
+	if (!is_date(&u) || strcmp(s, " GMT") != 0)
+		return -EINVAL;
+	*ret_usec = clock_seconds_from_utc(&u) * USEC_PER_SEC + fraction;
 	return 0;
 }

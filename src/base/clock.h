@@ -52,5 +52,10 @@ int64_t clock_seconds_from_utc(const struct clock_utc *utc); /* weekday ignored 
 char *clock_format_iso(int64_t seconds, char *out, size_t size);
 /* "20261124T070000Z", the form SigV4 signs; size >= 17. Returns out. */
 char *clock_format_amz(int64_t seconds, char *out, size_t size);
+/* The same with as much of the fraction as is not zero; size >= 32. Returns out. */
+char *clock_format_iso_us(int64_t usec, char *out, size_t size);
 /* RFC 3339 with Z or an offset and an optional fraction. 0 or -EINVAL. */
 int clock_parse_iso(const char *text, int64_t *ret_seconds);
+int clock_parse_iso_us(const char *text, int64_t *ret_usec);
+/* "Sun, 01 Mar 1970 01:01:53 GMT", RFC 9110's preferred form; a fraction is taken. */
+int clock_parse_http_us(const char *text, int64_t *ret_usec);

@@ -28,8 +28,8 @@ static _Noreturn void crypto_panic(const char *what)
 /* Fetching walks OpenSSL's providers under a lock: once is enough. */
 static const EVP_MD *digest(enum crypto_alg alg)
 {
-	static const EVP_MD *fetched[2];
-	static const char *const names[] = {[CRYPTO_SHA256] = "SHA256", [CRYPTO_MD5] = "MD5"};
+	static const EVP_MD *fetched[3];
+	static const char *const names[] = {[CRYPTO_SHA256] = "SHA256", [CRYPTO_MD5] = "MD5", [CRYPTO_SHA1] = "SHA1"};
 	const EVP_MD *md = __atomic_load_n(&fetched[alg], __ATOMIC_ACQUIRE);
 
 	if (md)

@@ -10,6 +10,7 @@
 
 #define CRYPTO_SHA256_LEN 32
 #define CRYPTO_MD5_LEN    16
+#define CRYPTO_SHA1_LEN   20
 
 void crypto_sha256(const void *data, size_t len, uint8_t out[CRYPTO_SHA256_LEN]);
 /* Lower-case hex with its NUL. */
@@ -22,13 +23,14 @@ void crypto_md5(const void *data, size_t len, uint8_t out[CRYPTO_MD5_LEN]);
 enum crypto_alg {
 	CRYPTO_SHA256,
 	CRYPTO_MD5,
+	CRYPTO_SHA1, /* only to compare with what another client stored */
 };
 struct crypto_hash;
 struct crypto_hash *crypto_hash_new(enum crypto_alg alg);
 /* The same state twice. */
 struct crypto_hash *crypto_hash_copy(const struct crypto_hash *h);
 void crypto_hash_update(struct crypto_hash *h, const void *data, size_t len);
-/* Writes 32 or 16 bytes and starts over. */
+/* Writes 32, 16 or 20 bytes and starts over. */
 void crypto_hash_final(struct crypto_hash *h, uint8_t *out);
 void *crypto_hash_free(struct crypto_hash *h);
 

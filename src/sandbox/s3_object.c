@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/xml.h"
@@ -24,11 +24,11 @@ static bool etag_is_in(const char *list, const char *etag)
 
 static bool parse_http_date(const char *text, int64_t *ret)
 {
-	struct tm tm = {0};
+	int64_t usec;
 
-	if (!text || !strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm))
+	if (!text || clock_parse_http_us(text, &usec) < 0)
 		return false;
-	*ret = timegm(&tm);
+	*ret = usec / USEC_PER_SEC;
 	return true;
 }
 

@@ -51,6 +51,18 @@ static void calendar_arithmetic(void **state)
 	assert_true(s == 1795176000);
 	assert_int_equal(clock_parse_iso("2026-13-20T13:00:00Z", &s), -EINVAL);
 	assert_int_equal(clock_parse_iso("2026-11-20T13:00:00", &s), -EINVAL);
+	assert_int_equal(clock_parse_iso("2026-02-29T13:00:00Z", &s), -EINVAL);
+	assert_int_equal(clock_parse_iso("1969-12-31T23:59:59.5Z", &s), 0);
+	assert_int_equal(s, -1);
+	assert_string_equal(clock_format_iso_us(-500000, out, sizeof(out)),
+		"1969-12-31T23:59:59.5Z");
+	assert_int_equal(clock_parse_http_us("Tue, 24 Nov 2026 07:00:00 GMT", &s), 0);
+	assert_string_equal(
+		clock_format_iso_us(s, out, sizeof(out)), "2026-11-24T07:00:00Z");
+	assert_int_equal(clock_parse_http_us("Tue, 24 Nov 2026 07:00:00", &s), -EINVAL);
+	assert_int_equal(clock_parse_http_us("Tue, 24 anF 2026 07:00:00 GMT", &s), -EINVAL);
+	assert_int_equal(clock_parse_http_us("Tue, 31 Nov 2026 07:00:00 GMT", &s), -EINVAL);
+	assert_int_equal(clock_parse_http_us("0", &s), -EINVAL);
 }
 
 static void digests(void **state)

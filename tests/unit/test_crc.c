@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "base/crc.h"
+#include "base/crc32.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -87,12 +88,31 @@ static void test_combine(void **state)
 	free(data);
 }
 
+/* base/crc32: in pieces as at once, and of two parts. */
+static void test_crc32(void **state)
+{
+	static const char text[] = "123456789 and some more than eight bytes";
+
+	assert_int_equal(crc32_update(CRC32_IEEE, 0, "123456789", 9), 0xcbf43926);
+	assert_int_equal(crc32_update(CRC32_C, 0, "123456789", 9), 0xe3069283);
+	for (size_t cut = 0; cut < sizeof(text); cut++) {
+		uint32_t all = crc32_update(CRC32_C, 0, text, sizeof(text));
+		uint32_t a = crc32_update(CRC32_C, 0, text, cut);
+		uint32_t b = crc32_update(CRC32_C, 0, text + cut, sizeof(text) - cut);
+
+		assert_int_equal(
+			crc32_update(CRC32_C, a, text + cut, sizeof(text) - cut), all);
+		assert_int_equal(crc32_append(CRC32_C, a, b, sizeof(text) - cut), all);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_lengths_and_pieces),
 		cmocka_unit_test(test_combine),
+		cmocka_unit_test(test_crc32),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -319,6 +319,7 @@ struct group {
 };
 static const struct group groups[] = {
 	{"assume-role", check_assume_role},
+	{"checksums", check_checksum},
 	{"container", check_container},
 	{"credential-chain", check_credential_chain},
 	{"credential-refresh", check_credential_refresh},
@@ -331,6 +332,7 @@ static const struct group groups[] = {
 	{"s3-responses", check_response},
 	{"sigv4", check_sigv4},
 	{"sigv4-s3", check_sigv4},
+	{"timestamps", check_timestamp},
 };
 
 static void run_file(const char *path, const struct group *g, int counts[VERDICTS])

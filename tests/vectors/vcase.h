@@ -39,6 +39,7 @@ enum verdict vcase_passed_if(bool is_right);
 enum verdict vcase_not_applicable(struct vcase *c, const char *reason);
 
 enum verdict check_assume_role(struct vcase *c);
+enum verdict check_checksum(struct vcase *c);
 enum verdict check_container(struct vcase *c);
 enum verdict check_credential_chain(struct vcase *c);
 enum verdict check_credential_refresh(struct vcase *c);
@@ -49,3 +50,4 @@ enum verdict check_name(struct vcase *c);
 enum verdict check_profile(struct vcase *c);
 enum verdict check_response(struct vcase *c);
 enum verdict check_retry(struct vcase *c);
+enum verdict check_timestamp(struct vcase *c);
