@@ -14,6 +14,7 @@
 struct property {
 	char *profile, *key, *value;
 	bool is_bare_default; /* of the config file: [profile default] beats it whole */
+	bool is_services;     /* profile is the name of a [services NAME] section */
 };
 
 struct profiles {
@@ -21,7 +22,7 @@ struct profiles {
 	size_t count;
 	bool is_config; /* the file at work */
 	char *current;  /* its section's profile, NULL: ignored */
-	bool is_prefixed;
+	bool is_prefixed, is_services;
 	bool has_prefixed_default;
 };
 
@@ -31,29 +32,43 @@ static bool is_name(const char *s)
 			       "0123456789_-/.%@:+") == strlen(s);
 }
 
-/* Name of the profile that a section header means, or NULL. malloc'd. */
-static char *profile_of(const struct profiles *p, const char *section, bool *ret_prefixed)
+/* What follows "KIND " in a section header, or NULL. */
+static const char *behind(const char *section, const char *kind)
 {
-	bool is_prefixed = str_has_prefix(section, "profile") &&
-			   (section[7] == ' ' || section[7] == '\t');
+	size_t n = strlen(kind);
+
+	if (!str_has_prefix(section, kind) || (section[n] != ' ' && section[n] != '\t'))
+		return NULL;
+	return section + n + strspn(section + n, " \t");
+}
+
+/* What the keys that follow belong to; nothing: they are ignored. */
+static void enter_section(struct profiles *p, const char *section)
+{
+	const char *profile = behind(section, "profile");
+	const char *services = behind(section, "services");
 	const char *name = section;
 
-	*ret_prefixed = is_prefixed;
-	if (is_prefixed)
-		name += 7 + strspn(section + 7, " \t");
-	if (p->is_config && !is_prefixed && strcmp(name, "default") != 0)
-		return NULL;
-	if (!p->is_config && is_prefixed)
-		return NULL;
-	return is_name(name) ? mem_strdup(name) : NULL;
+	free(p->current);
+	p->current = NULL;
+	p->is_prefixed = profile != NULL;
+	p->is_services = p->is_config && services;
+	if (profile)
+		name = profile;
+	if (p->is_services)
+		name = services;
+	if (p->is_config && !profile && !services && strcmp(name, "default") != 0)
+		return;
+	if ((p->is_config || !profile) && is_name(name))
+		p->current = mem_strdup(name);
 }
 
 static void add(struct profiles *p, const char *key, const char *value)
 {
 	p->v = mem_resize(p->v, p->count + 1, sizeof(*p->v));
 	p->v[p->count++] = (struct property){mem_strdup(p->current), mem_strdup(key),
-		mem_strdup(value),
-		p->is_config && !p->is_prefixed};
+		mem_strdup(value), p->is_config && !p->is_prefixed && !p->is_services,
+		p->is_services};
 }
 
 static void on_ini(
@@ -63,8 +78,7 @@ static void on_ini(
 	_cleanup_free_ char *lower = mem_strdup(key);
 
 	if (!key) {
-		free(p->current);
-		p->current = profile_of(p, section, &p->is_prefixed);
+		enter_section(p, section);
 		if (!p->current)
 			return;
 		if (p->is_config && p->is_prefixed && strcmp(p->current, "default") == 0)
@@ -79,8 +93,8 @@ static void on_ini(
 	add(p, lower, value);
 }
 
-static int parse_file(struct profiles *p, bool is_config, const char *text,
-	const char *name, char *why)
+static int parse_file(
+	struct profiles *p, bool is_config, const char *text, const char *name, char *why)
 {
 	struct ini_error error;
 
@@ -123,13 +137,30 @@ void *profiles_free(struct profiles *p)
 	return NULL;
 }
 
+static const char *find(
+	const struct profiles *p, bool is_services, const char *name, const char *key)
+{
+	const char *value = NULL;
+
+	for (size_t i = 0; i < p->count; i++) {
+		const struct property *v = &p->v[i];
+
+		if (v->is_services != is_services || strcmp(v->profile, name) != 0 ||
+			strcmp(v->key, key) != 0)
+			continue;
+		if (!(v->is_bare_default && p->has_prefixed_default))
+			value = v->value;
+	}
+	return value;
+}
+
 bool profiles_at(const struct profiles *p, size_t i, const char **ret_name,
 	const char **ret_key, const char **ret_value)
 {
 	for (size_t k = 0; k < p->count; k++) {
-		const char *value = profiles_get(p, p->v[k].profile, p->v[k].key);
+		const char *value = find(p, false, p->v[k].profile, p->v[k].key);
 
-		/* Overruled values are skipped. */
+		/* Overruled values and other sections are skipped. */
 		if (value != p->v[k].value || i--)
 			continue;
 		*ret_name = p->v[k].profile;
@@ -142,15 +173,41 @@ bool profiles_at(const struct profiles *p, size_t i, const char **ret_name,
 
 const char *profiles_get(const struct profiles *p, const char *name, const char *key)
 {
-	const char *value = NULL;
+	return find(p, false, name, key);
+}
 
-	for (size_t i = 0; i < p->count; i++) {
-		const struct property *v = &p->v[i];
+/* The last "key = value" among the lines of a nested value. malloc'd, or NULL. */
+static char *nested_get(const char *lines, const char *key)
+{
+	size_t n = strlen(key);
+	char *value = NULL;
 
-		if (strcmp(v->profile, name) != 0 || strcmp(v->key, key) != 0)
+	for (; lines && *lines; lines = strchr(lines, '\n')) {
+		const char *line = lines + (*lines == '\n');
+		const char *rest = line + n;
+
+		lines = line;
+		if (strncmp(line, key, n) != 0)
 			continue;
-		if (!(v->is_bare_default && p->has_prefixed_default))
-			value = v->value;
+		rest += strspn(rest, " \t");
+		if (*rest != '=')
+			continue;
+		rest += 1 + strspn(rest + 1, " \t");
+		free(value);
+		value = mem_strndup(rest, strcspn(rest, "\n"));
+	}
+	return value;
+}
+
+char *profiles_get_service(
+	const struct profiles *p, const char *name, const char *service, const char *key)
+{
+	const char *services = profiles_get(p, name, "services");
+	char *value = services ? nested_get(find(p, true, services, service), key) : NULL;
+
+	if (value && !*value) {
+		free(value);
+		value = NULL;
 	}
 	return value;
 }

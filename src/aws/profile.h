@@ -20,6 +20,12 @@ void *profiles_free(struct profiles *p);
 bool profiles_has(const struct profiles *p, const char *name);
 /* NULL: no such profile or key. key is lower-case. */
 const char *profiles_get(const struct profiles *p, const char *name, const char *key);
+/*
+ * A key of a service, in the [services] section that the profile names. malloc'd; NULL:
+ * none, or empty.
+ */
+char *profiles_get_service(const struct profiles *p, const char *name,
+	const char *service, const char *key);
 /* Walk all that counts: i from 0; key "" tells only that the profile exists. */
 bool profiles_at(const struct profiles *p, size_t i, const char **ret_name,
 	const char **ret_key, const char **ret_value);

@@ -1,8 +1,8 @@
 /* What xfer.c (the machine) and xfer_io.c (its calls and proofs) share. */
 #pragma once
 
+#include "aws/retry.h"
 #include "base/crypto.h"
-#include "engine/retry.h"
 #include "engine/xfer.h"
 #include "engine/xfer_pipe.h"
 #include "s3/object.h"

@@ -1,7 +1,7 @@
-/* engine/retry: which classes are repeated, and that delays grow, end and spread. */
+/* aws/retry: which classes are repeated, and that delays grow, end and spread. */
 #include "config.h"
 
-#include "engine/retry.h"
+#include "aws/retry.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,11 +42,46 @@ static void test_delay(void **state)
 	assert_int_equal(retry_delay_ms(&flat, ERR_RETRY, 1 << 30, 0.5), 250);
 }
 
+static void test_standard(void **state)
+{
+	const struct retry_policy standard = RETRY_STANDARD;
+
+	assert_int_equal(retry_delay_ms(&standard, ERR_THROTTLE, 1, 1), 1000);
+	assert_int_equal(retry_delay_ms(&standard, ERR_THROTTLE, 2, 0), 0);
+	assert_int_equal(retry_delay_ms(&standard, ERR_RETRY, 20, 1), 20000);
+	assert_true(retry_may(&standard, ERR_THROTTLE, 2));
+	assert_false(retry_may(&standard, ERR_THROTTLE, 3));
+	assert_true(retry_may(&policy, ERR_THROTTLE, 7));
+	assert_false(retry_may(&policy, ERR_THROTTLE, 8));
+	assert_int_equal(retry_hinted_ms(100, NULL), 100);
+	assert_int_equal(retry_hinted_ms(100, "-1"), 100);
+	assert_int_equal(retry_hinted_ms(100, "700"), 700);
+	assert_int_equal(retry_hinted_ms(100, "99999999999999999999"), 100);
+}
+
+static void test_quota(void **state)
+{
+	struct retry_quota q = {20};
+
+	assert_int_equal(retry_quota_take(&q, ERR_RETRY), 14);
+	assert_int_equal(retry_quota_take(&q, ERR_RETRY), 0);
+	assert_int_equal(retry_quota_take(&q, ERR_THROTTLE), 5);
+	assert_int_equal(q.tokens, 1);
+	retry_quota_give(&q, 14);
+	retry_quota_give(&q, 0);
+	assert_int_equal(q.tokens, 16);
+	q.tokens = RETRY_QUOTA_MAX;
+	retry_quota_give(&q, 0);
+	assert_int_equal(q.tokens, RETRY_QUOTA_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_may),
 		cmocka_unit_test(test_delay),
+		cmocka_unit_test(test_standard),
+		cmocka_unit_test(test_quota),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

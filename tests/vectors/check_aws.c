@@ -320,9 +320,11 @@ struct group {
 static const struct group groups[] = {
 	{"assume-role", check_assume_role},
 	{"checksums", check_checksum},
+	{"clock-skew", check_clock_skew},
 	{"container", check_container},
 	{"credential-chain", check_credential_chain},
 	{"credential-refresh", check_credential_refresh},
+	{"endpoint-url-config", check_endpoint_url},
 	{"endpoints-s3", check_endpoint_s3},
 	{"endpoints-sts", check_endpoint_sts},
 	{"imds", check_imds},

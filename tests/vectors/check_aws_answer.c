@@ -26,28 +26,6 @@ static struct err error_of(int status, const char *body, size_t len)
 	return e;
 }
 
-enum verdict check_retry(struct vcase *c)
-{
-	const char *status = vcase_get(c, "/statusCode"),
-		   *code = vcase_get(c, "/errorCode");
-	bool is_throttle = vcase_is(c, "/expectThrottling");
-	_cleanup_free_ char *body = NULL;
-	struct err e;
-
-	if (!status ||
-		!(vcase_get(c, "/expectThrottling") || vcase_get(c, "/expectTransient")))
-		return NOT_BUILT;
-	body = mem_printf("<Error><Code>%s</Code></Error>", code ? code : "");
-	/* Without an <Error> in it a 2xx is none. */
-	if (atoi(status) / 100 == 2 && !(code && aws_body_is_error(body, strlen(body))))
-		return vcase_passed_if(!vcase_is(c, "/expectThrottling") &&
-				       !vcase_is(c, "/expectTransient"));
-	e = error_of(atoi(status), code ? body : NULL, code ? strlen(body) : 0);
-	if (vcase_get(c, "/expectThrottling"))
-		return vcase_passed_if((e.class == ERR_THROTTLE) == is_throttle);
-	return vcase_passed_if(err_is_transient(&e) == vcase_is(c, "/expectTransient"));
-}
-
 enum verdict check_response(struct vcase *c)
 {
 	const char *status = vcase_get(c, "/status"), *body = vcase_get(c, "/body");

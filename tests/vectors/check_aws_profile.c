@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "aws/creds_impl.h"
+#include "aws/endpoint.h"
+#include "aws/endpoint_url.h"
 #include "aws/profile.h"
 #include "base/buf.h"
 #include "base/mem.h"
@@ -207,4 +209,40 @@ enum verdict check_assume_role(struct vcase *c)
 		close(fd);
 	unlink(path);
 	return vcase_passed_if(ok);
+}
+
+/* --- endpoint_url --- */
+
+enum verdict check_endpoint_url(struct vcase *c)
+{
+	char why[200];
+	struct profiles *p = profiles_parse(
+		vcase_get(c, "/configFile"), "config", NULL, NULL, why);
+	const char *ignore =
+		vcase_is(c, "/clientConfig/ignore_configured_endpoint_urls")
+			? "true"
+			: vcase_get(c, "/env/AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+	const struct endpoint_url_sources from = {
+		.own = vcase_get(c, "/clientConfig/endpoint_url"),
+		.env_service = vcase_get(c, "/env/AWS_ENDPOINT_URL_S3"),
+		.env = vcase_get(c, "/env/AWS_ENDPOINT_URL"),
+		.env_ignore = ignore,
+		.profiles = p,
+		.profile = vcase_get(c, "/profile"),
+	};
+	_cleanup_free_ char *url = NULL, *got = NULL;
+	struct endpoint_spec spec = {0};
+	struct endpoint e;
+	bool ok = p != NULL;
+
+	if (ok) {
+		url = endpoint_url_choose(&from, vcase_get(c, "/service"));
+		spec.endpoint_url = url;
+		spec.region = profiles_get(p, from.profile, "region");
+		ok = endpoint_s3(&spec, &e, why) == 0;
+	}
+	if (ok)
+		got = mem_printf("%s%s", e.origin, e.path);
+	profiles_free(p);
+	return vcase_passed_if(ok && str_eq(got, vcase_get(c, "/output/endpointUrl")));
 }

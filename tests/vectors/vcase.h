@@ -40,11 +40,13 @@ enum verdict vcase_not_applicable(struct vcase *c, const char *reason);
 
 enum verdict check_assume_role(struct vcase *c);
 enum verdict check_checksum(struct vcase *c);
+enum verdict check_clock_skew(struct vcase *c);
 enum verdict check_container(struct vcase *c);
 enum verdict check_credential_chain(struct vcase *c);
 enum verdict check_credential_refresh(struct vcase *c);
 enum verdict check_endpoint_s3(struct vcase *c);
 enum verdict check_endpoint_sts(struct vcase *c);
+enum verdict check_endpoint_url(struct vcase *c);
 enum verdict check_imds(struct vcase *c);
 enum verdict check_name(struct vcase *c);
 enum verdict check_profile(struct vcase *c);

@@ -1,0 +1,74 @@
+/* The retry policy and its quota as functions. No timer, no random source. */
+#include "config.h"
+
+#include "aws/retry.h"
+
+#include "base/str.h"
+
+#define HINT_MORE_MS  5000
+#define COST          14
+#define THROTTLED_MAX 8
+#define COST_THROTTLE 5
+
+bool retry_may(const struct retry_policy *p, enum err_class class, int attempt)
+{
+	int most = p->max_attempts;
+	int patient = p->throttle_attempts > 0 ? p->throttle_attempts : THROTTLED_MAX;
+
+	/* "Slow down" is no failure of the object: it asks for patience. */
+	if (class == ERR_THROTTLE && most < patient)
+		most = patient;
+	if (attempt >= most)
+		return false;
+	return class == ERR_RETRY || class == ERR_THROTTLE || class == ERR_INTEGRITY;
+}
+
+int64_t retry_delay_ms(
+	const struct retry_policy *p, enum err_class class, int attempt, double unit)
+{
+	bool has_own = class == ERR_THROTTLE && p->throttle_backoff_ms > 0;
+	double most = p->max_backoff_ms > 0 ? (double)p->max_backoff_ms : 60000;
+	double delay = p->backoff_ms > 0 ? (double)p->backoff_ms : 1000;
+	double factor = p->factor >= 1 ? p->factor : 2;
+
+	if (has_own)
+		delay = (double)p->throttle_backoff_ms;
+	for (; attempt > 1 && delay < most; attempt--) {
+		delay *= factor;
+		if (factor <= 1)
+			break;
+	}
+	if (delay > most)
+		delay = most;
+	if (class == ERR_THROTTLE && !has_own)
+		return (int64_t)(delay / 2 + unit * delay / 2);
+	return (int64_t)(unit * delay);
+}
+
+int64_t retry_hinted_ms(int64_t delay_ms, const char *hint)
+{
+	uint64_t asked;
+
+	if (!hint || str_to_uint(hint, INT64_MAX, &asked) < 0 ||
+		(int64_t)asked < delay_ms)
+		return delay_ms;
+	return (int64_t)asked > delay_ms + HINT_MORE_MS ? delay_ms + HINT_MORE_MS
+							: (int64_t)asked;
+}
+
+int retry_quota_take(struct retry_quota *q, enum err_class class)
+{
+	int cost = class == ERR_THROTTLE ? COST_THROTTLE : COST;
+
+	if (q->tokens < cost)
+		return 0;
+	q->tokens -= cost;
+	return cost;
+}
+
+void retry_quota_give(struct retry_quota *q, int cost)
+{
+	q->tokens += cost ? cost : 1;
+	if (q->tokens > RETRY_QUOTA_MAX)
+		q->tokens = RETRY_QUOTA_MAX;
+}

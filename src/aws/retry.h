@@ -1,0 +1,45 @@
+/*
+ * When a failed attempt is repeated: class and attempt to a delay; and whether the client
+ * may repeat anything at all just now. Pure. The numbers of RETRY_STANDARD and of the
+ * quota are those of the SDKs' standard mode, version 2.1 (aws-client.md, section 11).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct retry_policy {
+	int max_attempts;                   /* <= 0: 1 */
+	int64_t backoff_ms, max_backoff_ms; /* 0: 1 s, 60 s */
+	double factor;                      /* < 1: 2 */
+	/* Of class THROTTLE: > 0: its first delay, with full jitter, too ... */
+	int64_t throttle_backoff_ms;
+	/* ... and the least number of attempts; 0: 8, for "slow down" asks for patience
+	 */
+	int throttle_attempts;
+};
+#define RETRY_STANDARD ((struct retry_policy){3, 50, 20000, 2, 1000, 1})
+
+/* attempt: how many were made, 1 after the first. ERR_AUTH is not the policy's. */
+bool retry_may(const struct retry_policy *p, enum err_class class, int attempt);
+/*
+ * Full jitter: uniform below backoff * factor^(attempt - 1), at most max_backoff. A
+ * service that asks for less gets at least half of that, unless the policy gives it a
+ * backoff of its own. unit is in [0, 1].
+ */
+int64_t retry_delay_ms(
+	const struct retry_policy *p, enum err_class class, int attempt, double unit);
+/* The delay when the answer names one (x-amz-retry-after, ms): up to 5 s more. */
+int64_t retry_hinted_ms(int64_t delay_ms, const char *hint);
+
+/* Tokens of all retries against one peer, so that an outage is not met by a storm. */
+#define RETRY_QUOTA_MAX 500
+struct retry_quota {
+	int tokens; /* begins with RETRY_QUOTA_MAX */
+};
+/* What the retry costs, taken; 0: no retry, give up with the error at hand. */
+int retry_quota_take(struct retry_quota *q, enum err_class class);
+/* After a success: what its last retry had cost, 0 when there was none. */
+void retry_quota_give(struct retry_quota *q, int cost);
