@@ -13,6 +13,7 @@
 #include "aws/creds.h"
 #include "aws/endpoint.h"
 #include "aws/errors.h"
+#include "aws/redirect.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/err.h"
@@ -127,6 +128,27 @@ static enum http_flow on_plain_send(void *arg, char *out, size_t max, size_t *re
 	return call->op.on_send(call->op.arg, out, max, ret_len);
 }
 
+/* A sentence more for whoever has to mend the configuration. */
+static void name_region(
+	const struct s3_call *call, const struct http_response *r, struct err *e)
+{
+	const struct redirect_answer a = {
+		.operation = call->operation,
+		.http_status = r->status,
+		.code = e->code,
+		.bucket_region = http_header(r, "x-amz-bucket-region"),
+		.body = buf_str(&call->body),
+		.body_len = call->body.len,
+	};
+	char region[64];
+	size_t n = strlen(e->text);
+
+	if (redirect_find(&a, region) == REDIRECT_TO)
+		snprintf(e->text + n, sizeof(e->text) - n,
+			"%sthe bucket is in region %s, the request went to %s",
+			n ? "; " : "", region, call->endpoint.signing_region);
+}
+
 /* true: *ret says why the answer is none. */
 static bool classify(const struct s3_call *call, const struct http_response *r,
 	struct err *ret)
@@ -148,6 +170,7 @@ static bool classify(const struct s3_call *call, const struct http_response *r,
 
 	if (!is_good(r) || (call->body.len && aws_body_is_error(a.body, a.body_len))) {
 		aws_error_from_answer(&a, ret);
+		name_region(call, r, ret);
 		return true;
 	}
 	if (!call->is_body_cut)

@@ -377,6 +377,20 @@ static void test_slow_down_asks_for_patience(void **state)
 	assert_int_equal(f->done.attempts, 8);
 }
 
+static void test_wrong_region(void **state)
+{
+	struct fixture *f = *state;
+
+	add_error(f, SOURCE, 301,
+		"<Error><Code>PermanentRedirect</Code><Message>Elsewhere.</Message>"
+		"<Region>eu-central-1</Region></Error>");
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_FATAL);
+	assert_int_equal(f->done.attempts, 1);
+	assert_non_null(strstr(f->done.err.text, "Elsewhere.; the bucket is in region "
+						 "eu-central-1"));
+}
+
 static void test_another_object_in_spite_of_if_match(void **state)
 {
 	struct fixture *f = *state;
@@ -636,6 +650,7 @@ int main(void)
 		TEST(test_slow_down),
 		TEST(test_gives_up),
 		TEST(test_slow_down_asks_for_patience),
+		TEST(test_wrong_region),
 		TEST(test_another_object_in_spite_of_if_match),
 		TEST(test_changed),
 		TEST(test_flipped_at_source),
