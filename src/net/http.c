@@ -20,6 +20,7 @@
 #define IDLE_EASY    32  /* easy handles kept for the next call */
 #define STALL_TICK   500 /* ms; a stall is seen at most this much late */
 #define MAX_CONNECTS 64
+#define GATHER_MAX   (64 * 1024) /* up to here libcurl sends head and body at once */
 
 struct easy_idle {
 	struct list link;
@@ -103,6 +104,7 @@ static void *call_free(void *arg)
 	struct http_call *call = arg;
 
 	http_headers_done(&call->headers);
+	buf_done(&call->gathered);
 	free(call->origin);
 	free(call);
 	return NULL;
@@ -296,6 +298,32 @@ again:
 
 /* --- calls --- */
 
+/* true: the small body is whole. false: more comes after http_resume(), or it ended. */
+static bool gather(struct http_call *call)
+{
+	char piece[4096];
+	size_t left, len;
+	enum http_flow flow;
+
+	while ((left = (size_t)call->rq.send_length - call->gathered.len) > 0) {
+		if (left > sizeof(piece))
+			left = sizeof(piece);
+		len = 0;
+		flow = call->rq.on_send(call->rq.arg, piece, left, &len);
+		if (flow == HTTP_PAUSE)
+			return false;
+		if (flow == HTTP_ABORT || !len || len > left) {
+			call->is_aborted = true;
+			finish_code(call, CURLE_ABORTED_BY_CALLBACK);
+			return false;
+		}
+		buf_append(&call->gathered, piece, len);
+	}
+	call->is_gathering = false;
+	http_call_set_gathered(call);
+	return true;
+}
+
 static void start_call(void *arg)
 {
 	struct http_call *call = arg;
@@ -307,6 +335,8 @@ static void start_call(void *arg)
 		finish_code(call, CURLE_OK);
 		return;
 	}
+	if (call->is_gathering && call->easy && !call->errbuf[0] && !gather(call))
+		return;
 	if (!call->easy || call->errbuf[0] ||
 		curl_multi_add_handle(call->http->multi, call->easy) != CURLM_OK) {
 		err_set(&err, ERR_FATAL, ERR_FROM_NET, "protocol", "%s",
@@ -328,6 +358,9 @@ struct http_call *http_send(struct http *http, const struct http_request *reques
 	call->response.headers = &call->headers;
 	call->response.content_length = HTTP_NO_LENGTH;
 	list_append(&http->calls, &call->link);
+	call->gathered = BUF_INIT(GATHER_MAX);
+	call->is_gathering = request->is_streamed && request->send_length > 0 &&
+			     request->send_length <= GATHER_MAX;
 	if (call->easy && http_call_setup(call, request) < 0)
 		strncpy(call->errbuf, "not an http URL", sizeof(call->errbuf) - 1);
 	/* The caller's strings are not kept. */
@@ -339,7 +372,7 @@ struct http_call *http_send(struct http *http, const struct http_request *reques
 	if (!loop_timer_is_set(http->stall))
 		loop_timer_set(http->stall, STALL_TICK);
 	/* done() must not come in here, and libcurl must not be entered twice. */
-	if (http->in_curl || !call->easy || call->errbuf[0])
+	if (http->in_curl || call->is_gathering || !call->easy || call->errbuf[0])
 		loop_defer(http->loop, start_call, call);
 	else
 		start_call(call);
@@ -365,6 +398,10 @@ static void resume_call(void *arg)
 	struct http *http = call->http;
 
 	call->is_resume_due = false;
+	if (call->is_gathering) {
+		start_call(call);
+		return;
+	}
 	if (call->is_finished || call->is_cancelled || !call->is_added)
 		return;
 	call->is_recv_paused = call->is_send_paused = false;

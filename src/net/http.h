@@ -57,6 +57,7 @@ struct http_request {
 	/*
 	 * ... or streamed: send_length bytes through on_send, which fills up to `max`
 	 * bytes and sets *ret_len, or returns HTTP_PAUSE. Framed by Content-Length.
+	 * Nothing is sent before a body of 64 KiB or less is whole.
 	 */
 	bool is_streamed;
 	int64_t send_length;

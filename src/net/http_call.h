@@ -47,6 +47,7 @@ struct http_call {
 	struct curl_slist *slist;
 	char *origin; /* scheme and host, for texts */
 	char errbuf[CURL_ERROR_SIZE];
+	struct buf gathered; /* a small streamed body, sent whole with its head */
 	int64_t given;      /* bytes of the streamed body handed to libcurl */
 	int64_t stall_ms, moved_at_us;
 	curl_off_t moved_bytes;
@@ -54,10 +55,12 @@ struct http_call {
 	bool is_head_in, is_head_told; /* headers complete; on_head took them */
 	bool is_recv_paused, is_send_paused;
 	bool is_cancelled, is_aborted, is_replayed, is_too_long, is_finished;
-	bool is_resume_due;
+	bool is_resume_due, is_gathering;
 };
 
 /* All options of call->easy from rq. 0 or -EINVAL with call->errbuf. */
 int http_call_setup(struct http_call *call, const struct http_request *rq);
+/* The body is call->gathered, which stays until the call ends. */
+void http_call_set_gathered(struct http_call *call);
 /* The result of libcurl as an err; false: no error. */
 bool http_call_error(const struct http_call *call, CURLcode code, struct err *ret);

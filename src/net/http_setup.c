@@ -274,13 +274,16 @@ static void set_body(struct http_call *call, const struct http_request *rq)
 		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
 		return;
 	}
-	if (rq->is_streamed) {
+	if (rq->is_streamed)
+		curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, upload_buffer(o, rq));
+	if (call->is_gathering) {
+		; /* http_call_set_gathered() */
+	} else if (rq->is_streamed) {
 		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
 		curl_easy_setopt(
 			e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)rq->send_length);
 		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
 		curl_easy_setopt(e, CURLOPT_READDATA, call);
-		curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, upload_buffer(o, rq));
 	} else if (rq->body_len || may_have_body) {
 		/* Sent in one piece with the headers, unlike an upload. */
 		curl_easy_setopt(
@@ -292,6 +295,13 @@ static void set_body(struct http_call *call, const struct http_request *rq)
 	}
 	if (strcmp(rq->method, "GET") != 0)
 		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, rq->method);
+}
+
+void http_call_set_gathered(struct http_call *call)
+{
+	curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+		(curl_off_t)call->gathered.len);
+	curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, buf_str(&call->gathered));
 }
 
 static void set_times(struct http_call *call, const struct http_request *rq)
