@@ -7,18 +7,22 @@
 #include <string.h>
 
 #include "aws/creds.h"
+#include "aws/skew.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "engine/xfer.h"
 #include "net/http.h"
 #include "net/loop.h"
 
-#define TRANSFERS     32
-#define PART_BYTES    (INT64_C(16) << 20)
-#define PARTS         32 /* of all large objects together */
-#define TELLERS       16
-#define BUFFER_BYTES  (16 << 20)
-#define RING_MIN      (256 << 10)
-#define RING_MAX      (4 << 20)
+#define TRANSFERS    32
+#define PART_BYTES   (INT64_C(16) << 20)
+#define PARTS        32 /* of all large objects together */
+#define TELLERS      16
+#define CLOCKS       16
+#define BUFFER_BYTES (16 << 20)
+#define RING_MIN     (256 << 10)
+#define RING_MAX     (4 << 20)
 
 struct creds_slot {
 	struct list link;
@@ -28,10 +32,17 @@ struct creds_slot {
 	uint64_t asked_generation;
 };
 
+/* AWS's clocks agree; an endpoint of somebody's own has one of its own. */
+struct peer_clock {
+	char *endpoint_url; /* NULL: free */
+	struct skew skew;
+};
+
 struct engine {
 	struct xfer_env env; /* lent to the transfers */
 	struct list active, queue, creds;
 	int active_count, max_active, part_count;
+	struct peer_clock clocks[CLOCKS];
 	char *tellers[TELLERS]; /* endpoints that answer uploads with CRC64NVME */
 	bool is_closing, is_start_due;
 	void (*emit)(void *arg, const struct engine_ev *ev);
@@ -165,8 +176,32 @@ static void *release(void *arg)
 		forget(s);
 	for (size_t i = 0; i < TELLERS; i++)
 		free(e->tellers[i]);
+	for (size_t i = 0; i < CLOCKS; i++)
+		free(e->clocks[i].endpoint_url);
 	free(e);
 	return NULL;
+}
+
+/* It is told at the first request after it was learned. */
+static struct skew *get_skew(void *arg, const char *endpoint_url)
+{
+	struct engine *e = arg;
+	struct peer_clock *c = e->clocks;
+
+	while (c < e->clocks + CLOCKS && c->endpoint_url &&
+		strcmp(c->endpoint_url, endpoint_url) != 0)
+		c++;
+	if (c == e->clocks + CLOCKS)
+		return NULL;
+	if (!c->endpoint_url)
+		c->endpoint_url = mem_strdup(endpoint_url);
+	if (skew_is_news(&c->skew))
+		log_warning(NULL,
+			"the clock of %s is %lld seconds ahead of this host's; requests "
+			"are signed in its time: is time synchronised here?",
+			*endpoint_url ? endpoint_url : "AWS",
+			(long long)(c->skew.us / USEC_PER_SEC));
+	return &c->skew;
 }
 
 static void start_later(struct engine *e);
@@ -320,11 +355,21 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 	if (ring > RING_MAX)
 		ring = RING_MAX;
 	part = options->part_bytes ? options->part_bytes : PART_BYTES;
-	e->env = (struct xfer_env){.part_bytes = part, .large_bytes = 4 * part, .loop = loop, .http = http, .ring_bytes = (size_t)ring,
-		.stall_timeout_ms = options->stall_timeout_ms, .creds = get_creds,
-		.need_creds = need_creds, .event = on_event, .take_slot = take_slot,
-		.give_slot = give_slot, .tells_checksum = tells_checksum,
-		.ended = on_ended, .arg = e};
+	e->env = (struct xfer_env){.part_bytes = part,
+		.large_bytes = 4 * part,
+		.loop = loop,
+		.http = http,
+		.ring_bytes = (size_t)ring,
+		.stall_timeout_ms = options->stall_timeout_ms,
+		.creds = get_creds,
+		.need_creds = need_creds,
+		.event = on_event,
+		.take_slot = take_slot,
+		.give_slot = give_slot,
+		.tells_checksum = tells_checksum,
+		.skew = get_skew,
+		.ended = on_ended,
+		.arg = e};
 	e->emit = emit;
 	e->arg = arg;
 	list_init(&e->active);

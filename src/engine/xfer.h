@@ -9,6 +9,7 @@
 
 struct http;
 struct loop;
+struct skew;
 struct xfer;
 
 /* What the engine lends; outlives its transfers. */
@@ -27,6 +28,8 @@ struct xfer_env {
 	void (*give_slot)(void *arg);
 	/* Whether this endpoint answers uploads with CRC64NVME; learn: it did. */
 	bool (*tells_checksum)(void *arg, const char *endpoint_url, bool learn);
+	/* The clock of this endpoint ("": AWS's); NULL: taken for ours. */
+	struct skew *(*skew)(void *arg, const char *endpoint_url);
 	/* After its ENGINE_EV_DONE; frees with loop_bury(). */
 	void (*ended)(void *arg, struct xfer *x);
 	void *arg;

@@ -77,7 +77,8 @@ bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
 	}
 	*place = (struct s3_place){s->bucket, s->region, s->endpoint_url, s->ca_bundle};
 	*env = (struct s3_env){x->env->http, place, set,
-		clock_wall_us(loop_clock(x->env->loop)), x->env->stall_timeout_ms};
+		clock_wall_us(loop_clock(x->env->loop)), x->env->stall_timeout_ms,
+		x->env->skew(x->env->arg, s->endpoint_url)};
 	x->used[side] = set->generation;
 	return true;
 }

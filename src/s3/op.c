@@ -14,6 +14,7 @@
 #include "aws/endpoint.h"
 #include "aws/errors.h"
 #include "aws/redirect.h"
+#include "aws/skew.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/err.h"
@@ -22,10 +23,11 @@
 #include "base/str.h"
 #include "s3/chunked.h"
 
-#define BODY_MAX     65536 /* of an error, or of a small answer */
-#define HEADERS_MAX  64
-#define WIRE_MAX     65536 /* path, URL, one header */
-#define EXTRA_HEADERS 8
+#define BODY_MAX       65536 /* of an error, or of a small answer */
+#define HEADERS_MAX    64
+#define WIRE_MAX       65536 /* path, URL, one header */
+#define EXTRA_HEADERS  8
+#define LEARN_TRIP_MAX (60 * USEC_PER_SEC)
 
 struct s3_call {
 	struct http_call *http;
@@ -36,6 +38,8 @@ struct s3_call {
 	struct s3_answer answer;
 	const char *operation;
 	int64_t now_us, expires_at_us;
+	struct skew *skew; /* NULL-able */
+	int64_t skew_us;   /* what this request was signed with */
 	bool is_session, is_body_cut;
 	char why[256]; /* the endpoint cannot be built */
 };
@@ -128,6 +132,32 @@ static enum http_flow on_plain_send(void *arg, char *out, size_t max, size_t *re
 	return call->op.on_send(call->op.arg, out, max, ret_len);
 }
 
+/*
+ * The middle of a round trip is wrong by half of it at most: long uploads would teach
+ * minutes. Only a peer that proved its name may move our signing time.
+ */
+static void learn_skew(const struct s3_call *call, const struct http_response *r)
+{
+	const struct skew_sample sample = {http_header(r, "date"), http_header(r, "age"),
+		r->sent_at_us, r->received_at_us};
+	int64_t us;
+
+	if (!call->skew || !r->status || !r->is_verified_peer ||
+		r->received_at_us - r->sent_at_us > LEARN_TRIP_MAX)
+		return;
+	if (skew_measure(&sample, &us))
+		call->skew->us = us;
+}
+
+/* Refused for a clock that is known now: the same request again, in the peer's time. */
+static bool is_skewed(const struct s3_call *call, const struct err *e)
+{
+	bool is_bare = e->http_status == 403 && !call->body.len; /* as of a HEAD */
+
+	return call->skew && skew_is_cause(is_bare ? "RequestTimeTooSkewed" : e->code,
+				     call->skew->us - call->skew_us);
+}
+
 /* A sentence more for whoever has to mend the configuration. */
 static void name_region(
 	const struct s3_call *call, const struct http_response *r, struct err *e)
@@ -153,7 +183,8 @@ static void name_region(
 static bool classify(const struct s3_call *call, const struct http_response *r,
 	struct err *ret)
 {
-	int64_t at_us = r->received_at_us ? r->received_at_us : call->now_us;
+	int64_t at_us = (r->received_at_us ? r->received_at_us : call->now_us) +
+			(call->skew ? call->skew->us : 0);
 	struct aws_answer a = {
 		.origin = ERR_FROM_S3,
 		.operation = call->operation,
@@ -171,6 +202,8 @@ static bool classify(const struct s3_call *call, const struct http_response *r,
 	if (!is_good(r) || (call->body.len && aws_body_is_error(a.body, a.body_len))) {
 		aws_error_from_answer(&a, ret);
 		name_region(call, r, ret);
+		if (is_skewed(call, ret))
+			ret->class = ERR_RETRY;
 		return true;
 	}
 	if (!call->is_body_cut)
@@ -194,6 +227,7 @@ static void on_done(void *arg, const struct err *err, const struct http_response
 
 	call->answer.http = r;
 	call->answer.body = &call->body;
+	learn_skew(call, r);
 	if (call->why[0]) {
 		err = local_err(&e, &call->op, call->why);
 	} else if (err) {
@@ -256,7 +290,7 @@ static int sign(struct s3_call *call, const struct s3_env *env, const struct s3_
 	const struct sigv4_scope scope = {
 		.region = call->endpoint.signing_region,
 		.service = "s3",
-		.at_s = env->now_us / USEC_PER_SEC,
+		.at_s = (env->now_us + call->skew_us) / USEC_PER_SEC,
 		.is_s3 = true,
 	};
 	const struct sigv4_keys keys = {env->creds->access_key_id,
@@ -337,6 +371,8 @@ struct s3_call *s3_op_start(const struct s3_env *env, const struct s3_op *op)
 	call->operation = op->operation;
 	call->body = BUF_INIT(op->body_max ? op->body_max : BODY_MAX);
 	call->now_us = env->now_us;
+	call->skew = env->skew;
+	call->skew_us = env->skew ? env->skew->us : 0;
 	call->is_session = env->creds->session_token[0] != '\0';
 	call->expires_at_us = env->creds->expires_at_us;
 	if (build(call, env, op, &w) < 0 && !call->why[0])

@@ -10,6 +10,8 @@
 #include "net/http.h"
 #include "s3/list.h"
 
+struct skew;
+
 /* Where, as whom and when; all copied or used up during the start. */
 struct s3_env {
 	struct http *http;
@@ -17,6 +19,9 @@ struct s3_env {
 	const struct creds_set *creds;
 	int64_t now_us; /* wall clock, for signing */
 	int64_t stall_timeout_ms; /* 0: http's default */
+	/* The peer's clock: applied, and learned from its answers. NULL: taken for ours.
+	 * Outlives the call. */
+	struct skew *skew;
 };
 
 struct s3_answer {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/list.h"
 #include "base/mem.h"
@@ -170,6 +171,7 @@ static void step(void *arg)
 	if (!call->is_head_told) {
 		call->is_head_told = true;
 		call->r.status = call->a->status;
+		call->r.received_at_us = clock_wall_us(loop_clock(call->http->loop));
 		told = http_header(&call->r, "content-length");
 		call->r.content_length = told ? atoll(told) : (int64_t)call->a->body_len;
 		if (call->rq.on_head &&
@@ -208,6 +210,8 @@ struct http_call *http_send(struct http *http, const struct http_request *reques
 	call->r.headers = mem_alloc(sizeof(*call->r.headers));
 	call->r.headers->pairs = call->a->headers;
 	call->r.content_length = HTTP_NO_LENGTH;
+	call->r.sent_at_us = clock_wall_us(loop_clock(http->loop));
+	call->r.is_verified_peer = strncmp(request->url, "https://", 8) == 0;
 	list_append(&http->calls, &call->link);
 	again(call);
 	return call;

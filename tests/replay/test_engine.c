@@ -377,6 +377,40 @@ static void test_slow_down_asks_for_patience(void **state)
 	assert_int_equal(f->done.attempts, 8);
 }
 
+/* 2025-11-24T16:00:00Z here, ten minutes later there. */
+static void test_clock_is_wrong(void **state)
+{
+	struct fixture *f = *state;
+	struct replay_answer *a = add_error(f, SOURCE, 403,
+		"<Error><Code>RequestTimeTooSkewed</Code></Error>");
+
+	a->headers[0] = "date";
+	a->headers[1] = "Mon, 24 Nov 2025 16:10:00 GMT";
+	add_get(f);
+	add_put(f);
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_int_equal(f->done.attempts, 2);
+	assert_true(has(f, 0, "x-amz-date: 20251124T160"));
+	assert_true(has(f, 1, "x-amz-date: 20251124T161"));
+	/* The destination has a clock of its own. */
+	assert_true(has(f, 2, "x-amz-date: 20251124T160"));
+}
+
+/* The clock is right: a refusal of the signature stays one. */
+static void test_clock_is_right(void **state)
+{
+	struct fixture *f = *state;
+	struct replay_answer *a = add_error(f, SOURCE, 403,
+		"<Error><Code>SignatureDoesNotMatch</Code></Error>");
+
+	a->headers[0] = "date";
+	a->headers[1] = "Mon, 24 Nov 2025 16:02:00 GMT";
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_DENIED);
+	assert_int_equal(f->done.attempts, 1);
+}
+
 static void test_wrong_region(void **state)
 {
 	struct fixture *f = *state;
@@ -650,6 +684,8 @@ int main(void)
 		TEST(test_slow_down),
 		TEST(test_gives_up),
 		TEST(test_slow_down_asks_for_patience),
+		TEST(test_clock_is_wrong),
+		TEST(test_clock_is_right),
 		TEST(test_wrong_region),
 		TEST(test_another_object_in_spite_of_if_match),
 		TEST(test_changed),
