@@ -148,6 +148,14 @@ static void on_child_end(void *arg, struct xfer *child)
 	xfer_run(u->x);
 }
 
+static bool tells_checksum(void *arg, const char *endpoint_url, bool learn)
+{
+	struct xfer_upload *u = arg;
+
+	return u->x->env->tells_checksum(u->x->env->arg, endpoint_url, learn);
+}
+
+/* A part has no parts. */
 static bool no_slot(void *arg)
 {
 	(void)arg;
@@ -184,6 +192,8 @@ void xfer_parts_new(struct xfer *x)
 	u->env.event = on_child_event;
 	u->env.ended = on_child_end;
 	u->env.take_slot = no_slot;
+	u->env.give_slot = NULL;
+	u->env.tells_checksum = tells_checksum;
 	u->env.arg = u;
 	u->size = notes ? notes->size : x->heads[XFER_SOURCE].length;
 	u->part_size = notes ? notes->part_size : xfer_part_size(u->size, x->env->part_bytes);

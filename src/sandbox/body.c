@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc.h"
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -95,8 +96,10 @@ static void take_content(struct body *b, const char *data, size_t len)
 	b->length += len;
 	if (b->sha256)
 		crypto_hash_update(b->sha256, data, len);
-	if (b->md5)
+	if (b->md5) {
 		crypto_hash_update(b->md5, data, len);
+		b->crc = crc64nvme(b->crc, data, len);
+	}
 	if (b->chunk_hash)
 		crypto_hash_update(b->chunk_hash, data, len);
 	if (b->kind == BODY_TEXT && b->length > BODY_TEXT_MAX)

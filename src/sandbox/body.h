@@ -37,6 +37,7 @@ struct body {
 	char declared[65];
 	struct crypto_hash *sha256, *md5;
 	uint8_t md5_sum[16]; /* after body_finish() */
+	uint64_t crc;        /* CRC64NVME, where the MD5 is kept */
 	char sha256_hex[65];
 	uint64_t length;         /* of the content so far */
 	struct blob *blob;       /* kept content */

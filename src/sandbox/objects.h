@@ -42,6 +42,8 @@ struct object {
 	bool is_virtual;
 	uint64_t size;
 	char *etag; /* quoted */
+	uint64_t crc; /* CRC64NVME ... */
+	bool has_crc; /* ... as today's S3 keeps of every object */
 	int64_t modified_s;
 	struct meta meta;
 	unsigned refs;
@@ -52,6 +54,7 @@ struct part {
 	struct blob *blob;
 	uint64_t size;
 	uint8_t md5[16];
+	uint64_t crc;
 	int64_t modified_s;
 };
 
@@ -60,6 +63,7 @@ struct upload {
 	char *key;
 	int64_t started_s;
 	struct meta meta;
+	bool has_crc; /* CRC64NVME was asked for */
 	struct part *parts; /* by number */
 	size_t part_count;
 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc.h"
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -35,6 +36,11 @@ void s3_create_upload(struct request *r)
 	struct buf b = BUF_INIT(ANSWER_BYTES);
 
 	s3_read_meta(r, &u->meta);
+	u->has_crc = str_eq(http_field(r->x, "x-amz-checksum-algorithm"), "CRC64NVME");
+	if (u->has_crc) {
+		request_header(r, "x-amz-checksum-algorithm", "CRC64NVME");
+		request_header(r, "x-amz-checksum-type", "FULL_OBJECT");
+	}
 	buf_puts(&b, XML_HEAD "<InitiateMultipartUploadResult " S3_NS ">");
 	xml_element(&b, "Bucket", r->bucket->name);
 	xml_element(&b, "Key", r->key);
@@ -76,12 +82,15 @@ void s3_upload_part(struct request *r)
 	if (!read_part_number(r, &part.number))
 		return;
 	u = find_upload(r);
-	if (!u)
+	if (!u || !s3_check_crc(r, r->body.crc))
 		return;
+	part.crc = r->body.crc;
 	memcpy(part.md5, r->body.md5_sum, sizeof(part.md5));
 	part.blob = blob_ref(r->body.blob);
 	upload_put_part(u, &part);
 	request_header(r, "ETag", etag);
+	if (u->has_crc)
+		s3_answer_crc(r, part.crc);
 	request_reply_empty(r, 200);
 }
 
@@ -184,6 +193,8 @@ void s3_copy_object(struct request *r)
 	to->modified_s = r->now_s;
 	to->blob = copy_bytes(from, 0, from->size, r->bucket->is_discard, md5);
 	to->etag = etag_of(md5);
+	to->crc = from->crc;
+	to->has_crc = from->has_crc;
 	if (is_replaced)
 		s3_read_meta(r, &to->meta);
 	else
@@ -252,6 +263,14 @@ void s3_upload_part_copy(struct request *r)
 
 /* --- the rest of an upload's life --- */
 
+static void put_crc(struct buf *b, uint64_t crc)
+{
+	char text[CRC64_BASE64_LEN];
+
+	crc64nvme_base64(crc, text);
+	xml_element(b, "ChecksumCRC64NVME", text);
+}
+
 void s3_list_parts(struct request *r)
 {
 	const char *marker = query_get(&r->query, "part-number-marker");
@@ -285,6 +304,8 @@ void s3_list_parts(struct request *r)
 		buf_printf(&b, "<Part><PartNumber>%u</PartNumber>", p->number);
 		xml_element(&b, "LastModified", iso_ms(p->modified_s, date));
 		xml_element(&b, "ETag", etag);
+		if (u->has_crc)
+			put_crc(&b, p->crc);
 		buf_printf(&b, "<Size>%llu</Size></Part>", (unsigned long long)p->size);
 	}
 	if (i < u->part_count && i > 0)
@@ -379,9 +400,12 @@ static struct object *assemble(struct request *r, const struct completion *c)
 	for (size_t i = 0; i < c->count; i++) {
 		crypto_hash_update(hash, c->parts[i]->md5, 16);
 		o->size += c->parts[i]->size;
+		o->crc = crc64nvme_append(o->crc, crc64nvme_shift(c->parts[i]->size),
+			c->parts[i]->crc);
 	}
 	crypto_hash_final(hash, md5);
 	crypto_hash_free(hash);
+	o->has_crc = c->upload->has_crc;
 	if (!r->bucket->is_discard) {
 		o->blob = blob_new((size_t)o->size);
 		for (size_t i = 0; i < c->count; i++)
@@ -406,6 +430,8 @@ static void answer_completion(struct request *r, const struct object *o)
 	xml_element(&b, "Bucket", r->bucket->name);
 	xml_element(&b, "Key", r->key);
 	xml_element(&b, "ETag", o->etag);
+	if (o->has_crc)
+		put_crc(&b, o->crc);
 	buf_puts(&b, "</CompleteMultipartUploadResult>");
 	s3_xml(r, &b);
 	buf_done(&b);
@@ -436,6 +462,11 @@ void s3_complete_upload(struct request *r)
 			NULL);
 	} else {
 		o = assemble(r, &c);
+		if (!s3_check_crc(r, o->crc)) {
+			object_unref(o);
+			free(c.parts);
+			return;
+		}
 		o->refs++;
 		bucket_put(r->bucket, o);
 		bucket_drop_upload(r->bucket, u);

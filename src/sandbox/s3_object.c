@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/crc.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/xml.h"
@@ -180,6 +181,9 @@ static void add_object_headers(struct request *r, const struct object *o)
 	snprintf(text, sizeof(text), "%zu", meta_tag_count(&o->meta));
 	if (!str_eq(text, "0"))
 		request_header(r, "x-amz-tagging-count", text);
+	if (o->has_crc && str_eq(http_field(r->x, "x-amz-checksum-mode"), "ENABLED") &&
+		!http_field(r->x, "range"))
+		s3_answer_crc(r, o->crc);
 }
 
 void s3_get_object(struct request *r)
@@ -222,7 +226,9 @@ void s3_read_meta(const struct request *r, struct meta *meta)
 {
 	static const char *const kept[] = {"content-type", "cache-control",
 		"content-disposition", "content-language", "expires",
-		"x-amz-storage-class", NULL};
+		"x-amz-storage-class", "x-amz-server-side-encryption",
+		"x-amz-server-side-encryption-aws-kms-key-id",
+		"x-amz-website-redirect-location", "x-amz-acl", NULL};
 
 	for (size_t i = 0; i < r->x->field_count; i++) {
 		const struct http_field *f = &r->x->fields[i];
@@ -240,12 +246,34 @@ void s3_read_meta(const struct request *r, struct meta *meta)
 	mem_replace(&meta->tags, http_field(r->x, "x-amz-tagging"));
 }
 
+void s3_answer_crc(struct request *r, uint64_t crc)
+{
+	char text[CRC64_BASE64_LEN];
+
+	crc64nvme_base64(crc, text);
+	request_header(r, "x-amz-checksum-crc64nvme", text);
+	request_header(r, "x-amz-checksum-type", "FULL_OBJECT");
+}
+
+bool s3_check_crc(struct request *r, uint64_t crc)
+{
+	const char *told = http_field(r->x, "x-amz-checksum-crc64nvme");
+	char text[CRC64_BASE64_LEN];
+
+	crc64nvme_base64(crc, text);
+	if (!told || strcmp(told, text) == 0)
+		return true;
+	s3_fail(r, 400, "BadDigest",
+		"The CRC64NVME you specified did not match the calculated checksum.", NULL);
+	return false;
+}
+
 void s3_put_object(struct request *r)
 {
 	struct object *o;
 	char hex[33];
 
-	if (!may_write(r))
+	if (!may_write(r) || !s3_check_crc(r, r->body.crc))
 		return;
 	o = object_new(r->key);
 	o->size = r->body.length;
@@ -254,7 +282,10 @@ void s3_put_object(struct request *r)
 	str_to_hex(r->body.md5_sum, sizeof(r->body.md5_sum), hex);
 	o->etag = mem_printf("\"%s\"", hex);
 	s3_read_meta(r, &o->meta);
+	o->crc = r->body.crc;
+	o->has_crc = true;
 	request_header(r, "ETag", o->etag);
+	s3_answer_crc(r, o->crc);
 	bucket_put(r->bucket, o);
 	request_reply_empty(r, 200);
 }

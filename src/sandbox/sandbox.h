@@ -126,6 +126,9 @@ bool s3_conditions(struct request *r, const char *prefix, const struct object *o
 struct object *s3_copy_source(struct request *r);
 /* Content-Type, x-amz-meta-* and such of this request. */
 void s3_read_meta(const struct request *r, struct meta *meta);
+/* CRC64NVME of a whole object or part: told, and compared with what the caller declares. */
+void s3_answer_crc(struct request *r, uint64_t crc);
+bool s3_check_crc(struct request *r, uint64_t crc); /* false: answered */
 
 void s3_list_buckets(struct request *r);
 void s3_create_bucket(struct request *r);

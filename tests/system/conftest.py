@@ -202,7 +202,7 @@ jobs:
         with open(self.log_path, "ab") as log:
             self.proc = subprocess.Popen(
                 [f"{BUILD}/src/s3ferryd", "-c", str(self.conf), "--state-dir",
-                 str(self.tmp / "state"), "--socket", self.sock], stderr=log, env=env)
+                 str(self.tmp / "state"), "--socket", self.sock, *os.environ.get("S3FERRY_ARGS", "").split()], stderr=log, env=env)
         while b"READY=1" not in notify.recv(4096):
             pass
         notify.close()

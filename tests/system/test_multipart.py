@@ -176,8 +176,8 @@ def test_a_stop_keeps_the_parts(ferry, server):
     ferry.start()
     sent = server.requests("UploadPart")
     ferry.ctl("run", "daily-report")
-    until(lambda: server.requests("UploadPart") - sent == 5, "the fifth part under way")
-    assert parts_stored(server) == 4
+    until(lambda: server.requests("UploadPart") - sent == PARTS, "all parts under way")
+    until(lambda: parts_stored(server) == 4, "four parts stored")
     ferry.proc.send_signal(signal.SIGTERM)
     until(lambda: any(" stopping" in line for line in ferry.log()), "the first TERM")
     ferry.proc.send_signal(signal.SIGTERM)
