@@ -369,7 +369,7 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 		.tells_checksum = tells_checksum,
 		.skew = get_skew,
 		.ended = on_ended,
-		.arg = e};
+		.arg = e, .owner = e};
 	e->emit = emit;
 	e->arg = arg;
 	list_init(&e->active);

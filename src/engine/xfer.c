@@ -78,7 +78,7 @@ static void emit(struct xfer *x, enum engine_ev_type type)
 		.bytes = x->received, .total = x->heads[XFER_SOURCE].length};
 
 	ev.result = make_result(x);
-	x->env->event(x->env->arg, &ev);
+	x->env->event(x->env->owner, &ev);
 }
 
 static enum step_result give_up(struct xfer *x)
@@ -283,7 +283,7 @@ static void enter_note(struct xfer *x)
 	struct engine_ev ev = {.type = ENGINE_EV_UPLOAD, .id = x->spec->id,
 		.tag = x->spec->tag, .upload = xfer_parts_notes(x)};
 
-	x->env->event(x->env->arg, &ev);
+	x->env->event(x->env->owner, &ev);
 }
 
 static enum step_result step_note(struct xfer *x)
@@ -381,7 +381,7 @@ static void enter_done(struct xfer *x)
 	loop_timer_cancel(x->timer);
 	loop_timer_cancel(x->teller);
 	emit(x, ENGINE_EV_DONE);
-	x->env->ended(x->env->arg, x);
+	x->env->ended(x->env->owner, x);
 }
 
 /* clang-format off */

@@ -22,7 +22,6 @@ struct xfer_env {
 	/* The set, or NULL while there is none. Borrowed until the next turn. */
 	const struct creds_set *(*creds)(void *arg, uint32_t creds_id);
 	void (*need_creds)(void *arg, uint32_t creds_id, uint64_t generation);
-	void (*event)(void *arg, const struct engine_ev *ev);
 	/* Parts of large objects share the engine's slots; true: one was taken. */
 	bool (*take_slot)(void *arg);
 	void (*give_slot)(void *arg);
@@ -30,9 +29,12 @@ struct xfer_env {
 	bool (*tells_checksum)(void *arg, const char *endpoint_url, bool learn);
 	/* The clock of this endpoint ("": AWS's); NULL: taken for ours. */
 	struct skew *(*skew)(void *arg, const char *endpoint_url);
-	/* After its ENGINE_EV_DONE; frees with loop_bury(). */
-	void (*ended)(void *arg, struct xfer *x);
 	void *arg;
+	/* Who is told: the engine, or the object that this is a part of. */
+	void (*event)(void *owner, const struct engine_ev *ev);
+	/* After its ENGINE_EV_DONE; frees with loop_bury(). */
+	void (*ended)(void *owner, struct xfer *x);
+	void *owner;
 };
 
 /* Takes spec. Nothing happens before xfer_start(). */

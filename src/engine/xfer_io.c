@@ -156,7 +156,7 @@ void xfer_io_tell_progress(void *arg)
 		.total = x->heads[XFER_SOURCE].length};
 
 	x->is_telling = false;
-	x->env->event(x->env->arg, &ev);
+	x->env->event(x->env->owner, &ev);
 }
 
 static void note_progress(struct xfer *x)

@@ -80,21 +80,7 @@ static void store_part(struct xfer_upload *u, int i, uint64_t crc, const char *e
 	mem_replace(&p->etag, etag);
 }
 
-/* --- what children ask for goes to the engine, what they tell comes here --- */
-
-static const struct creds_set *get_creds(void *arg, uint32_t id)
-{
-	struct xfer_upload *u = arg;
-
-	return u->x->env->creds(u->x->env->arg, id);
-}
-
-static void need_creds(void *arg, uint32_t id, uint64_t generation)
-{
-	struct xfer_upload *u = arg;
-
-	u->x->env->need_creds(u->x->env->arg, id, generation);
-}
+/* --- what children tell; what they ask for, they ask the engine --- */
 
 static void on_part_end(struct xfer_upload *u, struct xfer *child)
 {
@@ -112,7 +98,7 @@ static void on_part_end(struct xfer_upload *u, struct xfer *child)
 			u->md5 = MEM_STEAL(child->running);
 		}
 		snprintf(ev.part.etag, sizeof(ev.part.etag), "%s", etag);
-		x->env->event(x->env->arg, &ev);
+		x->env->event(x->env->owner, &ev);
 		return;
 	}
 	u->parts[i].state = PART_MISSING;
@@ -130,7 +116,7 @@ static void on_child_event(void *arg, const struct engine_ev *ev)
 	struct xfer_upload *u = arg;
 
 	if (ev->type == ENGINE_EV_RETRY)
-		u->x->env->event(u->x->env->arg, ev);
+		u->x->env->event(u->x->env->owner, ev);
 	else
 		free(ev->result);
 	if (ev->type == ENGINE_EV_PROGRESS)
@@ -146,20 +132,6 @@ static void on_child_end(void *arg, struct xfer *child)
 	u->x->env->give_slot(u->x->env->arg);
 	loop_bury(u->x->env->loop, xfer_free, child);
 	xfer_run(u->x);
-}
-
-static bool tells_checksum(void *arg, const char *endpoint_url, bool learn)
-{
-	struct xfer_upload *u = arg;
-
-	return u->x->env->tells_checksum(u->x->env->arg, endpoint_url, learn);
-}
-
-/* A part has no parts. */
-static bool no_slot(void *arg)
-{
-	(void)arg;
-	return false;
 }
 
 /* --- life --- */
@@ -187,14 +159,9 @@ void xfer_parts_new(struct xfer *x)
 
 	u->x = x;
 	u->env = *x->env;
-	u->env.creds = get_creds;
-	u->env.need_creds = need_creds;
 	u->env.event = on_child_event;
 	u->env.ended = on_child_end;
-	u->env.take_slot = no_slot;
-	u->env.give_slot = NULL;
-	u->env.tells_checksum = tells_checksum;
-	u->env.arg = u;
+	u->env.owner = u;
 	u->size = notes ? notes->size : x->heads[XFER_SOURCE].length;
 	u->part_size = notes ? notes->part_size : xfer_part_size(u->size, x->env->part_bytes);
 	u->count = (int)((u->size + u->part_size - 1) / u->part_size);
@@ -234,7 +201,7 @@ void xfer_parts_drop(struct xfer *x)
 	x->is_noted = x->is_head_in = false;
 	x->spec->source_size = -1;
 	snprintf(x->pinned, sizeof(x->pinned), "%s", x->spec->source_etag);
-	x->env->event(x->env->arg, &ev);
+	x->env->event(x->env->owner, &ev);
 }
 
 enum xfer_state xfer_parts_entry(const struct xfer *x)

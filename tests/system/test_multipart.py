@@ -172,7 +172,7 @@ def test_a_stop_lets_the_run_end(ferry, server):
 def test_a_stop_keeps_the_parts(ferry, server):
     """Drained for its time, then put down; here a second TERM does not wait for that."""
     server.faults((dict(operation="UploadPart", skip=4, count=20),
-                   dict(stall_at=1_000_000)))
+                   dict(stall_at=10_000)))
     ferry.start()
     sent = server.requests("UploadPart")
     ferry.ctl("run", "daily-report")
@@ -203,7 +203,7 @@ def parts_stored(server):
 @SANDBOX
 def test_a_source_that_changed_during_the_stop_is_sent_whole(ferry, server):
     server.faults((dict(operation="UploadPart", skip=2, count=20),
-                   dict(stall_at=1_000_000)))
+                   dict(stall_at=10_000)))
     ferry.start()
     ferry.ctl("run", "daily-report")
     until(lambda: uploads(server) and parts_stored(server) == 2, "two parts stored")
@@ -220,7 +220,7 @@ def test_a_source_that_changed_during_the_stop_is_sent_whole(ferry, server):
 @SANDBOX
 def test_what_an_abandoned_run_left_is_swept_by_the_next(ferry, server):
     server.faults((dict(operation="UploadPart", skip=2, count=20),
-                   dict(stall_at=1_000_000)))
+                   dict(stall_at=10_000)))
     ferry.start()
     ferry.ctl("run", "daily-report")
     until(lambda: uploads(server) and parts_stored(server) == 2, "two parts stored")
