@@ -412,11 +412,12 @@ static void test_instance_role(void **state)
 static void test_process_ends(void **state)
 {
 	struct fixture *f = *state;
-	_cleanup_free_ char *command = mem_printf("cat %s", f->config);
+	char command[4096], until[24], text[200];
 	struct creds_base_spec base = {.credential_process = command};
 	struct creds *c;
-	char until[24], text[200];
 
+	UNIT_NEEDS_PIDFD();
+	snprintf(command, sizeof(command), "cat %s", f->config);
 	clock_format_iso(f->clock.wall / USEC_PER_SEC + 3600, until, sizeof(until));
 	snprintf(text, sizeof(text),
 		"{\"Version\": 1, \"AccessKeyId\": \"P1\", \"SecretAccessKey\": \"s\", "

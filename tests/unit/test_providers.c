@@ -373,6 +373,7 @@ static void test_process(void **state)
 	struct fixture *f = *state;
 	struct provider *p;
 
+	UNIT_NEEDS_PIDFD();
 	setenv("LEAKED_SECRET", "leaked", 1);
 	p = open_process(f,
 		"#!/bin/sh\n"
@@ -411,6 +412,7 @@ static void test_process_fails(void **state)
 	};
 	struct fixture *f = *state;
 
+	UNIT_NEEDS_PIDFD();
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct provider *p = open_process(f, cases[i].script);
 
@@ -469,6 +471,7 @@ static void test_child_deadline(void **state)
 	char *envp[] = {NULL};
 	struct child_spec spec = {argv, envp, 100, 50};
 
+	UNIT_NEEDS_PIDFD();
 	child_start(f->loop, &spec, on_child, f);
 	while (!f->calls)
 		loop_turn(f->loop, true);
