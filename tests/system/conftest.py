@@ -22,6 +22,7 @@ from botocore.config import Config
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = os.environ.get("S3FERRY_BUILD", "build")
+WRAP = os.environ.get("S3FERRY_WRAP", "").split()  # valgrind and its options
 RIGS = TOP / "tests" / "rigs"
 sys.path.insert(0, str(RIGS))
 
@@ -201,8 +202,8 @@ jobs:
                        keys))
         with open(self.log_path, "ab") as log:
             self.proc = subprocess.Popen(
-                [f"{BUILD}/src/s3ferryd", "-c", str(self.conf), "--state-dir",
-                 str(self.tmp / "state"), "--socket", self.sock, *os.environ.get("S3FERRY_ARGS", "").split()], stderr=log, env=env)
+                [*WRAP, f"{BUILD}/src/s3ferryd", "-c", str(self.conf), "--state-dir",
+                 str(self.tmp / "state"), "--socket", self.sock], stderr=log, env=env)
         while b"READY=1" not in notify.recv(4096):
             pass
         notify.close()
