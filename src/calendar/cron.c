@@ -13,8 +13,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-int schedule_fail(struct schedule_error *e, size_t position, const char *hint,
-	const char *fmt, ...)
+int schedule_fail(
+	struct schedule_error *e, size_t position, const char *hint, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -28,7 +28,8 @@ int schedule_fail(struct schedule_error *e, size_t position, const char *hint,
 
 static const char *const month_names[] = {"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL",
 	"AUG", "SEP", "OCT", "NOV", "DEC", NULL};
-static const char *const day_names[] = {"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", NULL};
+static const char *const day_names[] = {
+	"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", NULL};
 
 struct field {
 	const char *name;
@@ -44,9 +45,9 @@ static const struct field fields[] = {
 	{"month",        1, 12, month_names},
 	{"day of week",  0,  6, day_names},
 	{"year", CRON_YEAR_MIN, CRON_YEAR_MAX, NULL},
+	{"second",       0, 59, NULL},
 };
 /* clang-format on */
-enum { MINUTE, HOUR, DAY, MONTH, WEEKDAY, YEAR };
 
 /* One field of one expression while it is parsed. */
 struct cursor {
@@ -71,7 +72,7 @@ static int fail(const struct cursor *c, const char *p, const char *hint, const c
 
 static bool is_weekday(const struct cursor *c)
 {
-	return c->field == &fields[WEEKDAY];
+	return c->field == &fields[CRON_WEEKDAY];
 }
 
 /* A number or a name. Weekdays come out as 0-7 with Sunday twice in five-field syntax. */
@@ -87,12 +88,14 @@ static int take_value(struct cursor *c, int *ret)
 	if (c->s < c->end && *c->s >= '0' && *c->s <= '9') {
 		for (; c->s < c->end && *c->s >= '0' && *c->s <= '9'; c->s++) {
 			if (c->s - start == 4)
-				return fail(c, start, "", "a number has more than 4 digits");
+				return fail(
+					c, start, "", "a number has more than 4 digits");
 			v = v * 10 + (*c->s - '0');
 		}
 		if (v < min || v > max)
 			return schedule_fail(c->e, position(c, start), "",
-				"%s: %d is not within %d-%d", c->field->name, v, min, max);
+				"%s: %d is not within %d-%d", c->field->name, v, min,
+				max);
 		*ret = is_weekday(c) && c->is_eventbridge ? v - 1 : v;
 		return 0;
 	}
@@ -106,28 +109,30 @@ static int take_value(struct cursor *c, int *ret)
 	return fail(c, start, "", c->s == c->end ? "a value is missing" : "not a value");
 }
 
-static void set_bit(struct cursor *c, int v)
+void cron_set(struct cron *c, enum cron_field field, int v)
 {
-	struct cron *cr = c->cron;
-
-	switch (c->field - fields) {
-	case MINUTE:
-		cr->minutes |= UINT64_C(1) << v;
+	switch (field) {
+	case CRON_SECOND:
+		c->seconds |= UINT64_C(1) << v;
 		break;
-	case HOUR:
-		cr->hours |= 1u << v;
+	case CRON_MINUTE:
+		c->minutes |= UINT64_C(1) << v;
 		break;
-	case DAY:
-		cr->days |= 1u << v;
+	case CRON_HOUR:
+		c->hours |= 1u << v;
 		break;
-	case MONTH:
-		cr->months |= (uint16_t)(1u << v);
+	case CRON_DAY:
+		c->days |= 1u << v;
 		break;
-	case WEEKDAY:
-		cr->weekdays |= (uint8_t)(1u << v);
+	case CRON_MONTH:
+		c->months |= (uint16_t)(1u << v);
 		break;
-	case YEAR:
-		cr->years[(v - CRON_YEAR_MIN) / 8] |= (uint8_t)(1u << (v - CRON_YEAR_MIN) % 8);
+	case CRON_WEEKDAY:
+		c->weekdays |= (uint8_t)(1u << v);
+		break;
+	case CRON_YEAR:
+		c->years[(v - CRON_YEAR_MIN) / 8] |=
+			(uint8_t)(1u << (v - CRON_YEAR_MIN) % 8);
 		break;
 	}
 }
@@ -149,10 +154,12 @@ static int take_step(struct cursor *c, int *ret)
 	if (v > most) {
 		char hint[100] = "";
 
-		if (c->field == &fields[MINUTE])
-			snprintf(hint, sizeof(hint), "for every %d minutes use: every: %dm", v, v);
-		else if (c->field == &fields[HOUR])
-			snprintf(hint, sizeof(hint), "for every %d hours use: every: %dh", v, v);
+		if (c->field == &fields[CRON_MINUTE])
+			snprintf(hint, sizeof(hint),
+				"for every %d minutes use: every: %dm", v, v);
+		else if (c->field == &fields[CRON_HOUR])
+			snprintf(hint, sizeof(hint), "for every %d hours use: every: %dh",
+				v, v);
 		return schedule_fail(c->e, position(c, start), hint,
 			"%s: a step of %d does not fit into %d-%d", c->field->name, v,
 			c->field->min, c->field->max);
@@ -167,14 +174,15 @@ static void set_range(struct cursor *c, int from, int to, int step)
 	int size = c->field->max - c->field->min + 1;
 
 	for (int v = from; v <= to; v += step)
-		set_bit(c, (v - c->field->min) % size + c->field->min);
+		cron_set(c->cron, (enum cron_field)(c->field - fields),
+			(v - c->field->min) % size + c->field->min);
 }
 
 static int take_plain(struct cursor *c)
 {
 	int from, to, step, r, size = c->field->max - c->field->min + 1;
 	const char *start = c->s;
-	bool is_range = false;
+	bool is_range = false, is_open;
 
 	if (c->s < c->end && *c->s == '*') {
 		c->s++;
@@ -196,12 +204,17 @@ static int take_plain(struct cursor *c)
 		return r;
 	if (is_range && is_weekday(c) && from == 7)
 		from = 0;
+	is_open = !is_range && to == c->field->max;
 	if (from > to) {
-		if (c->field == &fields[YEAR])
+		c->cron->traits.wraps_hours |= c->field == &fields[CRON_HOUR];
+		if (c->field == &fields[CRON_YEAR])
 			return fail(c, start, "", "a range of years must ascend");
 		to += size;
 	}
 	r = take_step(c, &step);
+	if (r == 0 && is_open)
+		cron_note_step(c->cron, (enum cron_field)(c->field - fields), from, step,
+			position(c, start));
 	if (r == 0)
 		set_range(c, from, to, step);
 	return r;
@@ -269,7 +282,8 @@ static int take_weekday_extra(struct cursor *c)
 
 	if (take_char(c, 'L')) {
 		if (!c->is_eventbridge)
-			return fail(c, start, "write 6 for Saturday, or 5L for the last Friday",
+			return fail(c, start,
+				"write 6 for Saturday, or 5L for the last Friday",
 				"a bare L is ambiguous");
 		c->cron->weekdays |= 1u << 6;
 		return 1;
@@ -303,7 +317,7 @@ static int take_element(struct cursor *c)
 
 	if (at_end(c))
 		return fail(c, c->s, "", "an element is empty");
-	if (c->field == &fields[DAY])
+	if (c->field == &fields[CRON_DAY])
 		r = take_day_extra(c);
 	else if (is_weekday(c))
 		r = take_weekday_extra(c);
@@ -318,7 +332,7 @@ static int take_element(struct cursor *c)
 
 static bool is_day_field(const struct cursor *c)
 {
-	return c->field == &fields[DAY] || is_weekday(c);
+	return c->field == &fields[CRON_DAY] || is_weekday(c);
 }
 
 static int take_question(struct cursor *c)
@@ -330,10 +344,27 @@ static int take_question(struct cursor *c)
 	return 0;
 }
 
+static void note_field(struct cursor *c)
+{
+	struct cron_traits *t = &c->cron->traits;
+	bool is_alone = c->end - c->s == 1, is_star = *c->s == '*';
+
+	if (c->field == &fields[CRON_HOUR])
+		t->hour_at = position(c, c->s);
+	if (!is_day_field(c) || (is_alone && (is_star || *c->s == '?')))
+		return;
+	*(is_weekday(c) ? &t->is_weekday_limited : &t->is_day_limited) = true;
+	t->has_star_step |= is_star;
+	if (!t->day_at)
+		t->day_at = position(c, c->s);
+}
+
 static int take_field(struct cursor *c)
 {
 	int r = 0, elements = 0;
 	const char *start = c->s;
+
+	note_field(c);
 
 	if (*c->s == '?')
 		return take_question(c);
@@ -387,8 +418,9 @@ static int parse_all(const char *text, size_t at, bool is_eventbridge, struct cr
 static const char *macro(const char *text)
 {
 	static const char *const macros[][2] = {{"@yearly", "0 0 1 1 *"},
-		{"@annually", "0 0 1 1 *"}, {"@monthly", "0 0 1 * *"}, {"@weekly", "0 0 * * 0"},
-		{"@daily", "0 0 * * *"}, {"@midnight", "0 0 * * *"}, {"@hourly", "0 * * * *"}};
+		{"@annually", "0 0 1 1 *"}, {"@monthly", "0 0 1 * *"},
+		{"@weekly", "0 0 * * 0"}, {"@daily", "0 0 * * *"},
+		{"@midnight", "0 0 * * *"}, {"@hourly", "0 * * * *"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(macros); i++) {
 		if (strcasecmp(text, macros[i][0]) == 0)
@@ -412,18 +444,40 @@ static int check_shape(const char *text, struct schedule_error *e)
 		return schedule_fail(e, 0, "catch_up: latest runs what a reboot missed",
 			"@reboot is not supported");
 	if (*text == '@')
-		return schedule_fail(e, 0, "@yearly @monthly @weekly @daily @hourly",
-			"not a macro");
+		return schedule_fail(
+			e, 0, "@yearly @monthly @weekly @daily @hourly", "not a macro");
 	n = split(text, starts, lens);
 	if (n >= 6)
 		return schedule_fail(e, (size_t)(starts[5] - text),
-			"if the last field is a year, wrap it: cron(...); seconds do not exist",
+			"if the last field is a year, wrap it: cron(...); seconds do not "
+			"exist",
 			"five fields are expected, here are %d", n);
 	if (n < 5)
-		return schedule_fail(e, strlen(text), "minute hour day-of-month month "
-						      "day-of-week",
+		return schedule_fail(e, strlen(text),
+			"minute hour day-of-month month "
+			"day-of-week",
 			"five fields are expected, here %s %d", n == 1 ? "is" : "are", n);
 	return 0;
+}
+
+void cron_note_step(struct cron *c, enum cron_field field, int from, int step, size_t at)
+{
+	const struct field *f = &fields[field];
+	int last = from + (f->max - from) / step * step;
+
+	if (step == 1 || field == CRON_YEAR || c->traits.uneven_step ||
+		from + (f->max - f->min + 1) - last == step)
+		return;
+	c->traits.uneven_step = step;
+	c->traits.uneven_first = from;
+	c->traits.uneven_last = last;
+	c->traits.uneven_field = field;
+	c->traits.uneven_at = at;
+}
+
+const char *cron_field_name(enum cron_field field)
+{
+	return fields[field].name;
 }
 
 int cron_parse_fields(const char *text, struct cron *ret, struct schedule_error *e)
@@ -431,7 +485,7 @@ int cron_parse_fields(const char *text, struct cron *ret, struct schedule_error 
 	const char *expanded = macro(text);
 	int r;
 
-	memset(ret, 0, sizeof(*ret));
+	*ret = (struct cron){.seconds = 1};
 	memset(ret->years, 0xff, sizeof(ret->years));
 	r = expanded ? 0 : check_shape(text, e);
 	return r < 0 ? r : parse_all(expanded ? expanded : text, 0, false, ret, e);
@@ -445,14 +499,15 @@ int cron_parse_eventbridge(
 	int n = split(text, starts, lens), r;
 	bool is_day_open, is_weekday_open;
 
-	memset(ret, 0, sizeof(*ret));
+	*ret = (struct cron){.seconds = 1};
 	if (n != 6)
-		return schedule_fail(e, at, "minute hour day-of-month month day-of-week year",
+		return schedule_fail(e, at,
+			"minute hour day-of-month month day-of-week year",
 			"cron() takes six fields, here are %d", n);
-	is_day_open = lens[DAY] == 1 && *starts[DAY] == '?';
-	is_weekday_open = lens[WEEKDAY] == 1 && *starts[WEEKDAY] == '?';
+	is_day_open = lens[CRON_DAY] == 1 && *starts[CRON_DAY] == '?';
+	is_weekday_open = lens[CRON_WEEKDAY] == 1 && *starts[CRON_WEEKDAY] == '?';
 	if (is_day_open == is_weekday_open)
-		return schedule_fail(e, at + (size_t)(starts[DAY] - text), "",
+		return schedule_fail(e, at + (size_t)(starts[CRON_DAY] - text), "",
 			"one of day of month and day of week must be ?, the other not");
 	r = parse_all(text, at, true, ret, e);
 	return r;
@@ -514,15 +569,21 @@ static bool matches_weekday(const struct cron *c, int day, int last, int weekday
 	return (c->last_of & 1u << weekday) && day + 7 > last;
 }
 
+bool cron_matches_month(const struct cron *c, int64_t year, int month)
+{
+	int64_t y = year - CRON_YEAR_MIN;
+
+	return year >= CRON_YEAR_MIN && year <= CRON_YEAR_MAX &&
+	       (c->months & 1u << month) && (c->years[y / 8] & 1u << y % 8);
+}
+
 bool cron_matches_day(const struct cron *c, int64_t year, int month, int day)
 {
 	int last = cron_days_in_month(year, month), weekday;
 	bool is_and = c->is_any_day || c->is_any_weekday;
 	bool by_day, by_weekday;
 
-	if (year < CRON_YEAR_MIN || year > CRON_YEAR_MAX || !(c->months & 1u << month))
-		return false;
-	if (!(c->years[(year - CRON_YEAR_MIN) / 8] & 1u << (year - CRON_YEAR_MIN) % 8))
+	if (!cron_matches_month(c, year, month))
 		return false;
 	weekday = weekday_of(year, month, day);
 	by_day = matches_month_day(c, day, last, weekday);

@@ -14,173 +14,50 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "calendar/cron.h"
+#include "calendar/oncalendar.h"
+#include "calendar/slot_impl.h"
 #include "calendar/tz.h"
 
-#define END_S INT64_C(7258118400) /* 2200-01-01T00:00:00Z */
-#define DAY_S 86400
+/* --- making one --- */
 
-enum kind {
-	KIND_CRON,
-	KIND_GRID, /* every, rate(): start + k * interval */
-	KIND_AT,   /* one local time */
-};
-
-struct schedule {
-	enum kind kind;
-	struct cron cron;
-	int64_t interval_s, start_s;
-	int64_t at_local_s; /* of KIND_AT: local time, as if it were UTC */
-	struct tz *tz;
-	char *timezone;
-	enum dst_gap dst_gap;
-	enum dst_overlap dst_overlap;
-};
-
-/* --- parsing --- */
-
-/* What stands inside the brackets, without blanks around it; at: where it begins. */
-struct body {
-	const char *text;
-	size_t len, at;
-};
-
-static int parse_rate(const struct body *b, struct schedule *s, struct schedule_error *e)
-{
-	static const struct {
-		const char *unit;
-		int64_t seconds;
-	} units[] = {{"minute", 60}, {"minutes", 60}, {"hour", 3600}, {"hours", 3600},
-		{"day", DAY_S}, {"days", DAY_S}};
-	size_t digits = strspn(b->text, "0123456789"), blanks;
-	uint64_t n;
-
-	if (digits == 0 || str_to_uint_len(b->text, digits, 999999, &n) < 0 || n == 0)
-		return schedule_fail(e, b->at, "", "rate() takes a number from 1 to 999999");
-	blanks = strspn(b->text + digits, " \t");
-	if (blanks == 0)
-		return schedule_fail(
-			e, b->at + digits, "rate(5 minutes)", "a blank is missing");
-	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
-		size_t ulen = strlen(units[i].unit);
-
-		if (b->len != digits + blanks + ulen ||
-			strncmp(b->text + digits + blanks, units[i].unit, ulen) != 0)
-			continue;
-		s->kind = KIND_GRID;
-		s->interval_s = (int64_t)n * units[i].seconds;
-		return 0;
-	}
-	return schedule_fail(e, b->at + digits + blanks, "minutes, hours or days",
-		"the unit is not known");
-}
-
-static int parse_at(const struct body *b, struct schedule *s, struct schedule_error *e)
-{
-	char iso[24] = "";
-	struct clock_utc u;
-	int64_t t;
-
-	if (b->len == 19)
-		snprintf(iso, sizeof(iso), "%.19sZ", b->text);
-	if (clock_parse_iso(iso, &t) < 0)
-		return schedule_fail(
-			e, b->at, "at(2026-11-20T13:00:00)", "not a local time");
-	clock_utc_from_seconds(t, &u);
-	/* February 30 would have become March. */
-	if ((iso[8] - '0') * 10 + iso[9] - '0' != u.day || iso[17] == '6')
-		return schedule_fail(e, b->at, "", "no such day or second");
-	s->kind = KIND_AT;
-	s->at_local_s = t;
-	return 0;
-}
-
-static int parse_eventbridge(const char *expr, struct schedule *s, struct schedule_error *e)
-{
-	_cleanup_free_ char *cron = NULL;
-	size_t lead = strspn(expr, " \t"), len = strlen(expr), name;
-	struct body b;
-
-	while (len > lead && strchr(" \t", expr[len - 1]))
-		len--;
-	if (len == lead || expr[len - 1] != ')')
-		return schedule_fail(e, len, "", "')' is missing at the end");
-	name = strcspn(expr + lead, "(");
-	b.at = lead + name + 1;
-	b.at += strspn(expr + b.at, " \t");
-	for (len--; len > b.at && strchr(" \t", expr[len - 1]); len--)
-		;
-	b.text = expr + b.at;
-	b.len = len > b.at ? len - b.at : 0;
-	expr += lead;
-	if (name == 4 && strncmp(expr, "rate", 4) == 0)
-		return parse_rate(&b, s, e);
-	if (name == 2 && strncmp(expr, "at", 2) == 0)
-		return parse_at(&b, s, e);
-	if (name != 4 || strncmp(expr, "cron", 4) != 0)
-		return schedule_fail(
-			e, lead, "cron(...), rate(...) or at(...)", "not an expression");
-	s->kind = KIND_CRON;
-	cron = mem_strndup(b.text, b.len);
-	return cron_parse_eventbridge(cron, b.at, &s->cron, e);
-}
-
-static int parse_every(const char *expr, struct schedule *s, struct schedule_error *e)
-{
-	s->kind = KIND_GRID;
-	if (str_to_duration_s(expr, &s->interval_s) < 0)
-		return schedule_fail(e, 0, "15m, 4h, 1d12h", "not a duration");
-	if (s->interval_s < 60)
-		return schedule_fail(e, 0, "", "at least 60s");
-	return 0;
-}
-
-static int parse_expression(
-	const struct schedule_spec *spec, struct schedule *s, struct schedule_error *e)
-{
-	const char *expr = spec->expression;
-	bool has_bracket = strchr(expr, '(') != NULL;
-
-	if (strlen(expr) > 1000)
-		return schedule_fail(e, 1000, "", "longer than 1,000 characters");
-	if (spec->syntax == SCHEDULE_EVERY)
-		return parse_every(expr, s, e);
-	if (spec->syntax == SCHEDULE_EVENTBRIDGE ||
-		(spec->syntax == SCHEDULE_AUTO && has_bracket))
-		return parse_eventbridge(expr, s, e);
-	s->kind = KIND_CRON;
-	return cron_parse_fields(expr, &s->cron, e);
-}
-
-static int load_zone(const char *name, struct schedule *s, struct schedule_error *e)
+static int load_zone(
+	const char *name, size_t at, struct schedule *s, struct schedule_error *e)
 {
 	int r = tz_load(name, &s->tz);
 
 	s->timezone = mem_strdup(name);
 	if (r == 0)
 		return 0;
-	schedule_fail(e, 0,
-		"an IANA name such as Europe/Berlin, UTC or local; package tzdata has them",
-		r == -EBADMSG ? "the zone '%s' cannot be read" : "the zone '%s' does not exist",
+	return schedule_fail(e, at,
+		"an IANA name such as Europe/Berlin, UTC or local; package tzdata has "
+		"them",
+		r == -EBADMSG ? "the zone '%s' cannot be read"
+			      : "the zone '%s' does not exist",
 		name);
-	e->is_timezone = true;
-	return -EINVAL;
 }
 
-int schedule_new(const struct schedule_spec *spec, struct schedule **ret,
-	struct schedule_error *e)
+int schedule_new(
+	const struct schedule_spec *spec, struct schedule **ret, struct schedule_error *e)
 {
 	struct schedule *s = mem_alloc(sizeof(*s));
+	char zone[ONCALENDAR_ZONE_SIZE];
+	size_t zone_at = 0;
 	struct slot first;
-	int r = parse_expression(spec, s, e);
+	int r = schedule_parse(spec, s, zone, &zone_at, e);
 
 	s->start_s = spec->start_s;
 	s->dst_gap = spec->dst_gap;
 	s->dst_overlap = spec->dst_overlap;
-	s->cron.day_match = spec->day_match;
-	if (r == 0)
-		r = load_zone(spec->timezone ? spec->timezone : "UTC", s, e);
-	if (r == 0 && s->kind == KIND_CRON && schedule_next(s, 0, &first) < 0)
+	if (r == 0 && *zone) {
+		r = load_zone(zone, zone_at, s, e);
+	} else if (r == 0) {
+		r = load_zone(spec->timezone ? spec->timezone : "UTC", 0, s, e);
+		e->is_timezone = r < 0;
+	}
+	/* systemd takes a date that never comes; there it is for schedule_lint() to say.
+	 */
+	if (r == 0 && s->kind == KIND_CRON && spec->syntax != SCHEDULE_CALENDAR &&
+		schedule_next(s, 0, &first) < 0)
 		r = schedule_fail(e, 0, "", "it never fires before the year 2200");
 	if (r < 0) {
 		schedule_free(s);
@@ -190,9 +67,26 @@ int schedule_new(const struct schedule_spec *spec, struct schedule **ret,
 	return 0;
 }
 
+struct schedule *schedule_merge(struct schedule **members, size_t count)
+{
+	struct schedule *s;
+
+	if (count == 1)
+		return members[0];
+	s = mem_alloc(sizeof(*s));
+	s->kind = KIND_LIST;
+	s->members = mem_array(count, sizeof(struct schedule *));
+	memcpy(s->members, members, count * sizeof(struct schedule *));
+	s->member_count = count;
+	return s;
+}
+
 void *schedule_free(struct schedule *s)
 {
 	if (s) {
+		for (size_t i = 0; i < s->member_count; i++)
+			schedule_free(s->members[i]);
+		free(s->members);
 		tz_free(s->tz);
 		free(s->timezone);
 		free(s);
@@ -200,24 +94,37 @@ void *schedule_free(struct schedule *s)
 	return NULL;
 }
 
-/* --- local minutes inside [from, to), both local seconds --- */
+/* --- local times inside [from, to), both local seconds --- */
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
 	return a / b - (a % b < 0);
 }
 
-/* First minute of a day's set at or after `from` seconds of that day, or -1. */
-static int minute_of_day(const struct cron *c, int64_t from)
+/* The lowest bit at or above `from`, or -1. */
+static int first_bit(uint64_t set, int from)
 {
-	int first = (int)((from + 59) / 60);
+	uint64_t left = from < 64 ? set >> from : 0;
 
-	for (int h = first / 60; h < 24; h++) {
-		int m = h == first / 60 ? first % 60 : 0;
-		uint64_t left = c->minutes >> m;
+	return left ? from + __builtin_ctzll(left) : -1;
+}
 
-		if ((c->hours & 1u << h) && left)
-			return h * 60 + m + __builtin_ctzll(left);
+/* First second of a day's set at or after `from`, or -1. */
+static int second_of_day(const struct cron *c, int from)
+{
+	for (int h = from / 3600; h < 24; h++, from = h * 3600) {
+		int m = from / 60 % 60;
+
+		if (!(c->hours & 1u << h))
+			continue;
+		for (m = first_bit(c->minutes, m); m >= 0;
+			m = first_bit(c->minutes, m + 1)) {
+			bool is_first = h * 60 + m == from / 60;
+			int s = first_bit(c->seconds, is_first ? from % 60 : 0);
+
+			if (s >= 0)
+				return (h * 60 + m) * 60 + s;
+		}
 	}
 	return -1;
 }
@@ -228,23 +135,21 @@ static bool find_local(const struct cron *c, int64_t from, int64_t to, int64_t *
 
 	for (int64_t at = from; at < to; at = ++day * DAY_S) {
 		struct clock_utc u;
-		int minute;
+		int second;
 
 		clock_utc_from_seconds(day * DAY_S, &u);
 		if (u.year > CRON_YEAR_MAX)
 			return false;
-		if (!(c->months & 1u << u.month)) {
-			u.day = cron_days_in_month(u.year, u.month);
-			u.hour = u.minute = u.second = 0;
-			day = floor_div(clock_seconds_from_utc(&u), DAY_S);
+		if (!cron_matches_month(c, u.year, u.month)) {
+			day += cron_days_in_month(u.year, u.month) - u.day;
 			continue;
 		}
 		if (!cron_matches_day(c, u.year, u.month, u.day))
 			continue;
-		minute = minute_of_day(c, at - day * DAY_S);
-		if (minute < 0)
+		second = second_of_day(c, (int)(at - day * DAY_S));
+		if (second < 0)
 			continue;
-		*ret = day * DAY_S + minute * 60;
+		*ret = day * DAY_S + second;
 		return *ret < to;
 	}
 	return false;
@@ -257,8 +162,10 @@ static void format_local(int64_t local_s, char *out, size_t size)
 	struct clock_utc u;
 
 	clock_utc_from_seconds(local_s, &u);
-	snprintf(out, size, "%04lld-%02d-%02dT%02d:%02d", (long long)u.year % 10000, u.month,
-		u.day, u.hour, u.minute);
+	snprintf(out, size,
+		u.second ? "%04lld-%02d-%02dT%02d:%02d:%02d"
+			 : "%04lld-%02d-%02dT%02d:%02d",
+		(long long)u.year % 10000, u.month, u.day, u.hour, u.minute, u.second);
 }
 
 static void fill(const struct schedule *s, const struct tz_interval *in, int64_t at_s,
@@ -270,6 +177,7 @@ static void fill(const struct schedule *s, const struct tz_interval *in, int64_t
 	char local[24];
 
 	*ret = (struct slot){.at_s = at_s, .offset_s = in->offset_s};
+	memcpy(ret->zone, in->abbreviation, sizeof(ret->zone));
 	if (in->end_s != INT64_MAX) {
 		tz_interval_at(s->tz, in->end_s, &next);
 		ret->is_first_of_two = next.offset_s < in->offset_s &&
@@ -298,7 +206,7 @@ static bool next_in_interval(const struct schedule *s, const struct tz_interval 
 	int64_t from_s, struct slot *ret)
 {
 	int64_t first = from_s > in->start_s ? from_s : in->start_s;
-	int64_t end = in->end_s < END_S ? in->end_s : END_S + DAY_S;
+	int64_t end = in->end_s < SCHEDULE_END_S ? in->end_s : SCHEDULE_END_S + DAY_S;
 	int64_t from_local = first + in->offset_s, local;
 	struct tz_interval before = *in;
 	int pass = 0;
@@ -329,10 +237,10 @@ static int next_cron(const struct schedule *s, int64_t after_s, struct slot *ret
 	int64_t from = after_s + 1;
 	struct tz_interval in;
 
-	while (from < END_S) {
+	while (from < SCHEDULE_END_S) {
 		tz_interval_at(s->tz, from, &in);
 		if (next_in_interval(s, &in, from, ret))
-			return ret->at_s < END_S ? 0 : -ENOENT;
+			return ret->at_s < SCHEDULE_END_S ? 0 : -ENOENT;
 		if (in.end_s == INT64_MAX)
 			break;
 		from = in.end_s;
@@ -362,7 +270,7 @@ static int next_at(const struct schedule *s, int64_t after_s, struct slot *ret)
 	struct tz_interval in;
 	int64_t t = at_instant(s, &in);
 
-	if (t <= after_s || t >= END_S)
+	if (t <= after_s || t >= SCHEDULE_END_S)
 		return -ENOENT;
 	fill(s, &in, t, s->at_local_s, 0, ret);
 	ret->is_gap_moved = t + in.offset_s != s->at_local_s;
@@ -375,11 +283,57 @@ static int next_grid(const struct schedule *s, int64_t after_s, struct slot *ret
 	int64_t t = s->start_s + (k < 0 ? 0 : k) * s->interval_s;
 	struct tz_interval in;
 
-	if (t >= END_S)
+	if (t >= SCHEDULE_END_S)
 		return -ENOENT;
 	tz_interval_at(s->tz, t, &in);
 	fill(s, &in, t, 0, 0, ret);
 	return 0;
+}
+
+/* --- lists --- */
+
+/*
+ * Of two slots at one instant the one that is known by its local time counts, and of two
+ * such the lower: the key must not depend on the order of the list.
+ */
+static bool is_better(const struct slot *a, const struct slot *b)
+{
+	bool is_a_local = strchr(a->key, '/'), is_b_local = strchr(b->key, '/');
+
+	if (a->at_s != b->at_s)
+		return a->at_s < b->at_s;
+	if (is_a_local != is_b_local)
+		return is_a_local;
+	return strcmp(a->key, b->key) < 0;
+}
+
+static int next_of_list(const struct schedule *s, int64_t after_s, struct slot *ret)
+{
+	struct slot slot;
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < s->member_count; i++) {
+		if (schedule_next(s->members[i], after_s, &slot) < 0)
+			continue;
+		if (r < 0 || is_better(&slot, ret))
+			*ret = slot;
+		r = 0;
+	}
+	return r;
+}
+
+static int prev_of_list(
+	const struct schedule *s, int64_t at_or_before_s, struct slot *ret)
+{
+	int64_t newest = INT64_MIN;
+	struct slot slot;
+
+	for (size_t i = 0; i < s->member_count; i++) {
+		if (schedule_prev(s->members[i], at_or_before_s, &slot) == 0 &&
+			slot.at_s > newest)
+			newest = slot.at_s;
+	}
+	return newest == INT64_MIN ? -ENOENT : next_of_list(s, newest - 1, ret);
 }
 
 /* --- public --- */
@@ -393,6 +347,8 @@ int schedule_next(const struct schedule *s, int64_t after_s, struct slot *ret)
 		return next_grid(s, after_s, ret);
 	case KIND_AT:
 		return next_at(s, after_s, ret);
+	case KIND_LIST:
+		return next_of_list(s, after_s, ret);
 	}
 	return -ENOENT;
 }
@@ -402,13 +358,16 @@ int schedule_prev(const struct schedule *s, int64_t at_or_before_s, struct slot 
 {
 	struct slot slot;
 
+	if (s->kind == KIND_LIST)
+		return prev_of_list(s, at_or_before_s, ret);
 	for (int64_t window = 3600;; window *= 4) {
 		int64_t after = at_or_before_s - window;
 		bool is_found = false;
 
 		if (after < -DAY_S)
 			after = -DAY_S;
-		while (schedule_next(s, after, &slot) == 0 && slot.at_s <= at_or_before_s) {
+		while (schedule_next(s, after, &slot) == 0 &&
+			slot.at_s <= at_or_before_s) {
 			*ret = slot;
 			is_found = true;
 			after = slot.at_s;
@@ -442,6 +401,8 @@ int schedule_offset(const struct schedule *s, int64_t at_s, char *abbreviation)
 {
 	struct tz_interval in;
 
+	if (s->kind == KIND_LIST)
+		return schedule_offset(s->members[0], at_s, abbreviation);
 	tz_interval_at(s->tz, at_s, &in);
 	if (abbreviation)
 		memcpy(abbreviation, in.abbreviation, sizeof(in.abbreviation));
@@ -450,10 +411,14 @@ int schedule_offset(const struct schedule *s, int64_t at_s, char *abbreviation)
 
 const char *schedule_timezone(const struct schedule *s)
 {
-	return s->timezone;
+	return s->kind == KIND_LIST ? schedule_timezone(s->members[0]) : s->timezone;
 }
 
 bool schedule_is_one_shot(const struct schedule *s)
 {
-	return s->kind == KIND_AT;
+	for (size_t i = 0; i < s->member_count; i++) {
+		if (s->members[i]->kind != KIND_AT)
+			return false;
+	}
+	return s->kind == KIND_AT || s->kind == KIND_LIST;
 }

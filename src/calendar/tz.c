@@ -265,7 +265,9 @@ static bool read_types(struct tz *tz, const struct header *h, const unsigned cha
 	tz->type_count = h->type;
 	for (size_t i = 0; i < h->type; i++) {
 		size_t at = p[i * 6 + 5];
-		size_t n = at < h->chars ? strnlen((const char *)chars + at, h->chars - at) : 0;
+		size_t n = at < h->chars
+				   ? strnlen((const char *)chars + at, h->chars - at)
+				   : 0;
 
 		tz->types[i].offset_s = (int)big_endian(p + i * 6, 4);
 		if (at >= h->chars || n == h->chars - at || n > 15 ||

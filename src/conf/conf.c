@@ -15,7 +15,7 @@ const struct conf *conf_ref(const struct conf *c)
 	return c;
 }
 
-static void texts_done(struct conf_texts *t)
+void conf_texts_done(struct conf_texts *t)
 {
 	for (size_t i = 0; i < t->count; i++)
 		free(t->v[i]);
@@ -29,8 +29,8 @@ void conf_profile_free(struct conf_profile *p)
 		free(p->tags[i].value);
 	}
 	free(p->tags);
-	texts_done(&p->session_policy_arns);
-	texts_done(&p->transitive_tag_keys);
+	conf_texts_done(&p->session_policy_arns);
+	conf_texts_done(&p->transitive_tag_keys);
 	free(p->session_policy);
 	free(p->source_identity);
 	free(p->credential_process);

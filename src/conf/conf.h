@@ -49,6 +49,8 @@ struct conf_profile {
 	struct conf_mark mark;
 };
 
+void conf_texts_done(struct conf_texts *t);
+
 /* By conf_load alone, for those that never came into a conf. */
 void conf_profile_free(struct conf_profile *p);
 
@@ -89,8 +91,9 @@ struct conf_retry {
 
 struct conf_job {
 	char *name;
-	char *schedule_text; /* as written; of `every` too; NULL: manual runs only */
-	bool is_every;
+	/* As written, of `every` and `calendar` too, a list with "; ". NULL: manual runs
+	 * only. */
+	char *schedule_text;
 	char *timezone;
 	struct schedule *schedule; /* NULL: manual runs only */
 	/* Equal for equal expression, zone and options: an edit changes it. */

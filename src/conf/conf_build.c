@@ -12,6 +12,7 @@
 #include "base/str.h"
 
 #define NAME_MAX_LEN 200
+#define LIST_MAX     100
 
 /* A place in the document: "jobs.daily-report" and the section it follows. */
 struct scope {
@@ -235,6 +236,35 @@ static void take_scalar(const struct scope *s, const struct schema_row *row,
 		complain(s, value, row->key, hint, wrong);
 }
 
+/* "a" or [a, b]. Every element is told about; none is kept when one is wrong. */
+static void take_texts(const struct scope *s, const struct schema_row *row,
+	const struct node *value, void *base)
+{
+	struct schema_row one = *row;
+	struct conf_texts *texts = (struct conf_texts *)((char *)base + row->offset);
+	size_t n = value->kind == NODE_LIST ? value->count : 1;
+
+	one.type = SCHEMA_TEXT;
+	one.offset = 0;
+	if (value->kind == NODE_LIST && (n == 0 || n > LIST_MAX)) {
+		complain(s, value, row->key, NULL,
+			n ? "the list is too long: 100 at most" : "the list is empty");
+		return;
+	}
+	texts->v = mem_array(n, sizeof(*texts->v));
+	for (size_t i = 0; i < n; i++)
+		take_scalar(s, &one, value->kind == NODE_LIST ? value->items[i] : value,
+			&texts->v[i]);
+	texts->count = n;
+	for (size_t i = 0; i < texts->count; i++) {
+		if (!texts->v[i]) {
+			conf_texts_done(texts);
+			*texts = (struct conf_texts){0};
+			break;
+		}
+	}
+}
+
 typedef void (*child_fn)(const struct scope *s, const struct node *key,
 	const struct node *value, void *base);
 
@@ -251,6 +281,8 @@ static void take_map(
 
 		if (row && row->type == SCHEMA_CHILD)
 			child(s, map->keys[i], map->items[i], base);
+		else if (row && row->type == SCHEMA_TEXTS)
+			take_texts(s, row, map->items[i], base);
 		else if (row)
 			take_scalar(s, row, map->items[i], base);
 	}
@@ -335,8 +367,8 @@ static void take_profile_child(const struct scope *s, const struct node *key,
 	if (is_nothing(value))
 		complain(s, value, key->text, NULL, "a value is missing");
 	else
-		profile_take_child(&(struct profile_place){s->d, s->src, t.path}, key->text,
-			value, base);
+		profile_take_child(&(struct profile_place){s->d, s->src, t.path},
+			key->text, value, base);
 }
 
 static void take_profile(
@@ -447,7 +479,8 @@ void draft_init(struct draft *d, struct conf *conf, struct conf_messages *messag
 
 static void raw_job_done(struct raw_job *job)
 {
-	free(job->schedule);
+	conf_texts_done(&job->schedule);
+	conf_texts_done(&job->calendar);
 	free(job->every);
 	free(job->timezone);
 	free(job->profile);

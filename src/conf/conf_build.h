@@ -16,8 +16,8 @@ struct draft_profile {
 	struct conf_profile *profile;
 	const struct source *src;
 	const struct node *name, *map;
-	bool is_used;   /* by a job, or by another profile */
-	size_t walk;    /* check_chains: which walk came by */
+	bool is_used; /* by a job, or by another profile */
+	size_t walk;  /* check_chains: which walk came by */
 };
 
 struct draft {
@@ -32,12 +32,13 @@ struct draft {
 	const struct source *main_src;
 	const struct node *main_root;
 	bool has_secret; /* source lines must not be shown */
-	bool is_partial; /* some file gave no tree: names may be missing for that reason */
+	bool is_partial; /* some file gave no tree: names may be missing for that reason
+			  */
 };
 
 /* One file's tree into the draft; is_main: the file that may hold more than jobs. */
-void draft_read(struct draft *d, const struct source *src, const struct node *root,
-	bool is_main);
+void draft_read(
+	struct draft *d, const struct source *src, const struct node *root, bool is_main);
 void draft_init(struct draft *d, struct conf *conf, struct conf_messages *messages);
 void draft_done(struct draft *d);
 
@@ -75,9 +76,20 @@ struct spot {
 };
 void spot_complain(
 	const struct spot *s, const char *key, const char *hint, const char *text);
+/* Inside the value of a key. */
+struct spot_place {
+	const char *key;
+	const struct node *node; /* of the value or one of its elements; NULL: the name */
+	size_t position;         /* byte of it, where the file has it as it is */
+};
+void spot_say(const struct spot *s, enum conf_severity severity,
+	const struct spot_place *p, const char *hint, const char *text);
 void spot_complain_inside(const struct spot *s, const char *key, size_t position,
 	const char *hint, const char *text);
 void spot_warn(const struct spot *s, const char *key, const char *hint, const char *text);
+
+/* conf_schedule.c: schedule, every, calendar and the keys beside them. */
+void schedule_finish(const struct spot *s, struct raw_job *raw, struct conf_job *job);
 
 /* conf_check.c: everything that needs more than one value; fills d->conf. */
 void draft_finish(struct draft *d);

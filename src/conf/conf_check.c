@@ -5,12 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
-#include "base/crypto.h"
 #include "base/mem.h"
 #include "base/s3name.h"
 #include "base/str.h"
-#include "calendar/slot.h"
 #include "conf/conf_build.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -22,23 +19,33 @@ static void put(const struct spot *s, const char *key, char *path, size_t size,
 	*ret = key && s->map ? node_get(s->map, key) : NULL;
 }
 
-/* position: byte of the value, where the file has the value as it is. */
+void spot_say(const struct spot *s, enum conf_severity severity,
+	const struct spot_place *p, const char *hint, const char *text)
+{
+	const struct node *at = p->node;
+	struct conf_place place = {s->src, at ? at : s->name};
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s.%s", s->path, p->key);
+	place.key_path = path;
+	if (at && at->kind == NODE_SCALAR && at->is_exact) {
+		place.shift = !at->is_plain;
+		for (size_t i = 0; i < p->position && at->text[i]; i++)
+			place.shift += ((unsigned char)at->text[i] & 0xc0) != 0x80;
+	}
+	if (severity == CONF_ERROR)
+		conf_complain(s->d->messages, &place, hint, "%s", text);
+	else
+		conf_warn(s->d->messages, &place, hint, "%s", text);
+}
+
 void spot_complain_inside(const struct spot *s, const char *key, size_t position,
 	const char *hint, const char *text)
 {
-	const struct node *at;
-	int columns = 0;
-	char path[400];
-
-	put(s, key, path, sizeof(path), &at);
-	if (at && at->kind == NODE_SCALAR && at->is_exact) {
-		columns = !at->is_plain;
-		for (size_t i = 0; i < position && at->text[i]; i++)
-			columns += ((unsigned char)at->text[i] & 0xc0) != 0x80;
-	}
-	conf_complain(s->d->messages,
-		&(struct conf_place){s->src, at ? at : s->name, columns, path}, hint,
-		"%s", text);
+	spot_say(s, CONF_ERROR,
+		&(struct spot_place){
+			key, s->map ? node_get(s->map, key) : NULL, position},
+		hint, text);
 }
 
 void spot_complain(
@@ -168,58 +175,6 @@ static void finish_side(const struct spot *job, const char *key, const char *job
 	parse_url(&s, side->url, side);
 }
 
-/* --- schedules --- */
-
-static void hash_schedule(struct conf_job *job, const struct raw_job *raw)
-{
-	struct buf text = BUF_INIT(8192);
-
-	buf_printf(&text, "%s\n%s\n%lld\n%lld\n%lld\n%lld", job->schedule_text,
-		job->timezone, (long long)raw->start_s, (long long)raw->dst_gap,
-		(long long)raw->dst_overlap, (long long)raw->day_match);
-	crypto_sha256_hex(text.data, text.len, job->schedule_hash);
-	buf_done(&text);
-}
-
-static void finish_schedule(
-	const struct spot *s, struct raw_job *raw, struct conf_job *job)
-{
-	const char *key = raw->every ? "every" : "schedule";
-	struct schedule_spec spec = {
-		.syntax = raw->every ? SCHEDULE_EVERY : SCHEDULE_AUTO,
-		.expression = raw->every ? raw->every : raw->schedule,
-		.timezone = raw->timezone,
-		.start_s = raw->start_s,
-		.dst_gap = (enum dst_gap)raw->dst_gap,
-		.dst_overlap = (enum dst_overlap)raw->dst_overlap,
-		.day_match = (enum day_match)raw->day_match,
-	};
-	struct schedule_error e;
-
-	job->timezone = MEM_STEAL(raw->timezone);
-	spec.timezone = job->timezone;
-	if (node_get(s->map, "start") && !raw->every &&
-		!(raw->schedule && str_has_prefix(raw->schedule, "rate(")))
-		spot_complain(s, "start", NULL, "start goes with every or rate() only");
-	if (raw->every && raw->schedule) {
-		spot_complain(s, "every", NULL, "either schedule or every, not both");
-		return;
-	}
-	if (!spec.expression)
-		return; /* manual runs only */
-	job->is_every = raw->every != NULL;
-	job->schedule_text = mem_strdup(spec.expression);
-	if (schedule_new(&spec, &job->schedule, &e) == 0) {
-		hash_schedule(job, raw);
-		return;
-	}
-	if (e.is_timezone)
-		spot_complain(s, node_get(s->map, "timezone") ? "timezone" : key, e.hint,
-			e.text);
-	else
-		spot_complain_inside(s, key, e.position, e.hint, e.text);
-}
-
 /* --- jobs --- */
 
 /* Names of buckets are unique in AWS; elsewhere each identity may have its own. */
@@ -277,7 +232,7 @@ static void finish_job(struct draft *d, struct draft_job *dj, struct conf_job *j
 	finish_side(&s, "source", raw->profile, &raw->source, &job->source);
 	finish_side(
 		&s, "destination", raw->profile, &raw->destination, &job->destination);
-	finish_schedule(&s, raw, job);
+	schedule_finish(&s, raw, job);
 	check_sides(&s, job);
 	if (job->retry.backoff_s > job->retry.max_backoff_s)
 		spot_complain(&s, "retry", NULL, "backoff is longer than max_backoff");

@@ -66,7 +66,8 @@ const struct schema_row schema_rows[] = {
 	PLANNED(SCHEMA_PROFILE, "allow_plaintext"),
 	PLANNED(SCHEMA_PROFILE, "addressing_style"),
 
-	JOB("schedule",          SCHEMA_TEXT,     NULL,     schedule),
+	JOB("schedule",          SCHEMA_TEXTS,    NULL,     schedule),
+	JOB("calendar",          SCHEMA_TEXTS,    NULL,     calendar),
 	JOB("every",             SCHEMA_TEXT,     NULL,     every),
 	JOB("start",             SCHEMA_TIME,     NULL,     start_s),
 	JOB("timezone",          SCHEMA_TEXT,     "UTC",    timezone, .is_default_too = true),
@@ -84,7 +85,6 @@ const struct schema_row schema_rows[] = {
 	JOB("dst_gap",           SCHEMA_ENUM,     "run",    dst_gap, .names = gaps),
 	JOB("dst_overlap",       SCHEMA_ENUM,     "auto",   dst_overlap, .names = repeats),
 	JOB("day_match",         SCHEMA_ENUM,     "auto",   day_match, .names = day_matches),
-	PLANNED(SCHEMA_JOB, "calendar"),
 	PLANNED(SCHEMA_JOB, "after"),
 	PLANNED(SCHEMA_JOB, "window"),
 	PLANNED(SCHEMA_JOB, "include"),

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/conf.h"
+
 enum schema_section {
 	SCHEMA_TOP,
 	SCHEMA_PROFILE,
@@ -25,6 +27,7 @@ enum schema_type {
 	SCHEMA_BOOL,     /* bool */
 	SCHEMA_ENUM,     /* int64_t: index into names */
 	SCHEMA_TIME,     /* int64_t UTC seconds */
+	SCHEMA_TEXTS,    /* struct conf_texts: one text, or a list of them */
 	SCHEMA_CHILD,    /* a map that the builder reads itself */
 	SCHEMA_PLANNED,  /* a word of the language that this version does not do yet */
 };
@@ -38,7 +41,7 @@ struct schema_row {
 	int64_t min, max;     /* of numbers and durations */
 	const char *const *names;
 	const char *const *planned_names; /* of the language, not of this version */
-	bool is_default_too; /* also accepted in `defaults` */
+	bool is_default_too;              /* also accepted in `defaults` */
 };
 
 extern const struct schema_row schema_rows[];
@@ -63,7 +66,8 @@ struct raw_retry {
 };
 
 struct raw_job {
-	char *schedule, *every, *timezone, *profile;
+	struct conf_texts schedule, calendar;
+	char *every, *timezone, *profile;
 	int64_t start_s, starting_deadline_s, jitter_s, timeout_s;
 	int64_t action, overlap, catch_up, dst_gap, dst_overlap, day_match;
 	bool is_paused;
