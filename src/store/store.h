@@ -31,6 +31,8 @@ enum run_trigger {
 	TRIGGER_SCHEDULE,
 	TRIGGER_CATCH_UP,
 	TRIGGER_MANUAL,
+	TRIGGER_AFTER,    /* jobs it follows have succeeded */
+	TRIGGER_BACKFILL, /* a date asked for by hand */
 };
 const char *run_trigger_name(enum run_trigger t);
 
@@ -40,7 +42,7 @@ const char *run_trigger_name(enum run_trigger t);
 struct store_run {
 	char id[RUN_ID_LEN]; /* UUID */
 	char job[256];
-	char slot[64]; /* slot key, or "manual/<uuid>" */
+	char slot[64]; /* slot key, or "manual/<uuid>", "after/<uuid>", "backfill/<uuid>" */
 	int64_t clock_gen;
 	int64_t nominal_at, claimed_at, started_at, ended_at; /* 0: not yet */
 	enum run_trigger trigger;
@@ -58,7 +60,9 @@ struct store_job {
 	char schedule_hash[65];
 	int64_t watermark; /* slots up to here are settled */
 	int64_t clock_gen;
-	int64_t paused_at; /* 0: not paused at run time */
+	int64_t paused_at;    /* 0: not paused at run time */
+	int64_t paused_until; /* 0: until resumed */
+	bool conf_paused;     /* by the configuration, when it was last looked at */
 	int64_t consecutive_failures;
 	int64_t last_success_at, last_run_at;
 };
@@ -100,6 +104,33 @@ int store_run_history(
 	struct store *s, const char *job, int limit, store_run_fn fn, void *arg);
 /* Keep the newest `keep` closed rows of each job, and always its newest success. */
 int store_run_prune(struct store *s, int keep);
+
+/* Whether a run of this date, by slot or backfill, has succeeded: 1 or 0. */
+int store_run_has_success(struct store *s, const char *job, int64_t nominal_at);
+
+/* Successes that a job with `after` has not used yet, one a job it follows. */
+struct store_ready {
+	char job[256], upstream[256];
+	char run_id[RUN_ID_LEN]; /* of upstream */
+	int64_t nominal_at;
+};
+int store_ready_put(struct store *s, const struct store_ready *ready);
+typedef void (*store_ready_fn)(void *arg, const struct store_ready *ready);
+int store_ready_each(struct store *s, const char *job, store_ready_fn fn, void *arg);
+int store_ready_clear(struct store *s, const char *job);
+
+/* Dates still to be run, one range a job. */
+struct store_backfill {
+	char job[256];
+	int64_t after, until; /* slots in (after, until] */
+	bool is_again;        /* also those that have succeeded */
+};
+int store_backfill_put(struct store *s, const struct store_backfill *b);
+int store_backfill_get(struct store *s, const char *job, struct store_backfill *ret);
+int store_backfill_delete(struct store *s, const char *job);
+typedef void (*store_backfill_fn)(void *arg, const struct store_backfill *b);
+/* fn may call the store. */
+int store_backfill_each(struct store *s, store_backfill_fn fn, void *arg);
 
 /* Multipart uploads under way, noted before their first part. One a job and key. */
 struct store_upload {

@@ -30,6 +30,8 @@ static const char *const trigger_names[] = {
 	[TRIGGER_SCHEDULE] = "schedule",
 	[TRIGGER_CATCH_UP] = "catch_up",
 	[TRIGGER_MANUAL] = "manual",
+	[TRIGGER_AFTER] = "after",
+	[TRIGGER_BACKFILL] = "backfill",
 };
 
 const char *run_state_name(enum run_state s)

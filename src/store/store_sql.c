@@ -22,12 +22,14 @@ static const char *const sql_text[SQL_ID_COUNT] = {
 	[SQL_ROLLBACK] = "ROLLBACK",
 	[SQL_JOB_GET] =
 		"SELECT name, schedule_hash, watermark_utc, clock_gen, paused_at,"
-		" consecutive_failures, last_success_at, last_run_at"
+		" consecutive_failures, last_success_at, last_run_at, paused_until,"
+		" conf_paused"
 		" FROM job_state WHERE name = ?1",
 	[SQL_JOB_PUT] =
 		"INSERT OR REPLACE INTO job_state (name, schedule_hash, watermark_utc,"
-		" clock_gen, paused_at, consecutive_failures, last_success_at, last_run_at)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+		" clock_gen, paused_at, consecutive_failures, last_success_at, last_run_at,"
+		" paused_until, conf_paused)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 	[SQL_RUN_INSERT] =
 		"INSERT INTO run (" RUN_COLUMNS ") VALUES"
 		" (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
@@ -55,6 +57,23 @@ static const char *const sql_text[SQL_ID_COUNT] = {
 		" row_number() OVER (PARTITION BY job, state ORDER BY seq DESC) AS nth_alike"
 		" FROM run WHERE state NOT IN " OPEN_STATES ")"
 		" WHERE nth > ?1 AND NOT (state = 'succeeded' AND nth_alike = 1))",
+	[SQL_RUN_HAS_SUCCESS] =
+		"SELECT 1 FROM run WHERE job = ?1 AND nominal_utc = ?2"
+		" AND state = 'succeeded' AND trigger != 'manual' LIMIT 1",
+	[SQL_READY_PUT] =
+		"INSERT OR REPLACE INTO after_ready (job, upstream, run_id, nominal_utc)"
+		" VALUES (?1, ?2, ?3, ?4)",
+	[SQL_READY_EACH] =
+		"SELECT job, upstream, run_id, nominal_utc FROM after_ready WHERE job = ?1",
+	[SQL_READY_CLEAR] = "DELETE FROM after_ready WHERE job = ?1",
+	[SQL_BACKFILL_PUT] =
+		"INSERT OR REPLACE INTO backfill (job, after_utc, until_utc, is_again)"
+		" VALUES (?1, ?2, ?3, ?4)",
+	[SQL_BACKFILL_GET] =
+		"SELECT job, after_utc, until_utc, is_again FROM backfill WHERE job = ?1",
+	[SQL_BACKFILL_DELETE] = "DELETE FROM backfill WHERE job = ?1",
+	[SQL_BACKFILL_EACH] =
+		"SELECT job, after_utc, until_utc, is_again FROM backfill ORDER BY job",
 	[SQL_UPLOAD_PUT] =
 		"INSERT OR REPLACE INTO upload (upload_id, job, bucket, key, source_key,"
 		" source_etag, size, part_size, has_checksum, started_at)"

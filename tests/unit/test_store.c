@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,8 @@ static void test_reopen(void **state)
 		.watermark = 77,
 		.clock_gen = 2,
 		.paused_at = 5,
+		.paused_until = 6,
+		.conf_paused = true,
 		.consecutive_failures = 3,
 		.last_success_at = 9,
 		.last_run_at = 10};
@@ -473,6 +476,59 @@ static void test_newer_schema(void **state)
 	assert_int_equal(reopen(f), -EPROTO); /* and the lock was let go */
 }
 
+static char *read_text(const char *name)
+{
+	const char *srcdir = getenv("srcdir");
+	char path[512];
+	char *text = mem_alloc(16384);
+	FILE *file;
+
+	snprintf(
+		path, sizeof(path), "%s/tests/unit/data/%s", srcdir ? srcdir : ".", name);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_in_range(fread(text, 1, 16383, file), 1, 16382);
+	fclose(file);
+	return text;
+}
+
+/* The ledger, the watermarks and what is open survive the move into a new table. */
+static void test_older_schema(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ char *sql = read_text("state-2.sql");
+	struct store_run run;
+	struct store_job job;
+	sqlite3 *db = NULL;
+
+	f->store = store_close(f->store);
+	assert_int_equal(unlink(f->db), 0);
+	assert_int_equal(sqlite3_open(f->db, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	assert_int_equal(chmod(f->db, 0600), 0);
+	assert_int_equal(reopen(f), 0);
+	assert_int_equal(f->how, STORE_OPENED);
+	assert_int_equal(store_job_get(f->store, "daily", &job), 0);
+	assert_int_equal(job.watermark, 1795503600);
+	assert_int_equal(job.clock_gen, 2);
+	assert_int_equal(job.paused_at, 5);
+	assert_int_equal(job.paused_until, 0);
+	assert_int_equal(store_run_get(f->store, "r1", &run), 0);
+	assert_int_equal(run.bytes, 42);
+	assert_string_equal(run.message, "3 objects");
+	assert_int_equal(store_run_open_of(f->store, "daily", &run), 0);
+	assert_string_equal(run.id, "r2");
+	assert_int_equal(run.trigger, TRIGGER_CATCH_UP);
+	run = make_run(3, "daily", RUN_CLAIMED);
+	assert_int_equal(store_run_insert(f->store, &run), -EEXIST); /* one open run */
+	run = make_run(3, "other", RUN_CLAIMED);
+	run.trigger = TRIGGER_BACKFILL;
+	assert_int_equal(store_run_insert(f->store, &run), 0);
+	assert_int_equal(reopen(f), 0);
+	assert_int_equal(f->how, STORE_OPENED);
+}
+
 static void test_refuses_symlink_and_open_dir(void **state)
 {
 	struct fixture *f = *state;
@@ -510,6 +566,7 @@ int main(void)
 		TEST(test_damaged_pages),
 		TEST(test_lost_content),
 		TEST(test_newer_schema),
+		TEST(test_older_schema),
 		TEST(test_refuses_symlink_and_open_dir),
 	};
 

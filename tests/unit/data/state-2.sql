@@ -1,0 +1,20 @@
+-- A state database of schema 2, as written by an earlier version.
+PRAGMA journal_mode = WAL;
+BEGIN TRANSACTION;
+CREATE TABLE daemon (  one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),  last_wall_utc INTEGER NOT NULL);
+INSERT INTO "daemon" VALUES(1,1795503602);
+CREATE TABLE job_state (  name TEXT NOT NULL PRIMARY KEY,  schedule_hash TEXT NOT NULL,  watermark_utc INTEGER NOT NULL,  clock_gen INTEGER NOT NULL DEFAULT 0,  paused_at INTEGER NOT NULL DEFAULT 0,  consecutive_failures INTEGER NOT NULL DEFAULT 0,  last_success_at INTEGER NOT NULL DEFAULT 0,  last_run_at INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+INSERT INTO "job_state" VALUES('daily','h',1795503600,2,5,1,1795417211,1795417211);
+CREATE TABLE run (  seq INTEGER PRIMARY KEY AUTOINCREMENT,  id TEXT NOT NULL UNIQUE,  job TEXT NOT NULL,  slot TEXT NOT NULL,  clock_gen INTEGER NOT NULL,  nominal_utc INTEGER NOT NULL,  claimed_at INTEGER NOT NULL,  started_at INTEGER NOT NULL,  ended_at INTEGER NOT NULL,  trigger TEXT NOT NULL CHECK (trigger IN ('schedule', 'catch_up', 'manual')),  state TEXT NOT NULL CHECK (state IN ('claimed', 'running', 'retry_wait',    'parked', 'succeeded', 'partial', 'failed', 'missed', 'skipped',    'cancelled')),  reason TEXT NOT NULL,  attempts INTEGER NOT NULL,  first_utc INTEGER NOT NULL,  last_utc INTEGER NOT NULL,  count INTEGER NOT NULL,  objects INTEGER NOT NULL,  bytes INTEGER NOT NULL,  message TEXT NOT NULL,  UNIQUE (job, slot, clock_gen));
+INSERT INTO "run" VALUES(1,'r1','daily','2026-11-23T07:00/0',0,1795417200,1795417201,1795417201,1795417211,'schedule','succeeded','',1,1795417200,1795417200,1,3,42,'3 objects');
+INSERT INTO "run" VALUES(2,'r2','daily','2026-11-24T07:00/0',0,1795503600,1795503601,1795503602,0,'catch_up','running','',1,1795503600,1795503600,1,0,0,'');
+CREATE TABLE upload (  upload_id TEXT NOT NULL PRIMARY KEY,  job TEXT NOT NULL,  bucket TEXT NOT NULL,  key TEXT NOT NULL,  source_key TEXT NOT NULL,  source_etag TEXT NOT NULL,  size INTEGER NOT NULL,  part_size INTEGER NOT NULL,  has_checksum INTEGER NOT NULL,  started_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE upload_part (  upload_id TEXT NOT NULL REFERENCES upload ON DELETE CASCADE,  number INTEGER NOT NULL,  etag TEXT NOT NULL,  crc INTEGER NOT NULL,  PRIMARY KEY (upload_id, number)) WITHOUT ROWID;
+CREATE UNIQUE INDEX run_one_open ON run (job)  WHERE state IN ('claimed', 'running', 'retry_wait', 'parked');
+CREATE INDEX run_by_job ON run (job, seq);
+CREATE INDEX upload_by_job ON upload (job);
+DELETE FROM sqlite_sequence;
+INSERT INTO "sqlite_sequence" VALUES('run',2);
+COMMIT;
+PRAGMA user_version = 2;
+PRAGMA application_id = 1395869273;
