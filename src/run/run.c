@@ -24,6 +24,7 @@
 #include "run/run_impl.h"
 
 #define LIST_PAGE 1000
+#define GRACE_MS  30000 /* for what was told to stop */
 
 enum step_result {
 	STEP_AGAIN,
@@ -87,6 +88,7 @@ static enum step_result end(struct run *r, enum run_verdict verdict)
 	r->report.duration_us =
 		clock_mono_us(loop_clock(r->env.loop)) - r->started_us;
 	loop_timer_cancel(r->deadline);
+	loop_timer_cancel(r->timer);
 	return run_goto(r, RUN_DONE);
 }
 
@@ -101,7 +103,7 @@ static enum step_result stop_all(struct run *r)
 	}
 	if (r->list_call)
 		s3_call_cancel(r->list_call);
-	loop_timer_cancel(r->timer);
+	loop_timer_set(r->timer, GRACE_MS);
 	run_objects_cancel(r);
 	return run_goto(r, RUN_DRAIN);
 }
@@ -295,7 +297,7 @@ static enum step_result step_transfer(struct run *r)
 
 static enum step_result step_drain(struct run *r)
 {
-	if (r->in_flight || r->list_call)
+	if (r->list_call || (r->in_flight && loop_timer_is_set(r->timer)))
 		return STEP_WAIT;
 	return end(r, r->report.verdict);
 }
@@ -378,15 +380,23 @@ static void on_deadline(void *arg)
 
 void run_cancel(struct run *r, enum run_cancel_why why)
 {
+	static const struct {
+		enum run_verdict verdict;
+		const char *reason, *message;
+	} as[] = {
+		[RUN_CANCEL_ASKED] = {RUN_ENDED_CANCELLED, "cancelled",
+			"cancelled by the operator"},
+		[RUN_CANCEL_STOPPING] = {RUN_ENDED_INTERRUPTED, "interrupted",
+			"stopped with the daemon; the next start goes on"},
+		[RUN_CANCEL_SUPERSEDED] = {RUN_ENDED_CANCELLED, "superseded",
+			"a newer slot came while it was under way"},
+	};
+
 	if (r->step == RUN_DONE || r->must_stop)
 		return;
-	r->report.verdict = why == RUN_CANCEL_STOPPING ? RUN_ENDED_INTERRUPTED
-						       : RUN_ENDED_CANCELLED;
-	snprintf(r->report.reason, sizeof(r->report.reason), "%s",
-		why == RUN_CANCEL_STOPPING ? "interrupted" : "cancelled");
-	snprintf(r->report.message, sizeof(r->report.message), "%s",
-		why == RUN_CANCEL_STOPPING ? "stopped with the daemon; the next start goes on"
-					   : "cancelled by the operator");
+	r->report.verdict = as[why].verdict;
+	snprintf(r->report.reason, sizeof(r->report.reason), "%s", as[why].reason);
+	snprintf(r->report.message, sizeof(r->report.message), "%s", as[why].message);
 	stop_all(r);
 	/* The caller stands above us: done() must not come before we return. */
 	run_run(r);

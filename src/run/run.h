@@ -56,6 +56,7 @@ struct run_progress {
 enum run_cancel_why {
 	RUN_CANCEL_ASKED,
 	RUN_CANCEL_STOPPING,
+	RUN_CANCEL_SUPERSEDED, /* a newer slot of the job comes in its place */
 };
 
 struct run_ops {
