@@ -7,7 +7,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/timex.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -29,9 +31,21 @@ static int64_t system_wall(const struct clock *c)
 	return read_clock(CLOCK_REALTIME);
 }
 
+static bool system_is_synchronised(const struct clock *c)
+{
+	struct timex t = {0};
+	int r = adjtimex(&t);
+
+	/* ProtectClock= of the unit forbids even to ask. */
+	if (r < 0)
+		return access("/run/systemd/timesync/synchronized", F_OK) == 0;
+	return r != TIME_ERROR;
+}
+
 const struct clock *clock_system(void)
 {
-	static const struct clock clock = {system_mono, system_wall};
+	static const struct clock clock = {
+		system_mono, system_wall, system_is_synchronised};
 
 	return &clock;
 }
@@ -46,11 +60,17 @@ static int64_t fake_wall(const struct clock *c)
 	return CONTAINER_OF(c, struct clock_fake, clock)->wall;
 }
 
+static bool fake_is_synchronised(const struct clock *c)
+{
+	return !CONTAINER_OF(c, struct clock_fake, clock)->is_unsynchronised;
+}
+
 void clock_fake_init(struct clock_fake *fake, int64_t wall_us)
 {
-	fake->clock = (struct clock){fake_mono, fake_wall};
+	fake->clock = (struct clock){fake_mono, fake_wall, fake_is_synchronised};
 	fake->mono = USEC_PER_SEC;
 	fake->wall = wall_us;
+	fake->is_unsynchronised = false;
 }
 
 void clock_fake_advance(struct clock_fake *fake, int64_t usec)

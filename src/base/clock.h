@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@
 struct clock {
 	int64_t (*mono_us)(const struct clock *c);
 	int64_t (*wall_us)(const struct clock *c);
+	bool (*is_synchronised)(const struct clock *c); /* by NTP or so */
 };
 
 /* CLOCK_BOOTTIME (it counts a suspend) and CLOCK_REALTIME. Static, never freed. */
@@ -29,11 +31,17 @@ static inline int64_t clock_wall_us(const struct clock *c)
 	return c->wall_us(c);
 }
 
+static inline bool clock_is_synchronised(const struct clock *c)
+{
+	return c->is_synchronised(c);
+}
+
 /* A clock that stands still until a test sets its two fields. */
 struct clock_fake {
 	struct clock clock; /* hand out &fake.clock */
 	int64_t mono;
 	int64_t wall;
+	bool is_unsynchronised;
 };
 void clock_fake_init(struct clock_fake *fake, int64_t wall_us);
 void clock_fake_advance(struct clock_fake *fake, int64_t usec); /* both move */

@@ -87,13 +87,19 @@ void *conf_unref(const struct conf *constant)
 	return NULL;
 }
 
+static int compare_name(const void *name, const void *job)
+{
+	return strcmp(name, (*(struct conf_job *const *)job)->name);
+}
+
 const struct conf_job *conf_find_job(const struct conf *c, const char *name)
 {
-	for (size_t i = 0; i < c->job_count; i++) {
-		if (strcmp(c->jobs[i]->name, name) == 0)
-			return c->jobs[i];
-	}
-	return NULL;
+	struct conf_job **found = NULL;
+
+	if (c->job_count)
+		found = bsearch(name, c->jobs, c->job_count, sizeof(struct conf_job *),
+			compare_name);
+	return found ? *found : NULL;
 }
 
 const struct conf_profile *conf_find_profile(const struct conf *c, const char *name)

@@ -75,11 +75,14 @@ enum conf_action {
 
 enum conf_overlap {
 	CONF_OVERLAP_SKIP,
+	CONF_OVERLAP_QUEUE_ONE,
+	CONF_OVERLAP_REPLACE,
 };
 
 enum conf_catch_up {
 	CONF_CATCH_UP_NONE,
 	CONF_CATCH_UP_LATEST,
+	CONF_CATCH_UP_ALL,
 };
 
 struct conf_retry {
@@ -102,6 +105,7 @@ struct conf_job {
 	enum conf_action action;
 	enum conf_overlap overlap;
 	enum conf_catch_up catch_up;
+	int64_t catch_up_limit; /* of `all` */
 	int64_t starting_deadline_s; /* 0: none */
 	int64_t jitter_s;
 	int64_t timeout_s;

@@ -221,6 +221,7 @@ static void finish_job(struct draft *d, struct draft_job *dj, struct conf_job *j
 	job->action = (enum conf_action)raw->action;
 	job->overlap = (enum conf_overlap)raw->overlap;
 	job->catch_up = (enum conf_catch_up)raw->catch_up;
+	job->catch_up_limit = raw->catch_up_limit;
 	job->starting_deadline_s = raw->starting_deadline_s;
 	job->jitter_s = raw->jitter_s;
 	job->timeout_s = raw->timeout_s;

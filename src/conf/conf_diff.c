@@ -87,6 +87,7 @@ static void compare_jobs(const struct conf_job *a, const struct conf_job *b, str
 	note(out, side_differs(&a->destination, &b->destination), "destination");
 	note(out, a->overlap != b->overlap, "overlap");
 	note(out, a->catch_up != b->catch_up, "catch_up");
+	note(out, a->catch_up_limit != b->catch_up_limit, "catch_up_limit");
 	note(out, a->starting_deadline_s != b->starting_deadline_s, "starting_deadline");
 	note(out, a->jitter_s != b->jitter_s, "jitter");
 	note(out, a->timeout_s != b->timeout_s, "timeout");

@@ -10,10 +10,8 @@
 
 static const char *const actions[] = {"copy", NULL};
 static const char *const actions_planned[] = {"sync", "move", NULL};
-static const char *const overlaps[] = {"skip", NULL};
-static const char *const overlaps_planned[] = {"queue-one", "replace", NULL};
-static const char *const catch_ups[] = {"none", "latest", NULL};
-static const char *const catch_ups_planned[] = {"all", NULL};
+static const char *const overlaps[] = {"skip", "queue-one", "replace", NULL};
+static const char *const catch_ups[] = {"none", "latest", "all", NULL};
 static const char *const gaps[] = {"run", "skip", NULL};
 static const char *const repeats[] = {"auto", "once", "both", NULL};
 static const char *const day_matches[] = {"auto", "and", "or", NULL};
@@ -75,8 +73,9 @@ const struct schema_row schema_rows[] = {
 	CHILD(SCHEMA_JOB, "source"),
 	CHILD(SCHEMA_JOB, "destination"),
 	JOB("action",            SCHEMA_ENUM,     "copy",   action, .names = actions, .planned_names = actions_planned),
-	JOB("overlap",           SCHEMA_ENUM,     "skip",   overlap, .names = overlaps, .planned_names = overlaps_planned, .is_default_too = true),
-	JOB("catch_up",          SCHEMA_ENUM,     "latest", catch_up, .names = catch_ups, .planned_names = catch_ups_planned, .is_default_too = true),
+	JOB("overlap",           SCHEMA_ENUM,     "skip",   overlap, .names = overlaps, .is_default_too = true),
+	JOB("catch_up",          SCHEMA_ENUM,     "latest", catch_up, .names = catch_ups, .is_default_too = true),
+	JOB("catch_up_limit",    SCHEMA_INT,      "10",     catch_up_limit, 1, 1000, .is_default_too = true),
 	JOB("starting_deadline", SCHEMA_DURATION, NULL,     starting_deadline_s, 1, 3660 * DAY, .is_default_too = true),
 	JOB("jitter",            SCHEMA_DURATION, NULL,     jitter_s, 0, DAY, .is_default_too = true),
 	JOB("timeout",           SCHEMA_DURATION, "24h",    timeout_s, 1, 366 * DAY, .is_default_too = true),
@@ -101,7 +100,6 @@ const struct schema_row schema_rows[] = {
 	PLANNED(SCHEMA_JOB, "expect"),
 	PLANNED(SCHEMA_JOB, "newer_than"),
 	PLANNED(SCHEMA_JOB, "older_than"),
-	PLANNED(SCHEMA_JOB, "catch_up_limit"),
 	PLANNED(SCHEMA_JOB, "min_size"),
 	PLANNED(SCHEMA_JOB, "max_size"),
 	PLANNED(SCHEMA_JOB, "notify"),

@@ -69,7 +69,7 @@ struct raw_job {
 	struct conf_texts schedule, calendar;
 	char *every, *timezone, *profile;
 	int64_t start_s, starting_deadline_s, jitter_s, timeout_s;
-	int64_t action, overlap, catch_up, dst_gap, dst_overlap, day_match;
+	int64_t action, overlap, catch_up, catch_up_limit, dst_gap, dst_overlap, day_match;
 	bool is_paused;
 	struct raw_side source, destination;
 	struct raw_retry retry;

@@ -136,7 +136,8 @@ static int open_sched(struct core *c)
 		log_err(NULL, "the kernel refused a timer: %s", strerror(errno));
 		return CORE_EXIT_OS;
 	}
-	sched_set_conf(c->sched, c->conf);
+	core_sched_hold(c);
+	core_sched_take_conf(c);
 	return c->exit_code;
 }
 

@@ -19,8 +19,9 @@ struct core_run {
 	struct core *core;
 	struct run *run; /* NULL: queued */
 	struct store_run row;
-	struct list watchers; /* of `s3ferryctl run --wait` */
+	struct list watchers;           /* of `s3ferryctl run --wait` */
 	struct list uploads, leftovers; /* of core_uploads.c */
+	bool is_superseded;             /* to be cancelled when this tick is committed */
 };
 
 struct core_watcher {
@@ -48,6 +49,7 @@ struct core {
 	char *config_error; /* of the last reload, or NULL */
 	int64_t watchdog_usec;
 	int64_t started_at_s;
+	bool is_batching; /* a transaction of core_sched.c is open */
 	bool is_stopping;
 	int exit_code;
 };
@@ -61,17 +63,32 @@ void core_uploads_on_engine(struct core_run *cr, const struct engine_ev *ev);
 struct engine_upload *core_uploads_resume(void *core_run, uint64_t xfer, const char *key);
 struct engine_upload *core_uploads_leftover(void *core_run, uint64_t xfer, char *ret_key);
 
-/* core_runs.c: the ledger and what runs. */
+/* core_runs.c: what runs. */
 struct core_run *core_claim_manual(struct core *c, const char *job, int *ret_errno);
-void core_recover(struct core *c);
+struct core_run *core_run_new(const struct store_run *row);
+/* Of a row that is claimed, in the store or in the transaction that is open. */
+struct core_run *core_enqueue(struct core *c, const struct store_run *row);
+void core_save_row(struct core *c, const struct store_run *row);
 void core_start_queued(struct core *c);
 void core_run_cancel(struct core_run *cr, enum run_cancel_why why);
 struct core_run *core_find_run(struct core *c, const char *id_or_job);
 void core_on_engine(void *arg, const struct engine_ev *ev);
-const struct sched_ops *core_sched_ops(struct core *c, struct sched_ops *ret);
 void core_watcher_remove(struct core_watcher *w);
 /* A write to the state failed: stop with the right exit code. */
 void core_store_failed(struct core *c, int error, const char *what);
+
+/* core_sched.c: the ledger's side of the scheduler. */
+const struct sched_ops *core_sched_ops(struct core *c, struct sched_ops *ret);
+/* What is written until the commit is durable together; a second begin does nothing. */
+int core_batch_begin(struct core *c);
+void core_batch_commit(struct core *c);
+void core_sched_take_conf(struct core *c);
+void core_sched_hold(struct core *c);
+void core_recover(struct core *c);
+/* until_s 0: until resumed. */
+int core_pause(struct core *c, const char *job, int64_t until_s);
+int core_resume(
+	struct core *c, const char *job); /* -ENOENT: not paused by core_pause() */
 
 /* core_reload.c */
 /* 0 and *ret_changes (one line a change), or -EINVAL and *ret_errors. malloc'd texts. */

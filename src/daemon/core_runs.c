@@ -1,6 +1,6 @@
 /*
- * The ledger and what runs: decisions of the scheduler are committed here, then started;
- * ended runs are written back. Not when (sched) and not how (run).
+ * What runs: claimed slots wait here for their turn, are started, and their ends are
+ * written back. Not when (sched, core_sched) and not how (run).
  */
 #include "config.h"
 
@@ -20,14 +20,14 @@
 #include "net/loop.h"
 #include "run/message_ids.h"
 
-#define ATTEMPTS_MAX 10
-#define KEEP_RUNS    200
+#define LATE_S 60 /* from here on a start is worth a line */
 
 void core_store_failed(struct core *c, int error, const char *what)
 {
 	log_err(NULL, "the state could not be written (%s): %s; stopping", what,
 		strerror(-error));
-	c->exit_code = error == -EACCES || error == -EPERM ? CORE_EXIT_PERM : CORE_EXIT_IO;
+	c->exit_code = error == -EACCES || error == -EPERM ? CORE_EXIT_PERM
+							   : CORE_EXIT_IO;
 	loop_stop(c->loop);
 }
 
@@ -60,8 +60,9 @@ struct core_run *core_find_run(struct core *c, const char *id_or_job)
 void core_on_engine(void *arg, const struct engine_ev *ev)
 {
 	struct core *c = arg;
-	uint64_t serial =
-		ev->type == ENGINE_EV_NEED_CREDS ? run_serial_of_creds(ev->creds_id) : ev->tag;
+	uint64_t serial = ev->type == ENGINE_EV_NEED_CREDS
+				  ? run_serial_of_creds(ev->creds_id)
+				  : ev->tag;
 	struct core_run *cr = find_active(c, serial);
 
 	if (cr) {
@@ -72,7 +73,7 @@ void core_on_engine(void *arg, const struct engine_ev *ev)
 	free(ev->upload);
 }
 
-static void save_row(struct core *c, const struct store_run *row)
+void core_save_row(struct core *c, const struct store_run *row)
 {
 	int r = store_run_update(c->store, row);
 
@@ -97,7 +98,7 @@ static void on_waiting(void *arg, struct run *run, bool is_waiting)
 	struct core_run *cr = arg;
 
 	cr->row.state = is_waiting ? RUN_RETRY_WAIT : RUN_RUNNING;
-	save_row(cr->core, &cr->row);
+	core_save_row(cr->core, &cr->row);
 }
 
 static enum run_state state_of(enum run_verdict v)
@@ -166,38 +167,94 @@ static void on_done(void *arg, struct run *run, const struct run_report *report)
 
 /* --- the start of a run --- */
 
-static void drop_queued(struct core_run *cr, const char *why)
+/* A claimed slot that will not run. The verdict is in the row, why in the message. */
+static void close_queued(struct core_run *cr, enum run_state state, const char *reason,
+	const char *message)
 {
-	struct run_report report = {.verdict = RUN_ENDED_FAILED};
+	struct core *c = cr->core;
+	struct run_report report = {.verdict = state == RUN_CANCELLED
+						       ? RUN_ENDED_CANCELLED
+						       : RUN_ENDED_FAILED};
+	const char *job = cr->row.job;
 
-	cr->row.state = RUN_FAILED;
-	cr->row.ended_at = core_now_s(cr->core);
-	snprintf(cr->row.reason, sizeof(cr->row.reason), "config");
-	snprintf(cr->row.message, sizeof(cr->row.message), "%s", why);
-	snprintf(report.message, sizeof(report.message), "%s", why);
-	snprintf(report.reason, sizeof(report.reason), "config");
-	log_err(LOG_FIELDS({"JOB", cr->row.job}, {"RUN_ID", cr->row.id}), "%s failed: %s",
-		cr->row.job, why);
-	save_row(cr->core, &cr->row);
+	cr->row.state = state;
+	cr->row.ended_at = core_now_s(c);
+	snprintf(cr->row.reason, sizeof(cr->row.reason), "%s", reason);
+	snprintf(cr->row.message, sizeof(cr->row.message), "%s", message);
+	snprintf(report.reason, sizeof(report.reason), "%s", reason);
+	snprintf(report.message, sizeof(report.message), "%s", message);
+	core_save_row(c, &cr->row);
 	core_report_end(cr, &report);
 	list_remove(&cr->link);
+	sched_refresh(c->sched, job);
 	core_run_free(cr);
+}
+
+/* Of a slot that the scheduler claimed; else when it was asked for. */
+static int64_t start_of(const struct core_run *cr)
+{
+	const struct store_run *row = &cr->row;
+
+	if (row->trigger != TRIGGER_SCHEDULE && row->trigger != TRIGGER_CATCH_UP)
+		return row->claimed_at;
+	return sched_start_of(cr->core->sched, row->job, row->nominal_at);
+}
+
+/* Whether the run may start, which is what becomes of most. */
+static bool check_queued(struct core_run *cr, const struct conf_job *job)
+{
+	struct core *c = cr->core;
+	int64_t late_s = core_now_s(c) - start_of(cr);
+
+	if (!job) {
+		log_err(LOG_FIELDS({"JOB", cr->row.job}, {"RUN_ID", cr->row.id}),
+			"%s failed: the job is no longer in the configuration",
+			cr->row.job);
+		close_queued(cr, RUN_FAILED, "config",
+			"the job is no longer in the configuration");
+		return false;
+	}
+	/* What was interrupted had started in time. */
+	if (job->starting_deadline_s && late_s > job->starting_deadline_s &&
+		cr->row.attempts == 0 && cr->row.trigger != TRIGGER_MANUAL) {
+		log_warning(LOG_FIELDS({"MESSAGE_ID", MSG_RUN_MISSED}, {"JOB", job->name},
+				    {"RUN_ID", cr->row.id}, {"RESULT", "deadline"}),
+			"%s: a slot missed (deadline): it waited too long for its turn",
+			job->name);
+		close_queued(cr, RUN_MISSED, "deadline",
+			"it could not start within its starting_deadline");
+		return false;
+	}
+	return true;
+}
+
+static void log_late(const struct core_run *cr)
+{
+	int64_t waited_s = core_now_s(cr->core) - cr->row.claimed_at;
+	char text[32];
+
+	if (waited_s <= LATE_S || cr->row.attempts)
+		return;
+	log_warning(LOG_FIELDS({"JOB", cr->row.job}, {"RUN_ID", cr->row.id}),
+		"%s starts late: it waited %s for other runs to end", cr->row.job,
+		str_format_duration(waited_s * USEC_PER_SEC, text, sizeof(text)));
 }
 
 static void start(struct core_run *cr, const struct conf_job *job)
 {
 	struct core *c = cr->core;
 	struct run_env env = {c->loop, c->http, c->creds, c->engines};
-	struct run_ops ops = {on_waiting, on_done, core_uploads_resume,
-		core_uploads_leftover, cr};
+	struct run_ops ops = {
+		on_waiting, on_done, core_uploads_resume, core_uploads_leftover, cr};
 
+	log_late(cr);
 	list_remove(&cr->link);
 	list_append(&c->active, &cr->link);
 	c->active_count++;
 	cr->row.state = RUN_RUNNING;
 	cr->row.attempts++;
 	cr->row.started_at = core_now_s(c);
-	save_row(c, &cr->row);
+	core_save_row(c, &cr->row);
 	cr->run = run_new(&env, c->conf, job, cr->row.id, ++c->next_serial);
 	core_uploads_load(cr);
 	run_start(cr->run, &ops);
@@ -210,54 +267,62 @@ void core_start_queued(struct core *c)
 	LIST_FOREACH_SAFE (cr, tmp, &c->queued, link) {
 		const struct conf_job *job = conf_find_job(c->conf, cr->row.job);
 
-		if (c->is_stopping ||
+		if (c->is_stopping || c->exit_code ||
 			c->active_count >= (size_t)c->conf->max_parallel_runs)
 			return;
-		if (job)
+		if (check_queued(cr, job))
 			start(cr, job);
-		else
-			drop_queued(cr, "the job is no longer in the configuration");
 	}
 }
 
-static struct core_run *enqueue(struct core *c, const struct store_run *row)
+struct core_run *core_run_new(const struct store_run *row)
 {
 	struct core_run *cr = mem_alloc(sizeof(*cr));
 
-	cr->core = c;
 	cr->row = *row;
 	list_init(&cr->watchers);
 	list_init(&cr->uploads);
 	list_init(&cr->leftovers);
-	list_append(&c->queued, &cr->link);
+	return cr;
+}
+
+static bool is_before(const struct core_run *a, const struct core_run *b)
+{
+	if (a->row.nominal_at != b->row.nominal_at)
+		return a->row.nominal_at < b->row.nominal_at;
+	return strcmp(a->row.job, b->row.job) < 0;
+}
+
+/* By scheduled time, then name; from the end, where it mostly belongs. */
+struct core_run *core_enqueue(struct core *c, const struct store_run *row)
+{
+	struct core_run *cr = core_run_new(row);
+	struct list *at = c->queued.prev;
+
+	cr->core = c;
+	while (at != &c->queued && is_before(cr, LIST_ENTRY(at, struct core_run, link)))
+		at = at->prev;
+	list_append(at->next, &cr->link);
 	return cr;
 }
 
 void core_run_cancel(struct core_run *cr, enum run_cancel_why why)
 {
-	struct run_report report = {.verdict = RUN_ENDED_CANCELLED};
-
-	if (cr->run) {
+	if (cr->run)
 		run_cancel(cr->run, why);
-		return;
-	}
-	if (why == RUN_CANCEL_STOPPING)
-		return; /* claimed: the next start takes it up */
-	cr->row.state = RUN_CANCELLED;
-	cr->row.ended_at = core_now_s(cr->core);
-	snprintf(cr->row.reason, sizeof(cr->row.reason), "cancelled");
-	snprintf(report.reason, sizeof(report.reason), "cancelled");
-	snprintf(report.message, sizeof(report.message), "cancelled before it started");
-	save_row(cr->core, &cr->row);
-	core_report_end(cr, &report);
-	list_remove(&cr->link);
-	sched_refresh(cr->core->sched, cr->row.job);
-	core_run_free(cr);
+	else if (why == RUN_CANCEL_SUPERSEDED)
+		close_queued(cr, RUN_CANCELLED, "superseded",
+			"a newer slot came before it started");
+	else if (why == RUN_CANCEL_ASKED)
+		close_queued(
+			cr, RUN_CANCELLED, "cancelled", "cancelled before it started");
+	/* else it stays claimed: the next start takes it up */
 }
 
 struct core_run *core_claim_manual(struct core *c, const char *job, int *ret_errno)
 {
-	struct store_run row = {.trigger = TRIGGER_MANUAL, .state = RUN_CLAIMED, .count = 1};
+	struct store_run row = {
+		.trigger = TRIGGER_MANUAL, .state = RUN_CLAIMED, .count = 1};
 	struct core_run *cr;
 
 	crypto_uuid(row.id);
@@ -267,208 +332,7 @@ struct core_run *core_claim_manual(struct core *c, const char *job, int *ret_err
 	*ret_errno = store_run_insert(c->store, &row);
 	if (*ret_errno < 0)
 		return NULL;
-	cr = enqueue(c, &row);
+	cr = core_enqueue(c, &row);
 	sched_refresh(c->sched, job);
 	return cr;
-}
-
-/* --- decisions of the scheduler --- */
-
-static bool sched_state(void *arg, const char *name, struct sched_job_state *ret)
-{
-	struct core *c = arg;
-	const struct conf_job *conf = conf_find_job(c->conf, name);
-	struct store_job job;
-
-	if (store_job_get(c->store, name, &job) < 0)
-		return false;
-	ret->watermark_s = job.watermark;
-	snprintf(ret->schedule_hash, sizeof(ret->schedule_hash), "%s", job.schedule_hash);
-	ret->is_running = core_find_run(c, name) != NULL;
-	ret->is_paused = job.paused_at != 0 || (conf && conf->is_paused);
-	return true;
-}
-
-static void row_of(struct core *c, const struct sched_decision *d, struct store_run *row)
-{
-	static const enum run_state states[] = {
-		[SCHED_RUN] = RUN_CLAIMED,
-		[SCHED_SKIP] = RUN_SKIPPED,
-		[SCHED_COALESCE] = RUN_SKIPPED,
-		[SCHED_MISS] = RUN_MISSED,
-	};
-
-	*row = (struct store_run){
-		.nominal_at = d->slot.at_s,
-		.claimed_at = core_now_s(c),
-		.trigger = d->is_catch_up ? TRIGGER_CATCH_UP : TRIGGER_SCHEDULE,
-		.state = states[d->verdict],
-		.first_at = d->first_s,
-		.last_at = d->last_s,
-		.count = d->count ? (int64_t)d->count : 1,
-	};
-	crypto_uuid(row->id);
-	snprintf(row->job, sizeof(row->job), "%s", d->job);
-	snprintf(row->slot, sizeof(row->slot), "%s", d->slot.key);
-	snprintf(row->reason, sizeof(row->reason), "%s", d->reason ? d->reason : "");
-	if (!run_state_is_open(row->state))
-		row->ended_at = row->claimed_at;
-}
-
-static void log_decision(const struct sched_decision *d)
-{
-	char at[32];
-	bool is_missed = d->verdict == SCHED_MISS;
-
-	if (d->verdict == SCHED_RUN)
-		return;
-	clock_format_iso(d->slot.at_s, at, sizeof(at));
-	log_write(is_missed || d->verdict == SCHED_SKIP ? LOG_WARNING : LOG_NOTICE,
-		LOG_FIELDS({"MESSAGE_ID", is_missed ? MSG_RUN_MISSED : MSG_RUN_SKIPPED},
-			{"JOB", d->job}, {"SCHEDULED_TIME", at}, {"RESULT", d->reason}),
-		"%s: %llu slot%s up to %s %s (%s)", d->job,
-		(unsigned long long)(d->count ? d->count : 1), d->count > 1 ? "s" : "", at,
-		is_missed ? "missed" : "skipped", d->reason);
-}
-
-/* One transaction: the rows and the watermark; only then anything starts. */
-static int commit_decisions(struct core *c, const struct sched_decision *d, size_t count,
-	struct store_run *rows, bool *is_claimed)
-{
-	struct store_job job;
-	int r = store_begin(c->store);
-
-	if (r < 0)
-		return r;
-	r = store_job_get(c->store, d[0].job, &job);
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		row_of(c, &d[i], &rows[i]);
-		rows[i].clock_gen = job.clock_gen;
-		r = store_run_insert(c->store, &rows[i]);
-		is_claimed[i] = r == 0 && d[i].verdict == SCHED_RUN;
-		if (r == -EEXIST) /* the slot was settled before the clock moved */
-			r = 0;
-	}
-	if (r == 0) {
-		job.watermark = d[count - 1].watermark_s;
-		r = store_job_put(c->store, &job);
-	}
-	if (r < 0) {
-		store_rollback(c->store);
-		return r;
-	}
-	return store_commit(c->store);
-}
-
-static void sched_decide(void *arg, const struct sched_decision *d, size_t count)
-{
-	struct core *c = arg;
-	struct store_run *rows = mem_array(count, sizeof(*rows));
-	bool *is_claimed = mem_array(count, sizeof(*is_claimed));
-	int r = commit_decisions(c, d, count, rows, is_claimed);
-
-	if (r < 0)
-		core_store_failed(c, r, "claim");
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		log_decision(&d[i]);
-		if (is_claimed[i])
-			enqueue(c, &rows[i]);
-	}
-	free(rows);
-	free(is_claimed);
-}
-
-static void sched_settle(void *arg, const char *name, int64_t watermark_s, bool is_new_gen)
-{
-	struct core *c = arg;
-	const struct conf_job *conf = conf_find_job(c->conf, name);
-	struct store_job job = {0};
-	int r = store_job_get(c->store, name, &job);
-
-	if (r < 0 && r != -ENOENT) {
-		core_store_failed(c, r, "watermark");
-		return;
-	}
-	snprintf(job.name, sizeof(job.name), "%s", name);
-	if (conf)
-		snprintf(job.schedule_hash, sizeof(job.schedule_hash), "%s",
-			conf->schedule_hash);
-	job.watermark = watermark_s;
-	job.clock_gen += is_new_gen;
-	r = store_job_put(c->store, &job);
-	if (r < 0)
-		core_store_failed(c, r, "watermark");
-}
-
-static void sched_tick_done(void *arg, int64_t now_s)
-{
-	struct core *c = arg;
-	int r = store_daemon_put(c->store, now_s);
-
-	if (r < 0)
-		core_store_failed(c, r, "clock");
-	core_start_queued(c);
-	core_update_status(c);
-}
-
-const struct sched_ops *core_sched_ops(struct core *c, struct sched_ops *ret)
-{
-	*ret = (struct sched_ops){
-		.state = sched_state,
-		.decide = sched_decide,
-		.settle = sched_settle,
-		.tick = sched_tick_done,
-		.arg = c,
-	};
-	return ret;
-}
-
-/* --- after a crash --- */
-
-static void recover_one(void *arg, const struct store_run *row)
-{
-	struct list *found = arg;
-	struct core_run *cr = mem_alloc(sizeof(*cr));
-
-	cr->row = *row;
-	list_init(&cr->watchers);
-	list_init(&cr->uploads);
-	list_init(&cr->leftovers);
-	list_append(found, &cr->link);
-}
-
-void core_recover(struct core *c)
-{
-	struct core_run *cr, *tmp;
-	struct list found;
-	int r;
-
-	list_init(&found);
-	r = store_run_each_open(c->store, recover_one, &found);
-	if (r < 0)
-		core_store_failed(c, r, "recovery");
-	LIST_FOREACH_SAFE (cr, tmp, &found, link) {
-		bool is_spent = cr->row.attempts >= ATTEMPTS_MAX;
-
-		list_remove(&cr->link);
-		cr->core = c;
-		snprintf(cr->row.reason, sizeof(cr->row.reason), "interrupted");
-		cr->row.state = is_spent ? RUN_FAILED : RUN_CLAIMED;
-		cr->row.ended_at = is_spent ? core_now_s(c) : 0;
-		save_row(c, &cr->row);
-		log_write(is_spent ? LOG_ERR : LOG_NOTICE,
-			LOG_FIELDS({"MESSAGE_ID", MSG_RUN_INTERRUPTED},
-				{"JOB", cr->row.job}, {"RUN_ID", cr->row.id},
-				{"RESULT", "interrupted"}),
-			is_spent ? "%s was interrupted %d times; giving this slot up"
-				 : "%s was interrupted (attempt %d); running it again",
-			cr->row.job, cr->row.attempts);
-		if (is_spent)
-			core_run_free(cr);
-		else
-			list_append(&c->queued, &cr->link);
-	}
-	r = store_run_prune(c->store, KEEP_RUNS);
-	if (r < 0)
-		core_store_failed(c, r, "prune");
 }

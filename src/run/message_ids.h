@@ -15,3 +15,5 @@
 #define MSG_RUN_INTERRUPTED  "6f2d0a5c3b0e4a53a0c46a4e6f0b1d0c"
 #define MSG_STATE_DAMAGED    "6f2d0a5c3b0e4a53a0c46a4e6f0b1d0d"
 #define MSG_UPLOAD_RESUMED   "6f2d0a5c3b0e4a53a0c46a4e6f0b1d0e"
+#define MSG_CLOCK_CORRECTED  "6f2d0a5c3b0e4a53a0c46a4e6f0b1d0f"
+#define MSG_CLOCK_HELD       "6f2d0a5c3b0e4a53a0c46a4e6f0b1d10"

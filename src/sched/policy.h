@@ -10,6 +10,15 @@ struct conf_job;
 
 #define POLICY_MAX_DECISIONS 3
 
+/* A job at a moment. */
+struct policy_case {
+	const struct conf_job *job;
+	const struct sched_job_state *state;
+	int64_t jitter, now_s;
+	int64_t waits_from_s; /* since when a slot waits for the active run; 0: none does
+			       */
+};
+
 /* What a clock set back by so many seconds asks for. */
 enum policy_step {
 	STEP_NONE,    /* wait until the clock is there again */
@@ -27,11 +36,14 @@ int64_t policy_effective(
 int policy_next(const struct conf_job *job, int64_t watermark_s, int64_t jitter,
 	struct slot *ret, int64_t *ret_effective_s);
 
-/* Fills `out`, oldest first; returns how many. */
-size_t policy_decide(const struct conf_job *job, const struct sched_job_state *state,
-	int64_t jitter, int64_t now_s, struct sched_decision out[POLICY_MAX_DECISIONS]);
-/* The slots of a pause that ends now: 0 or 1. */
-size_t policy_resume(const struct conf_job *job, int64_t watermark_s, int64_t now_s,
-	struct sched_decision *out);
+/*
+ * Fills `out`, oldest first; returns how many. *ret_waits: slots are due that are not
+ * settled by them and wait for the active run to end.
+ */
+size_t policy_decide(const struct policy_case *c,
+	struct sched_decision out[POLICY_MAX_DECISIONS], bool *ret_waits);
+/* The slots up to now that a pause or an edit leaves behind: 0 or 1 decision. */
+size_t policy_drop(const struct conf_job *job, int64_t watermark_s, int64_t now_s,
+	const char *reason, struct sched_decision *out);
 /* Its slots are local minutes of restricted hours, or one instant: each comes once. */
 bool policy_keeps_local_slots(const struct conf_job *job, int64_t now_s);

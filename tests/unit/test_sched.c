@@ -22,7 +22,7 @@
 #include "net/loop.h"
 
 #define T0       INT64_C(1795503600) /* 2026-11-24T07:00:00Z */
-#define MAX_JOBS 200
+#define MAX_JOBS 1000
 
 struct fixture {
 	struct clock_fake clock;
@@ -34,6 +34,7 @@ struct fixture {
 	struct sched_job_state states[MAX_JOBS];
 	bool is_known[MAX_JOBS];
 	int generations, ticks, starts;
+	int clock_events[3]; /* by enum sched_clock_event */
 	bool is_commit_failing;
 	bool is_stopping_loop;
 	char log[4096];
@@ -58,10 +59,23 @@ static bool on_state(void *arg, const char *name, struct sched_job_state *ret)
 	return f->is_known[i];
 }
 
+/* As the core does it: what has ended is forgotten with the next commit. */
+static void end_pause(struct fixture *f, size_t i)
+{
+	struct sched_job_state *s = &f->states[i];
+
+	if (s->paused_until_s && s->paused_until_s <= f->clock.wall / USEC_PER_SEC) {
+		s->is_paused = false;
+		s->paused_until_s = 0;
+	}
+	s->was_paused = f->jobs[i]->is_paused;
+}
+
 /* "run 0" "run! 0" (catch-up); ranges as "coalesce -120..-60 x2"; seconds from T0. */
 static void on_decide(void *arg, const struct sched_decision *d, size_t count)
 {
-	static const char *const verdicts[] = {"run", "skip", "coalesce", "miss"};
+	static const char *const verdicts[] = {
+		"run", "skip", "coalesce", "miss", "replace"};
 	struct fixture *f = arg;
 	size_t job = index_of(f, d->job);
 
@@ -86,6 +100,7 @@ static void on_decide(void *arg, const struct sched_decision *d, size_t count)
 	}
 	if (!f->is_commit_failing)
 		f->states[job].watermark_s = d[count - 1].watermark_s;
+	end_pause(f, job);
 	if (f->is_stopping_loop)
 		loop_stop(f->loop);
 }
@@ -98,6 +113,7 @@ static void on_settle(void *arg, const char *name, int64_t watermark_s, bool is_
 	f->states[i].watermark_s = watermark_s;
 	f->is_known[i] = true;
 	f->generations += is_new_gen;
+	end_pause(f, i);
 }
 
 static void on_tick(void *arg, int64_t now_s)
@@ -107,12 +123,20 @@ static void on_tick(void *arg, int64_t now_s)
 	f->ticks++;
 }
 
+static void on_clock(void *arg, enum sched_clock_event event, int64_t seconds)
+{
+	struct fixture *f = arg;
+
+	f->clock_events[event]++;
+}
+
 static void start(struct fixture *f, const struct clock *clock)
 {
 	const struct sched_ops ops = {.state = on_state,
 		.decide = on_decide,
 		.tick = on_tick,
 		.settle = on_settle,
+		.clock = on_clock,
 		.arg = f};
 
 	sched_free(f->sched);
@@ -309,12 +333,12 @@ static void test_overlap(void **state)
 	add(f, "a", "* * * * *", 0);
 	sched_set_conf(f->sched, &f->conf);
 	tick_at(f, 60);
-	f->states[0].is_running = true;
+	f->states[0].active = SCHED_RUNNING;
 	sched_refresh(f->sched, "a");
 	tick_at(f, 120);
 	tick_at(f, 180);
 	assert_log(f, "run 60;skip overlap 120..120 x1;skip overlap 180..180 x1;");
-	f->states[0].is_running = false;
+	f->states[0].active = SCHED_IDLE;
 	sched_refresh(f->sched, "a");
 	tick_at(f, 190);
 	assert_log(f, "");
@@ -353,6 +377,7 @@ static void test_new_and_edited(void **state)
 	assert_int_equal(compile(&edited, "0 * * * *", "UTC"), 0);
 	f->clock.wall = (T0 + 3700) * USEC_PER_SEC;
 	sched_set_conf(f->sched, &other);
+	assert_log(f, "skip edited 240..3660 x58;");
 	sched_tick(f->sched);
 	assert_log(f, "");
 	assert_int_equal(f->states[0].watermark_s, T0 + 3700);
@@ -434,7 +459,7 @@ static void test_pause(void **state)
 	assert_int_equal(sched_next(f->sched, "a", &slot, &at), -ENOENT);
 	tick_at(f, 7 * 86400 + 10);
 	assert_log(f, "");
-	f->states[0].is_paused = false;
+	f->states[0].paused_until_s = T0 + 7 * 86400 + 10; /* what resume does */
 	sched_refresh(f->sched, "a");
 	assert_log(f, ""); /* from the loop, not from inside the call */
 	tick_at(f, 7 * 86400 + 20);
@@ -458,6 +483,167 @@ static void test_failed_commit(void **state)
 	assert_log(f, "run 60;");
 	tick_at(f, 66);
 	assert_log(f, "");
+}
+
+/* Slots wait for the run, then the newest starts at its end. */
+static void test_queue_one(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "a", "* * * * *", 0)->overlap = CONF_OVERLAP_QUEUE_ONE;
+	sched_set_conf(f->sched, &f->conf);
+	f->states[0].active = SCHED_RUNNING;
+	tick_at(f, 60);
+	tick_at(f, 605);
+	assert_log(f, "");
+	f->states[0].active = SCHED_IDLE;
+	sched_refresh(f->sched, "a");
+	assert_log(f, ""); /* from the loop, not from inside the call */
+	loop_turn(f->loop, false);
+	assert_log(f, "coalesce coalesced 60..540 x9;run 600;");
+}
+
+static void test_replace(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "a", "* * * * *", 0)->overlap = CONF_OVERLAP_REPLACE;
+	sched_set_conf(f->sched, &f->conf);
+	f->states[0].active = SCHED_RUNNING;
+	tick_at(f, 60);
+	tick_at(f, 61); /* told once: it is being cancelled */
+	assert_log(f, "replace superseded 60..60 x1;");
+	f->states[0].active = SCHED_IDLE;
+	sched_refresh(f->sched, "a");
+	tick_at(f, 62);
+	assert_log(f, "run 60;");
+}
+
+static void test_pause_that_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "a", "0 * * * *", 0);
+	sched_set_conf(f->sched, &f->conf);
+	f->states[0].is_paused = true;
+	f->states[0].paused_until_s = T0 + 2 * 3600 + 5;
+	sched_refresh(f->sched, "a");
+	tick_at(f, 2 * 3600);
+	assert_log(f, "");
+	tick_at(f, 2 * 3600 + 5);
+	assert_log(f, "skip paused 3600..7200 x2;");
+	assert_false(f->states[0].is_paused);
+	tick_at(f, 3 * 3600);
+	assert_log(f, "run 10800;");
+}
+
+/* Its end is seen after a restart too, when the file no longer pauses the job. */
+static void test_pause_in_the_configuration(void **state)
+{
+	struct fixture *f = *state;
+	struct conf_job *job = add(f, "a", "0 * * * *", 0);
+
+	job->is_paused = true;
+	sched_set_conf(f->sched, &f->conf);
+	assert_true(f->states[0].was_paused);
+	tick_at(f, 2 * 3600);
+	assert_log(f, "");
+	job->is_paused = false;
+	f->clock.wall = (T0 + 3 * 3600) * USEC_PER_SEC;
+	start(f, &f->clock.clock);
+	sched_set_conf(f->sched, &f->conf);
+	sched_tick(f->sched);
+	assert_log(f, "skip paused 3600..10800 x3;");
+	tick_at(f, 4 * 3600);
+	assert_log(f, "run 14400;");
+}
+
+static void hold_until(struct fixture *f, int64_t not_before, int64_t not_after)
+{
+	const struct sched_hold hold = {T0 + not_before, not_after ? T0 + not_after : 0};
+
+	sched_hold(f->sched, &hold);
+	sched_set_conf(f->sched, &f->conf);
+	sched_tick(f->sched);
+}
+
+/* No battery: the clock says 1970, then NTP sets it. */
+static void test_hold_at_a_clock_of_1970(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "a", "0 * * * *", 0);
+	f->clock.wall = 5 * USEC_PER_SEC;
+	hold_until(f, 0, 0);
+	assert_true(sched_is_held(f->sched));
+	clock_fake_advance(&f->clock, 10 * USEC_PER_SEC);
+	loop_turn(f->loop, false); /* it looks again */
+	assert_int_equal(f->states[0].watermark_s, T0);
+	tick_at(f, 2 * 3600 + 10);
+	assert_log(f, "coalesce coalesced 3600..3600 x1;run 7200;");
+	assert_false(sched_is_held(f->sched));
+	assert_int_equal(f->clock_events[SCHED_CLOCK_HELD], 1);
+	assert_int_equal(f->clock_events[SCHED_CLOCK_RELEASED], 1);
+	assert_int_equal(f->generations, 0);
+}
+
+static void test_hold_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "a", "0 * * * *", 0);
+	f->clock.wall = 5 * USEC_PER_SEC;
+	hold_until(f, 0, 0);
+	clock_fake_advance(&f->clock, 599 * USEC_PER_SEC);
+	sched_tick(f->sched);
+	assert_true(sched_is_held(f->sched));
+	clock_fake_advance(&f->clock, USEC_PER_SEC);
+	sched_tick(f->sched); /* then it counts as a correction */
+	assert_false(sched_is_held(f->sched));
+	assert_int_equal(f->states[0].watermark_s, 605);
+	assert_int_equal(f->generations, 1);
+	clock_fake_advance(&f->clock, 2995 * USEC_PER_SEC);
+	sched_tick(f->sched);
+	assert_int_equal(f->states[0].watermark_s, 3600);
+}
+
+static void test_hold_at_a_clock_far_ahead(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "a", "0 7 * * *", 0);
+	f->clock.wall = (T0 + 401 * 86400) * USEC_PER_SEC;
+	f->clock.is_unsynchronised = true;
+	hold_until(f, 0, 400 * 86400);
+	assert_true(sched_is_held(f->sched));
+	f->clock.is_unsynchronised = false; /* so long it was off, then */
+	sched_tick(f->sched);
+	assert_false(sched_is_held(f->sched));
+	assert_int_equal(f->starts, 1);
+	start(f, &f->clock.clock);
+	hold_until(f, 0, 402 * 86400);
+	assert_false(sched_is_held(f->sched));
+}
+
+/* Each tick costs the logarithm of the jobs, not the jobs. */
+static void test_heap_cost(void **state)
+{
+	struct fixture *f = *state;
+	char name[16], every[24];
+	uint64_t before;
+
+	for (int i = 0; i < MAX_JOBS; i++) {
+		snprintf(name, sizeof(name), "job-%03d", i);
+		snprintf(every, sizeof(every), "%d %d * * *", i % 60, i / 60);
+		add(f, name, every, 0);
+	}
+	sched_set_conf(f->sched, &f->conf);
+	before = sched_heap_steps(f->sched);
+	for (int i = 1; i <= 1440; i++)
+		tick_at(f, i * 60);
+	assert_int_equal(f->starts, MAX_JOBS);
+	/* out at the top and in again at the bottom: 2 * (log2(1000) + 1) at most */
+	assert_in_range(sched_heap_steps(f->sched) - before, MAX_JOBS, MAX_JOBS * 24);
 }
 
 static void test_many_jobs_one_second(void **state)
@@ -568,6 +754,14 @@ int main(void)
 		TEST(test_watermark_in_the_future),
 		TEST(test_pause),
 		TEST(test_failed_commit),
+		TEST(test_queue_one),
+		TEST(test_replace),
+		TEST(test_pause_that_ends),
+		TEST(test_pause_in_the_configuration),
+		TEST(test_hold_at_a_clock_of_1970),
+		TEST(test_hold_ends),
+		TEST(test_hold_at_a_clock_far_ahead),
+		TEST(test_heap_cost),
 		TEST(test_many_jobs_one_second),
 		TEST(test_jitter),
 		TEST(test_jitter_stays_below_next),
