@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct client;
 struct json;
@@ -22,8 +23,9 @@ enum {
 
 struct ctl_options {
 	const char *socket;
-	bool is_json, waits;
-	long count; /* -n; 0: the verb's own */
+	bool is_json, waits, is_all;
+	long count;    /* -n; 0: the verb's own */
+	int64_t for_s; /* 0: not given */
 	int argc;   /* what stands behind the verb */
 	char **argv;
 };
@@ -40,6 +42,8 @@ int verb_run(const struct ctl_options *o);
 int verb_next(const struct ctl_options *o);
 int verb_history(const struct ctl_options *o);
 int verb_cancel(const struct ctl_options *o);
+int verb_pause(const struct ctl_options *o);
+int verb_resume(const struct ctl_options *o);
 int verb_reload(const struct ctl_options *o);
 int verb_check(const struct ctl_options *o);
 

@@ -22,6 +22,8 @@ const struct ctl_verb ctl_verbs[] = {
 	{"next",    "[JOB] [-n N]", "the next slots",                            0, 1, verb_next},
 	{"history", "[JOB] [-n N]", "the ledger, newest first",                  0, 1, verb_history},
 	{"cancel",  "RUN|JOB",      "stop a run",                                1, 1, verb_cancel},
+	{"pause",   "JOB [--for 2h]", "run no slots of a job, or --all",         0, 1, verb_pause},
+	{"resume",  "JOB",          "run slots again, or --all",                 0, 1, verb_resume},
 	{"reload",  "[--wait]",     "load the configuration anew",               0, 0, verb_reload},
 	{"check",   "[FILE]",       "say what is wrong with a configuration",    0, 1, verb_check},
 	{NULL},
@@ -37,6 +39,8 @@ static void usage(FILE *out)
 		"\n      --socket PATH  control socket (%s, or $S3FERRY_SOCKET)\n"
 		"      --json         for programs: one JSON object a line\n"
 		"  -n N               so many rows\n"
+		"      --all          every job\n"
+		"      --for TIME     end the pause after 30m, 2h or 7d\n"
 		"  -h, --help\n"
 		"  -V, --version\n",
 		CTL_SOCKET);
@@ -104,6 +108,12 @@ int ctl_tell_error(const struct ctl_options *o, const struct json *reply, const 
 		fputs("s3ferryctl: the job runs already (overlap: skip)\n", stderr);
 		return CTL_TEMPFAIL;
 	}
+	if (strcmp(error, "io.s3ferry.PausedInConfig") == 0) {
+		fputs("s3ferryctl: the configuration pauses the job (paused: true); change it "
+		      "there and reload\n",
+			stderr);
+		return CTL_CONFIG;
+	}
 	if (strcmp(error, "io.s3ferry.ConfigInvalid") == 0) {
 		fprintf(stderr, "%sThe running configuration stays in force.\n",
 			text ? text : "");
@@ -157,11 +167,13 @@ static int dispatch(const char *name, const struct ctl_options *o)
 
 int main(int argc, char **argv)
 {
-	enum { OPT_SOCKET = 256, OPT_JSON, OPT_WAIT };
+	enum { OPT_SOCKET = 256, OPT_JSON, OPT_WAIT, OPT_ALL, OPT_FOR };
 	static const struct option longs[] = {
 		{"socket", required_argument, NULL, OPT_SOCKET},
 		{"json", no_argument, NULL, OPT_JSON},
 		{"wait", no_argument, NULL, OPT_WAIT},
+		{"all", no_argument, NULL, OPT_ALL},
+		{"for", required_argument, NULL, OPT_FOR},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL},
@@ -181,6 +193,15 @@ int main(int argc, char **argv)
 			break;
 		case OPT_WAIT:
 			o.waits = true;
+			break;
+		case OPT_ALL:
+			o.is_all = true;
+			break;
+		case OPT_FOR:
+			if (str_to_duration_s(optarg, &o.for_s) < 0 || o.for_s <= 0) {
+				fputs("s3ferryctl: --for takes 30m, 2h or 7d\n", stderr);
+				return CTL_USAGE;
+			}
 			break;
 		case 'n':
 			if (str_to_uint(optarg, 1000, &count) < 0 || count == 0) {

@@ -2,12 +2,14 @@
  * The verbs of the control socket, one function and one row each. They read the core and
  * ask it to act; they keep no state but the clients that wait for a run.
  *
- * Status   {}            -> {version, uptime_s, config{path, loaded_at, error?}, jobs[...]}
- * Run      {job} more    -> {run, job}... {progress}... {verdict, reason, message}
- * Next     {job?, count} -> {slots[{job, at, local, zone, effective, mark?}]}
+ * Status   {}            -> {version, uptime_s, config{path, loaded_at, error?},
+ * jobs[...]} Run      {job} more    -> {run, job}... {progress}... {verdict, reason,
+ * message} Next     {job?, count} -> {slots[{job, at, local, zone, effective, mark?}]}
  * History  {job?, limit} -> {runs[...]}
  * Cancel   {target}      -> {run}
  * Reload   {}            -> {changes} or ConfigInvalid {messages}
+ *
+ * Those that steer the scheduler are in control_sched.c.
  */
 #include "config.h"
 
@@ -25,13 +27,14 @@
 #include "calendar/slot.h"
 #include "conf/conf.h"
 #include "daemon/control.h"
+#include "daemon/control_cmds.h"
 #include "daemon/core_impl.h"
 #include "daemon/ctl_proto.h"
 
 #define COUNT_MAX 1000
 
-static void reply(struct control_call *call, struct buf *out, struct json_writer *w,
-	bool continues)
+void cmd_reply(
+	struct control_call *call, struct buf *out, struct json_writer *w, bool continues)
 {
 	if (w->failed)
 		control_error(call, "io.s3ferry.TooLarge", NULL);
@@ -40,14 +43,14 @@ static void reply(struct control_call *call, struct buf *out, struct json_writer
 	buf_done(out);
 }
 
-static void begin(struct json_writer *w, struct buf *out)
+void cmd_begin(struct json_writer *w, struct buf *out)
 {
 	buf_init(out, CTL_REPLY_MAX - 1024);
 	json_writer_init(w, out);
 	json_object_begin(w, NULL);
 }
 
-static void put_time(struct json_writer *w, const char *key, int64_t at_s)
+void cmd_put_time(struct json_writer *w, const char *key, int64_t at_s)
 {
 	char text[32];
 
@@ -57,7 +60,7 @@ static void put_time(struct json_writer *w, const char *key, int64_t at_s)
 		json_put_null(w, key);
 }
 
-static void no_such_job(struct core *c, struct control_call *call, const char *name)
+void cmd_no_such_job(struct core *c, struct control_call *call, const char *name)
 {
 	const char **names = mem_array(c->conf->job_count + 1, sizeof(*names));
 	struct json_writer w;
@@ -65,7 +68,7 @@ static void no_such_job(struct core *c, struct control_call *call, const char *n
 
 	for (size_t i = 0; i < c->conf->job_count; i++)
 		names[i] = c->conf->jobs[i]->name;
-	begin(&w, &out);
+	cmd_begin(&w, &out);
 	json_put_str(&w, "job", name);
 	json_put_str(&w, "nearest", str_nearest(name, names));
 	json_object_end(&w);
@@ -88,9 +91,9 @@ static void put_run(struct json_writer *w, const char *key, const struct store_r
 	json_put_str(w, "reason", row->reason);
 	json_put_str(w, "message", row->message);
 	json_put_str(w, "trigger", run_trigger_name(row->trigger));
-	put_time(w, "nominal_at", row->nominal_at);
-	put_time(w, "started_at", row->started_at);
-	put_time(w, "ended_at", is_open ? 0 : row->ended_at);
+	cmd_put_time(w, "nominal_at", row->nominal_at);
+	cmd_put_time(w, "started_at", row->started_at);
+	cmd_put_time(w, "ended_at", is_open ? 0 : row->ended_at);
 	json_put_int(w, "attempts", row->attempts);
 	json_put_int(w, "count", row->count);
 	json_put_int(w, "objects", (int64_t)row->objects);
@@ -116,12 +119,12 @@ static void keep_run(void *arg, const struct store_run *row)
 	*(struct store_run *)arg = *row;
 }
 
-static const char *job_state(
-	const struct core_run *running, const struct conf_job *job, const struct store_job *state)
+static const char *job_state(const struct core_run *running, const struct conf_job *job,
+	const struct store_job *state, int64_t now_s)
 {
 	if (running)
 		return running->run ? "running" : "queued";
-	if (job->is_paused || state->paused_at)
+	if (core_is_paused(job, state, now_s))
 		return "paused";
 	if (state->consecutive_failures)
 		return "failing";
@@ -139,24 +142,26 @@ static void put_job(struct core *c, struct json_writer *w, const struct conf_job
 	store_job_get(c->store, job->name, &state);
 	json_object_begin(w, NULL);
 	json_put_str(w, "name", job->name);
-	json_put_str(w, "state", job_state(running, job, &state));
+	json_put_str(w, "state", job_state(running, job, &state, core_now_s(c)));
 	json_put_str(w, "schedule", job->schedule_text);
 	json_put_str(w, "timezone", job->timezone);
 	json_put_int(w, "consecutive_failures", state.consecutive_failures);
-	put_time(w, "last_success_at", state.last_success_at);
+	cmd_put_time(w, "last_success_at", state.last_success_at);
+	if (core_is_paused(job, &state, core_now_s(c)) && !job->is_paused)
+		cmd_put_time(w, "paused_until", state.paused_until);
 	store_run_history(c->store, job->name, running ? 2 : 1, keep_run, &last);
 	if (last.id[0] && !run_state_is_open(last.state))
 		put_run(w, "last", &last);
 	if (running) {
 		json_object_begin(w, "running");
 		json_put_str(w, "run", running->row.id);
-		put_time(w, "started_at", running->row.started_at);
+		cmd_put_time(w, "started_at", running->row.started_at);
 		put_progress(w, running);
 		json_object_end(w);
 	}
 	if (sched_next(c->sched, job->name, &slot, &effective) == 0) {
-		put_time(w, "next_at", slot.at_s);
-		put_time(w, "next_effective", effective);
+		cmd_put_time(w, "next_at", slot.at_s);
+		cmd_put_time(w, "next_effective", effective);
 	}
 	json_object_end(w);
 }
@@ -167,12 +172,12 @@ static void on_status(void *arg, struct control_call *call, const struct json *p
 	struct json_writer w;
 	struct buf out;
 
-	begin(&w, &out);
+	cmd_begin(&w, &out);
 	json_put_str(&w, "version", PACKAGE_VERSION);
 	json_put_int(&w, "uptime_s", core_now_s(c) - c->started_at_s);
 	json_object_begin(&w, "config");
 	json_put_str(&w, "path", c->conf->path);
-	put_time(&w, "loaded_at", c->conf->loaded_at_s);
+	cmd_put_time(&w, "loaded_at", c->conf->loaded_at_s);
 	json_put_str(&w, "error", c->config_error);
 	json_object_end(&w);
 	json_array_begin(&w, "jobs");
@@ -180,7 +185,7 @@ static void on_status(void *arg, struct control_call *call, const struct json *p
 		put_job(c, &w, c->conf->jobs[i]);
 	json_array_end(&w);
 	json_object_end(&w);
-	reply(call, &out, &w, false);
+	cmd_reply(call, &out, &w, false);
 }
 
 /* --- Run, and the clients that wait for it --- */
@@ -202,13 +207,13 @@ static void send_progress(struct core_watcher *watcher)
 	struct json_writer w;
 	struct buf out;
 
-	begin(&w, &out);
+	cmd_begin(&w, &out);
 	json_put_str(&w, "run", cr->row.id);
 	json_put_str(&w, "job", cr->row.job);
 	json_put_str(&w, "state", cr->run ? run_state_name(cr->row.state) : "queued");
 	put_progress(&w, cr);
 	json_object_end(&w);
-	reply(watcher->call, &out, &w, true);
+	cmd_reply(watcher->call, &out, &w, true);
 }
 
 void core_report_progress(struct core_run *cr)
@@ -230,7 +235,7 @@ void core_report_end(struct core_run *cr, const struct run_report *report)
 
 		core_watcher_remove(watcher);
 		control_on_gone(call, NULL, NULL);
-		begin(&w, &out);
+		cmd_begin(&w, &out);
 		json_put_str(&w, "run", cr->row.id);
 		json_put_str(&w, "job", cr->row.job);
 		json_put_str(&w, "verdict",
@@ -244,7 +249,7 @@ void core_report_end(struct core_run *cr, const struct run_report *report)
 		json_put_int(&w, "bytes_done", (int64_t)report->bytes);
 		json_put_int(&w, "duration_us", report->duration_us);
 		json_object_end(&w);
-		reply(call, &out, &w, false);
+		cmd_reply(call, &out, &w, false);
 	}
 }
 
@@ -259,7 +264,7 @@ static void on_run(void *arg, struct control_call *call, const struct json *para
 	int r;
 
 	if (!name || !conf_find_job(c->conf, name)) {
-		no_such_job(c, call, name ? name : "");
+		cmd_no_such_job(c, call, name ? name : "");
 		return;
 	}
 	if (c->is_stopping) {
@@ -269,13 +274,14 @@ static void on_run(void *arg, struct control_call *call, const struct json *para
 	cr = core_claim_manual(c, name, &r);
 	if (!cr) {
 		control_error(call,
-			r == -EEXIST ? "io.s3ferry.AlreadyRunning" : "io.s3ferry.StateFailed",
+			r == -EEXIST ? "io.s3ferry.AlreadyRunning"
+				     : "io.s3ferry.StateFailed",
 			NULL);
 		return;
 	}
 	log_info(LOG_FIELDS({"JOB", name}, {"RUN_ID", cr->row.id}, {"TRIGGER", "manual"}),
 		"%s: run asked for by hand", name);
-	begin(&w, &out);
+	cmd_begin(&w, &out);
 	json_put_str(&w, "run", cr->row.id);
 	json_put_str(&w, "job", name);
 	json_object_end(&w);
@@ -285,9 +291,9 @@ static void on_run(void *arg, struct control_call *call, const struct json *para
 		watcher->run = cr;
 		list_append(&cr->watchers, &watcher->link);
 		control_on_gone(call, on_watcher_gone, watcher);
-		reply(call, &out, &w, true);
+		cmd_reply(call, &out, &w, true);
 	} else {
-		reply(call, &out, &w, false);
+		cmd_reply(call, &out, &w, false);
 	}
 	core_start_queued(c);
 	core_update_status(c);
@@ -307,8 +313,8 @@ static void put_slot(struct json_writer *w, const struct conf_job *job,
 		local.month, local.day, local.hour, local.minute);
 	json_object_begin(w, NULL);
 	json_put_str(w, "job", job->name);
-	put_time(w, "at", slot->at_s);
-	put_time(w, "effective", slot->at_s + jitter_s);
+	cmd_put_time(w, "at", slot->at_s);
+	cmd_put_time(w, "effective", slot->at_s + jitter_s);
 	json_put_str(w, "local", text);
 	json_put_str(w, "zone", zone);
 	json_put_int(w, "weekday", local.weekday);
@@ -346,12 +352,12 @@ static void on_next(void *arg, struct control_call *call, const struct json *par
 	struct buf out;
 
 	if (name && !conf_find_job(c->conf, name)) {
-		no_such_job(c, call, name);
+		cmd_no_such_job(c, call, name);
 		return;
 	}
 	if (count < 1 || count > COUNT_MAX)
 		count = COUNT_MAX;
-	begin(&w, &out);
+	cmd_begin(&w, &out);
 	json_array_begin(&w, "slots");
 	for (size_t i = 0; i < c->conf->job_count; i++) {
 		if (!name || strcmp(name, c->conf->jobs[i]->name) == 0)
@@ -359,7 +365,7 @@ static void on_next(void *arg, struct control_call *call, const struct json *par
 	}
 	json_array_end(&w);
 	json_object_end(&w);
-	reply(call, &out, &w, false);
+	cmd_reply(call, &out, &w, false);
 }
 
 /* --- History, Cancel, Reload --- */
@@ -379,13 +385,13 @@ static void on_history(void *arg, struct control_call *call, const struct json *
 
 	if (limit < 1 || limit > COUNT_MAX)
 		limit = COUNT_MAX;
-	begin(&w, &out);
+	cmd_begin(&w, &out);
 	json_array_begin(&w, "runs");
 	if (store_run_history(c->store, name, (int)limit, put_history_row, &w) < 0)
 		w.failed = true;
 	json_array_end(&w);
 	json_object_end(&w);
-	reply(call, &out, &w, false);
+	cmd_reply(call, &out, &w, false);
 }
 
 static void on_cancel(void *arg, struct control_call *call, const struct json *params)
@@ -400,12 +406,12 @@ static void on_cancel(void *arg, struct control_call *call, const struct json *p
 		control_error(call, "io.s3ferry.NoSuchRun", NULL);
 		return;
 	}
-	begin(&w, &out);
+	cmd_begin(&w, &out);
 	json_put_str(&w, "run", cr->row.id);
 	json_put_str(&w, "job", cr->row.job);
 	json_object_end(&w);
 	core_run_cancel(cr, RUN_CANCEL_ASKED);
-	reply(call, &out, &w, false);
+	cmd_reply(call, &out, &w, false);
 }
 
 static void on_reload(void *arg, struct control_call *call, const struct json *params)
@@ -415,7 +421,7 @@ static void on_reload(void *arg, struct control_call *call, const struct json *p
 	struct json_writer w;
 	struct buf out;
 
-	begin(&w, &out);
+	cmd_begin(&w, &out);
 	json_put_str(&w, r < 0 ? "messages" : "changes", r < 0 ? errors : changes);
 	json_object_end(&w);
 	if (r < 0)
@@ -428,8 +434,9 @@ static void on_reload(void *arg, struct control_call *call, const struct json *p
 static void on_get_info(void *arg, struct control_call *call, const struct json *params)
 {
 	control_reply(call,
-		"{\"vendor\":\"s3ferry\",\"product\":\"s3ferryd\",\"version\":\"" PACKAGE_VERSION
-		"\",\"url\":\"\",\"interfaces\":[\"org.varlink.service\",\"io.s3ferry\"]}",
+		"{\"vendor\":\"s3ferry\",\"product\":\"s3ferryd\",\"version\":"
+		"\"" PACKAGE_VERSION "\",\"url\":\"\",\"interfaces\":[\"org.varlink."
+				     "service\",\"io.s3ferry\"]}",
 		false);
 }
 
@@ -443,10 +450,10 @@ static void on_describe(void *arg, struct control_call *call, const struct json 
 		control_error(call, "org.varlink.service.InterfaceNotFound", NULL);
 		return;
 	}
-	begin(&w, &out);
+	cmd_begin(&w, &out);
 	json_put_str(&w, "description", core_interface);
 	json_object_end(&w);
-	reply(call, &out, &w, false);
+	cmd_reply(call, &out, &w, false);
 }
 
 /* clang-format off */
@@ -457,6 +464,8 @@ const struct control_verb core_verbs[] = {
 	{"io.s3ferry.History",          on_history},
 	{"io.s3ferry.Cancel",           on_cancel},
 	{"io.s3ferry.Reload",           on_reload},
+	{"io.s3ferry.Pause",            cmd_pause},
+	{"io.s3ferry.Resume",           cmd_resume},
 	{"org.varlink.service.GetInfo", on_get_info},
 	{"org.varlink.service.GetInterfaceDescription", on_describe},
 	{NULL, NULL},

@@ -85,10 +85,12 @@ void core_batch_commit(struct core *c);
 void core_sched_take_conf(struct core *c);
 void core_sched_hold(struct core *c);
 void core_recover(struct core *c);
-/* until_s 0: until resumed. */
+/* By the configuration or by hand. */
+bool core_is_paused(
+	const struct conf_job *job, const struct store_job *state, int64_t now_s);
+/* The caller commits, and then tells the scheduler. until_s 0: until resumed. */
 int core_pause(struct core *c, const char *job, int64_t until_s);
-int core_resume(
-	struct core *c, const char *job); /* -ENOENT: not paused by core_pause() */
+int core_resume(struct core *c, const char *job); /* -ENOENT: no core_pause() before */
 
 /* core_reload.c */
 /* 0 and *ret_changes (one line a change), or -EINVAL and *ret_errors. malloc'd texts. */

@@ -308,6 +308,14 @@ void core_sched_hold(struct core *c)
 
 /* --- pause and resume at run time --- */
 
+bool core_is_paused(
+	const struct conf_job *job, const struct store_job *state, int64_t now_s)
+{
+	return job->is_paused ||
+	       (state->paused_at &&
+		       (!state->paused_until || now_s < state->paused_until));
+}
+
 int core_pause(struct core *c, const char *name, int64_t until_s)
 {
 	struct store_job job;
@@ -323,9 +331,8 @@ int core_pause(struct core *c, const char *name, int64_t until_s)
 	if (!job.paused_at)
 		job.paused_at = core_now_s(c);
 	job.paused_until = until_s;
-	r = store_job_put(c->store, &job);
-	sched_refresh(c->sched, name);
-	return r;
+	log_notice(LOG_FIELDS({"JOB", name}), "%s is paused", name);
+	return store_job_put(c->store, &job);
 }
 
 /* The scheduler sees that the pause is over, and settles what passed in it. */
@@ -341,9 +348,8 @@ int core_resume(struct core *c, const char *name)
 		job.paused_until = core_now_s(c);
 	else
 		job.paused_at = job.paused_until = 0;
-	r = store_job_put(c->store, &job);
-	sched_refresh(c->sched, name);
-	return r;
+	log_notice(LOG_FIELDS({"JOB", name}), "%s is no longer paused", name);
+	return store_job_put(c->store, &job);
 }
 
 /* --- after a crash --- */

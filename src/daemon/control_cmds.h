@@ -1,0 +1,24 @@
+/* What the verbs of the control socket share. Only for control_cmds.c and
+ * control_sched.c. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct buf;
+struct control_call;
+struct core;
+struct json;
+struct json_writer;
+
+/* Begins the object of an answer in `out`, which cmd_reply() ends with. */
+void cmd_begin(struct json_writer *w, struct buf *out);
+void cmd_reply(struct control_call *call, struct buf *out, struct json_writer *w,
+	bool continues);
+/* ISO 8601 of UTC seconds; null for 0. */
+void cmd_put_time(struct json_writer *w, const char *key, int64_t at_s);
+void cmd_no_such_job(struct core *c, struct control_call *call, const char *name);
+
+/* control_sched.c */
+void cmd_pause(void *core, struct control_call *call, const struct json *params);
+void cmd_resume(void *core, struct control_call *call, const struct json *params);
