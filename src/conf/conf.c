@@ -60,6 +60,9 @@ static void job_free(struct conf_job *job)
 	free(job->schedule_text);
 	free(job->timezone);
 	schedule_free(job->schedule);
+	schedule_free(job->window.opens);
+	schedule_free(job->window.closes);
+	conf_texts_done(&job->after);
 	side_done(&job->source);
 	side_done(&job->destination);
 	free(job);
@@ -85,6 +88,22 @@ void *conf_unref(const struct conf *constant)
 	free(c->aws_credentials_file);
 	free(c);
 	return NULL;
+}
+
+bool conf_window_is_open(const struct conf_window *w, int64_t now_s, int64_t *ret_next_s)
+{
+	struct slot opened, closed, next;
+	bool is_open;
+
+	*ret_next_s = INT64_MAX;
+	if (!w->opens)
+		return true;
+	is_open = schedule_prev(w->opens, now_s, &opened) == 0 &&
+		  (schedule_prev(w->closes, now_s, &closed) < 0 ||
+			  closed.at_s < opened.at_s);
+	if (schedule_next(is_open ? w->closes : w->opens, now_s, &next) == 0)
+		*ret_next_s = next.at_s;
+	return is_open;
 }
 
 static int compare_name(const void *name, const void *job)

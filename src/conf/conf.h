@@ -92,6 +92,12 @@ struct conf_retry {
 	int64_t max_backoff_s;
 };
 
+/* Each day's hours in which runs of a job may work; those by hand work at any time. */
+struct conf_window {
+	struct schedule *opens, *closes; /* in the job's zone; NULL: no window */
+	bool is_cancelling;              /* at its end; else runs go on in the next one */
+};
+
 struct conf_job {
 	char *name;
 	/* As written, of `every` and `calendar` too, a list with "; ". NULL: manual runs
@@ -105,11 +111,14 @@ struct conf_job {
 	enum conf_action action;
 	enum conf_overlap overlap;
 	enum conf_catch_up catch_up;
-	int64_t catch_up_limit; /* of `all` */
+	int64_t catch_up_limit;      /* of `all` */
 	int64_t starting_deadline_s; /* 0: none */
 	int64_t jitter_s;
 	int64_t timeout_s;
 	struct conf_retry retry;
+	struct conf_texts after; /* the jobs that it follows; then it has no schedule */
+	struct conf_window window;
+	char window_text[16]; /* "20:00-06:00", or "" */
 	bool is_paused;
 	struct conf_mark mark;
 };
@@ -131,6 +140,10 @@ struct conf {
 const struct conf *conf_ref(const struct conf *c);
 /* NULL-safe; returns NULL; the last one frees. */
 void *conf_unref(const struct conf *c);
+
+/* Whether one of its runs may work now; *ret_next_s: when that changes, INT64_MAX: never.
+ */
+bool conf_window_is_open(const struct conf_window *w, int64_t now_s, int64_t *ret_next_s);
 
 const struct conf_job *conf_find_job(const struct conf *c, const char *name);
 const struct conf_profile *conf_find_profile(const struct conf *c, const char *name);

@@ -303,17 +303,25 @@ static struct scope inner(
 static void take_job_child(const struct scope *s, const struct node *key,
 	const struct node *value, void *base)
 {
-	bool is_retry = strcmp(key->text, "retry") == 0;
-	struct scope t = inner(s, is_retry ? SCHEMA_RETRY : SCHEMA_SIDE, key->text);
 	struct raw_job *job = base;
+	const struct {
+		const char *key;
+		enum schema_section section;
+		void *at;
+	} children[] = {{"retry", SCHEMA_RETRY, &job->retry},
+		{"window", SCHEMA_WINDOW, &job->window},
+		{"source", SCHEMA_SIDE, &job->source},
+		{"destination", SCHEMA_SIDE, &job->destination}};
 
-	t.is_defaults = false;
-	if (is_retry)
-		take_map(&t, value, &job->retry, NULL);
-	else if (strcmp(key->text, "source") == 0)
-		take_map(&t, value, &job->source, NULL);
-	else
-		take_map(&t, value, &job->destination, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(children); i++) {
+		struct scope t;
+
+		if (strcmp(key->text, children[i].key) != 0)
+			continue;
+		t = inner(s, children[i].section, key->text);
+		t.is_defaults = false;
+		take_map(&t, value, children[i].at, NULL);
+	}
 }
 
 static bool is_name(const char *s)
@@ -475,12 +483,16 @@ void draft_init(struct draft *d, struct conf *conf, struct conf_messages *messag
 	set_fallbacks(SCHEMA_TOP, &d->top);
 	set_fallbacks(SCHEMA_JOB, &d->defaults);
 	set_fallbacks(SCHEMA_RETRY, &d->defaults.retry);
+	set_fallbacks(SCHEMA_WINDOW, &d->defaults.window);
 }
 
 static void raw_job_done(struct raw_job *job)
 {
 	conf_texts_done(&job->schedule);
 	conf_texts_done(&job->calendar);
+	conf_texts_done(&job->after);
+	free(job->window.start);
+	free(job->window.end);
 	free(job->every);
 	free(job->timezone);
 	free(job->profile);

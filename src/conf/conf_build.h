@@ -91,5 +91,10 @@ void spot_warn(const struct spot *s, const char *key, const char *hint, const ch
 /* conf_schedule.c: schedule, every, calendar and the keys beside them. */
 void schedule_finish(const struct spot *s, struct raw_job *raw, struct conf_job *job);
 
+/* conf_after.c: the jobs that others follow, when all are known and sorted. */
+void after_finish(struct draft *d);
+/* conf_window.c */
+void window_finish(const struct spot *s, struct raw_window *raw, struct conf_job *job);
+
 /* conf_check.c: everything that needs more than one value; fills d->conf. */
 void draft_finish(struct draft *d);

@@ -234,6 +234,7 @@ static void finish_job(struct draft *d, struct draft_job *dj, struct conf_job *j
 	finish_side(
 		&s, "destination", raw->profile, &raw->destination, &job->destination);
 	schedule_finish(&s, raw, job);
+	window_finish(&s, &raw->window, job);
 	check_sides(&s, job);
 	if (job->retry.backoff_s > job->retry.max_backoff_s)
 		spot_complain(&s, "retry", NULL, "backoff is longer than max_backoff");
@@ -344,4 +345,5 @@ void draft_finish(struct draft *d)
 	}
 	qsort(c->jobs, c->job_count, sizeof(*c->jobs), by_name);
 	qsort(c->profiles, c->profile_count, sizeof(*c->profiles), profile_by_name);
+	after_finish(d);
 }

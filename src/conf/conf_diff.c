@@ -92,6 +92,11 @@ static void compare_jobs(const struct conf_job *a, const struct conf_job *b, str
 	note(out, a->jitter_s != b->jitter_s, "jitter");
 	note(out, a->timeout_s != b->timeout_s, "timeout");
 	note(out, a->is_paused != b->is_paused, "paused");
+	note(out, !same_texts(&a->after, &b->after), "after");
+	note(out,
+		!str_eq(a->window_text, b->window_text) ||
+			a->window.is_cancelling != b->window.is_cancelling,
+		"window");
 	note(out,
 		a->retry.attempts != b->retry.attempts ||
 			a->retry.backoff_s != b->retry.backoff_s ||

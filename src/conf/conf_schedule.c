@@ -50,6 +50,9 @@ static bool choose_key(struct reader *r, struct raw_job *raw)
 	if (found > 1)
 		spot_complain(r->spot, r->key, NULL,
 			"one of schedule, every and calendar, not more");
+	else if (found && raw->after.count)
+		spot_complain(r->spot, "after", NULL,
+			"after stands in place of a schedule, not beside one");
 	r->node = found ? node_get(r->spot->map, r->key) : NULL;
 	return found == 1;
 }

@@ -14,6 +14,7 @@ static const char *const overlaps[] = {"skip", "queue-one", "replace", NULL};
 static const char *const catch_ups[] = {"none", "latest", "all", NULL};
 static const char *const gaps[] = {"run", "skip", NULL};
 static const char *const repeats[] = {"auto", "once", "both", NULL};
+static const char *const window_ends[] = {"pause", "cancel", NULL};
 static const char *const day_matches[] = {"auto", "and", "or", NULL};
 
 #define DAY INT64_C(86400)
@@ -26,6 +27,8 @@ static const char *const day_matches[] = {"auto", "and", "or", NULL};
 #define SIDE(key, field) {SCHEMA_SIDE, key, SCHEMA_TEXT, NULL, offsetof(struct raw_side, field)}
 #define RETRY(key, type, def, field, ...)                                                \
 	{SCHEMA_RETRY, key, type, def, offsetof(struct raw_retry, field), __VA_ARGS__}
+#define WINDOW(key, type, def, field, ...)                                               \
+	{SCHEMA_WINDOW, key, type, def, offsetof(struct raw_window, field), __VA_ARGS__}
 #define CHILD(section, key) {section, key, SCHEMA_CHILD}
 #define PLANNED(section, key) {section, key, SCHEMA_PLANNED}
 
@@ -84,8 +87,8 @@ const struct schema_row schema_rows[] = {
 	JOB("dst_gap",           SCHEMA_ENUM,     "run",    dst_gap, .names = gaps),
 	JOB("dst_overlap",       SCHEMA_ENUM,     "auto",   dst_overlap, .names = repeats),
 	JOB("day_match",         SCHEMA_ENUM,     "auto",   day_match, .names = day_matches),
-	PLANNED(SCHEMA_JOB, "after"),
-	PLANNED(SCHEMA_JOB, "window"),
+	JOB("after",             SCHEMA_TEXTS,    NULL,     after),
+	CHILD(SCHEMA_JOB, "window"),
 	PLANNED(SCHEMA_JOB, "include"),
 	PLANNED(SCHEMA_JOB, "exclude"),
 	PLANNED(SCHEMA_JOB, "delete"),
@@ -119,6 +122,10 @@ const struct schema_row schema_rows[] = {
 	RETRY("backoff",     SCHEMA_DURATION, "30s", backoff_s, 1, DAY),
 	RETRY("factor",      SCHEMA_REAL,     "2",   factor, 1, 10),
 	RETRY("max_backoff", SCHEMA_DURATION, "10m", max_backoff_s, 1, DAY),
+
+	WINDOW("start",  SCHEMA_TEXT, NULL,    start),
+	WINDOW("end",    SCHEMA_TEXT, NULL,    end),
+	WINDOW("at_end", SCHEMA_ENUM, "pause", at_end, .names = window_ends),
 };
 /* clang-format on */
 const size_t schema_row_count = ARRAY_LEN(schema_rows);
@@ -139,7 +146,8 @@ const char *schema_section_name(enum schema_section section)
 		[SCHEMA_PROFILE] = "a profile",
 		[SCHEMA_JOB] = "a job",
 		[SCHEMA_SIDE] = "source and destination",
-		[SCHEMA_RETRY] = "retry"};
+		[SCHEMA_RETRY] = "retry",
+		[SCHEMA_WINDOW] = "window"};
 
 	return names[section];
 }

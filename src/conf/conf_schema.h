@@ -16,6 +16,7 @@ enum schema_section {
 	SCHEMA_JOB,
 	SCHEMA_SIDE,
 	SCHEMA_RETRY,
+	SCHEMA_WINDOW,
 	SCHEMA_SECTIONS,
 };
 
@@ -65,12 +66,18 @@ struct raw_retry {
 	double factor;
 };
 
+struct raw_window {
+	char *start, *end;
+	int64_t at_end; /* 0: pause, 1: cancel */
+};
+
 struct raw_job {
-	struct conf_texts schedule, calendar;
+	struct conf_texts schedule, calendar, after;
 	char *every, *timezone, *profile;
 	int64_t start_s, starting_deadline_s, jitter_s, timeout_s;
 	int64_t action, overlap, catch_up, catch_up_limit, dst_gap, dst_overlap, day_match;
 	bool is_paused;
 	struct raw_side source, destination;
 	struct raw_retry retry;
+	struct raw_window window;
 };

@@ -123,7 +123,9 @@ static const char *job_state(const struct core_run *running, const struct conf_j
 	const struct store_job *state, int64_t now_s)
 {
 	if (running)
-		return running->run ? "running" : "queued";
+		return running->run                         ? "running"
+		       : running->row.state == RUN_PARKED ? "parked"
+							    : "queued";
 	if (core_is_paused(job, state, now_s))
 		return "paused";
 	if (state->consecutive_failures)
@@ -146,6 +148,12 @@ static void put_job(struct core *c, struct json_writer *w, const struct conf_job
 	json_put_str(w, "schedule", job->schedule_text);
 	json_put_str(w, "timezone", job->timezone);
 	json_put_int(w, "consecutive_failures", state.consecutive_failures);
+	if (job->after.count) {
+		json_array_begin(w, "after");
+		for (size_t i = 0; i < job->after.count; i++)
+			json_put_str(w, NULL, job->after.v[i]);
+		json_array_end(w);
+	}
 	cmd_put_time(w, "last_success_at", state.last_success_at);
 	if (core_is_paused(job, &state, core_now_s(c)) && !job->is_paused)
 		cmd_put_time(w, "paused_until", state.paused_until);

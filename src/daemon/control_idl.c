@@ -20,7 +20,7 @@ const char core_interface[] =
 	"  name: string, state: string, schedule: ?string, timezone: string,\n"
 	"  consecutive_failures: int, last_success_at: ?string, last: ?RunRow,\n"
 	"  running: ?Progress, next_at: ?string, next_effective: ?string,\n"
-	"  paused_until: ?string\n"
+	"  paused_until: ?string, after: ?[]string\n"
 	")\n\n"
 	"method Status() -> (version: string, uptime_s: int,\n"
 	"  config: (path: string, loaded_at: ?string, error: ?string), jobs: []Job)\n"

@@ -22,6 +22,7 @@ struct core_run {
 	struct list watchers;           /* of `s3ferryctl run --wait` */
 	struct list uploads, leftovers; /* of core_uploads.c */
 	bool is_superseded;             /* to be cancelled when this tick is committed */
+	bool is_parking;                /* cancelled at the end of its window */
 };
 
 struct core_watcher {
@@ -91,6 +92,17 @@ bool core_is_paused(
 /* The caller commits, and then tells the scheduler. until_s 0: until resumed. */
 int core_pause(struct core *c, const char *job, int64_t until_s);
 int core_resume(struct core *c, const char *job); /* -ENOENT: no core_pause() before */
+
+/* core_after.c: jobs that follow others. */
+/* A run ended: inside the transaction that says so. */
+int core_after_note(struct core *c, const struct store_run *row);
+/* Claim what has become ready; once a tick. */
+void core_after_try(struct core *c);
+
+/* core_window.c: the hours of a job. */
+bool core_window_admits(struct core *c, struct core_run *cr, const struct conf_job *job);
+/* Ends what works outside its hours; once a tick. */
+void core_window_enforce(struct core *c);
 
 /* core_reload.c */
 /* 0 and *ret_changes (one line a change), or -EINVAL and *ret_errors. malloc'd texts. */

@@ -122,6 +122,8 @@ static int write_end(struct core_run *cr)
 	if (r < 0)
 		return r;
 	r = store_run_update(c->store, &cr->row);
+	if (r == 0)
+		r = core_after_note(c, &cr->row);
 	if (r == 0 && store_job_get(c->store, cr->row.job, &job) == 0) {
 		job.last_run_at = core_now_s(c);
 		if (cr->row.state == RUN_SUCCEEDED) {
@@ -151,6 +153,12 @@ static void on_done(void *arg, struct run *run, const struct run_report *report)
 	cr->row.bytes = report->bytes;
 	snprintf(cr->row.reason, sizeof(cr->row.reason), "%s", report->reason);
 	snprintf(cr->row.message, sizeof(cr->row.message), "%s", report->message);
+	if (cr->is_parking && cr->row.state == RUN_CLAIMED) {
+		cr->row.state = RUN_PARKED;
+		/* Nights are no attempts: those are counted against crashes. */
+		if (cr->row.attempts > 1)
+			cr->row.attempts--;
+	}
 	r = write_end(cr);
 	if (r < 0)
 		core_store_failed(c, r, "end of a run");
@@ -159,6 +167,9 @@ static void on_done(void *arg, struct run *run, const struct run_report *report)
 	c->active_count--;
 	sched_refresh(c->sched, cr->row.job);
 	loop_bury(c->loop, core_run_free, cr);
+	if (cr->row.state == RUN_PARKED)
+		core_enqueue(c, &cr->row);
+	sched_wake_at(c->sched, core_now_s(c)); /* others may follow it */
 	core_start_queued(c);
 	core_update_status(c);
 	if (c->is_stopping && list_is_empty(&c->active))
@@ -187,6 +198,7 @@ static void close_queued(struct core_run *cr, enum run_state state, const char *
 	core_report_end(cr, &report);
 	list_remove(&cr->link);
 	sched_refresh(c->sched, job);
+	sched_wake_at(c->sched, core_now_s(c));
 	core_run_free(cr);
 }
 
@@ -252,6 +264,8 @@ static void start(struct core_run *cr, const struct conf_job *job)
 	list_append(&c->active, &cr->link);
 	c->active_count++;
 	cr->row.state = RUN_RUNNING;
+	if (str_eq(cr->row.reason, "window"))
+		cr->row.reason[0] = '\0';
 	cr->row.attempts++;
 	cr->row.started_at = core_now_s(c);
 	core_save_row(c, &cr->row);
@@ -270,7 +284,7 @@ void core_start_queued(struct core *c)
 		if (c->is_stopping || c->exit_code ||
 			c->active_count >= (size_t)c->conf->max_parallel_runs)
 			return;
-		if (check_queued(cr, job))
+		if (check_queued(cr, job) && core_window_admits(c, cr, job))
 			start(cr, job);
 	}
 }

@@ -66,6 +66,9 @@ static enum sched_active active_of(const struct store_run *open)
 		return SCHED_BACKFILLING;
 	if (open->state == RUN_RETRY_WAIT)
 		return SCHED_RETRYING;
+	if (open->state == RUN_PARKED && open->attempts == 0 &&
+		open->trigger == TRIGGER_SCHEDULE)
+		return SCHED_NOT_STARTED;
 	return open->trigger == TRIGGER_CATCH_UP ? SCHED_CATCHING_UP : SCHED_RUNNING;
 }
 
@@ -235,6 +238,8 @@ static void sched_tick_done(void *arg, int64_t now_s)
 	if (c->exit_code)
 		return; /* what is not on disk does not start */
 	cancel_superseded(c);
+	core_after_try(c);
+	core_window_enforce(c);
 	core_start_queued(c);
 	core_update_status(c);
 }
@@ -287,6 +292,7 @@ void core_sched_take_conf(struct core *c)
 	}
 	sched_set_conf(c->sched, c->conf);
 	core_batch_commit(c);
+	sched_wake_at(c->sched, core_now_s(c)); /* windows and followers may differ */
 }
 
 /* Neither before what the state has seen nor before this program was made. */
@@ -363,6 +369,10 @@ static void recover_one(struct core *c, struct core_run *cr)
 {
 	bool is_spent = cr->row.attempts >= ATTEMPTS_MAX;
 
+	if (cr->row.state == RUN_PARKED) {
+		core_enqueue(c, &cr->row); /* it was not interrupted: it waits */
+		return;
+	}
 	snprintf(cr->row.reason, sizeof(cr->row.reason), "interrupted");
 	cr->row.state = is_spent ? RUN_FAILED : RUN_CLAIMED;
 	cr->row.ended_at = is_spent ? core_now_s(c) : 0;

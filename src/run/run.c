@@ -390,6 +390,10 @@ void run_cancel(struct run *r, enum run_cancel_why why)
 			"stopped with the daemon; the next start goes on"},
 		[RUN_CANCEL_SUPERSEDED] = {RUN_ENDED_CANCELLED, "superseded",
 			"a newer slot came while it was under way"},
+		[RUN_CANCEL_WINDOW] = {RUN_ENDED_CANCELLED, "window",
+			"its window ended before it did"},
+		[RUN_CANCEL_PARKING] = {RUN_ENDED_INTERRUPTED, "window",
+			"its window ended; it goes on in the next one"},
 	};
 
 	if (r->step == RUN_DONE || r->must_stop)

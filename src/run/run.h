@@ -35,7 +35,7 @@ enum run_verdict {
 	RUN_ENDED_PARTIAL,
 	RUN_ENDED_FAILED,
 	RUN_ENDED_CANCELLED,
-	RUN_ENDED_INTERRUPTED, /* by a stop: the next start takes it up again */
+	RUN_ENDED_INTERRUPTED, /* by a stop or a window: it is taken up again */
 };
 
 struct run_report {
@@ -57,6 +57,8 @@ enum run_cancel_why {
 	RUN_CANCEL_ASKED,
 	RUN_CANCEL_STOPPING,
 	RUN_CANCEL_SUPERSEDED, /* a newer slot of the job comes in its place */
+	RUN_CANCEL_WINDOW,     /* its hours are over */
+	RUN_CANCEL_PARKING,    /* so are these, and it goes on in the next ones */
 };
 
 struct run_ops {

@@ -136,6 +136,8 @@ static enum meeting meet(const struct policy_case *c)
 		return MEET_RUN;
 	case SCHED_BACKFILLING:
 		return MEET_WAIT;
+	case SCHED_NOT_STARTED:
+		return MEET_REPLACE;
 	case SCHED_RETRYING:
 		return c->job->overlap == CONF_OVERLAP_QUEUE_ONE ? MEET_WAIT
 								 : MEET_REPLACE;

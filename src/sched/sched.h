@@ -34,6 +34,7 @@ enum sched_active {
 	SCHED_RUNNING,
 	SCHED_CATCHING_UP, /* a slot that was caught up: the others wait for it */
 	SCHED_RETRYING,    /* it only waits to try again */
+	SCHED_NOT_STARTED, /* it waits for its window: a newer slot takes its place */
 	SCHED_BACKFILLING, /* slots wait for it and go first */
 };
 

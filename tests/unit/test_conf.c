@@ -344,6 +344,32 @@ static void depth_and_count_are_bounded(void **state)
 	free(deep);
 }
 
+/* 20:00 to 06:00 in Berlin, over the night of 2026-10-25 that has 25 hours. */
+static void a_window_opens_and_closes(void **state)
+{
+	const struct conf *c = load_good(
+		GOOD_PROFILES "  j:\n    every: 1h\n    timezone: Europe/Berlin\n"
+			      "    window: {start: \"20:00\", end: \"06:00\", at_end: "
+			      "cancel}\n" GOOD_SIDES);
+	const struct conf_window *w = &c->jobs[0]->window, none = {NULL};
+	const int64_t opens = 1792864800, closes = 1792904400; /* 18:00Z, 05:00Z */
+	int64_t next;
+
+	(void)state;
+	assert_true(w->is_cancelling);
+	assert_string_equal(c->jobs[0]->window_text, "20:00-06:00");
+	assert_false(conf_window_is_open(w, opens - 1, &next));
+	assert_int_equal(next, opens);
+	assert_true(conf_window_is_open(w, opens, &next));
+	assert_int_equal(next, closes);
+	assert_true(conf_window_is_open(w, closes - 1, &next));
+	assert_int_equal(next, closes);
+	assert_false(conf_window_is_open(w, closes, &next));
+	assert_int_equal(next, opens + 25 * 3600);
+	assert_true(conf_window_is_open(&none, opens, &next));
+	conf_unref(c);
+}
+
 static void a_reload_tells_what_changes(void **state)
 {
 	const struct conf *a = load_good(
@@ -461,6 +487,7 @@ int main(void)
 		cmocka_unit_test(a_secret_is_never_shown),
 		cmocka_unit_test(a_megabyte_is_the_most),
 		cmocka_unit_test(depth_and_count_are_bounded),
+		cmocka_unit_test(a_window_opens_and_closes),
 		cmocka_unit_test(a_reload_tells_what_changes),
 		cmocka_unit_test(damaged_files_are_survived),
 		cmocka_unit_test(a_file_that_others_can_change_is_refused),

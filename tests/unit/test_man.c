@@ -26,6 +26,7 @@ static const char *const headings[SCHEMA_SECTIONS] = {
 	[SCHEMA_JOB] = ".Sh KEYS OF A JOB",
 	[SCHEMA_SIDE] = ".Sh KEYS OF SOURCE, DESTINATION",
 	[SCHEMA_RETRY] = ".Sh KEYS OF RETRY",
+	[SCHEMA_WINDOW] = ".Sh KEYS OF WINDOW",
 };
 
 static enum schema_section section_of(const char *line)
