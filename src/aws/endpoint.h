@@ -9,6 +9,28 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum endpoint_style {
+	ENDPOINT_STYLE_AUTO, /* virtual hosts of AWS's, paths of everybody else's */
+	ENDPOINT_STYLE_VIRTUAL, /* where the bucket's name allows it */
+	ENDPOINT_STYLE_PATH,
+};
+
+/* How the bodies of uploads are signed. */
+enum endpoint_payload {
+	ENDPOINT_PAYLOAD_AUTO,  /* chunk by chunk, but not under TLS */
+	ENDPOINT_PAYLOAD_ALWAYS, /* under TLS, too */
+	ENDPOINT_PAYLOAD_NEVER, /* of a network that is trusted */
+};
+
+/* What holds for all requests of an identity; plain values. */
+struct endpoint_options {
+	enum endpoint_style style;
+	enum endpoint_payload payload;
+	bool use_fips, use_dual_stack;
+	bool use_accelerate;    /* S3 only */
+	bool ignore_arn_region; /* then an ARN of another region is an error */
+};
+
 struct endpoint_spec {
 	const char *region;       /* NULL only with a custom endpoint_url */
 	const char *endpoint_url; /* NULL: AWS's own */

@@ -14,6 +14,7 @@
 #include "engine/xfer.h"
 #include "net/http.h"
 #include "net/loop.h"
+#include "s3/regions.h"
 
 #define TRANSFERS    32
 #define PART_BYTES   (INT64_C(16) << 20)
@@ -178,6 +179,7 @@ static void *release(void *arg)
 		free(e->tellers[i]);
 	for (size_t i = 0; i < CLOCKS; i++)
 		free(e->clocks[i].endpoint_url);
+	s3_regions_free(e->env.regions);
 	free(e);
 	return NULL;
 }
@@ -368,6 +370,7 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 		.give_slot = give_slot,
 		.tells_checksum = tells_checksum,
 		.skew = get_skew,
+		.regions = s3_regions_new(),
 		.ended = on_ended,
 		.arg = e, .owner = e};
 	e->emit = emit;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "aws/creds.h"
+#include "aws/endpoint.h"
 #include "base/err.h"
 
 #define ENGINE_KEY_LEN    1025
@@ -18,9 +19,10 @@
 struct engine_side {
 	char bucket[ENGINE_BUCKET_LEN];
 	char key[ENGINE_KEY_LEN];
-	char region[64];                   /* "" only with an endpoint_url */
+	char region[64];                   /* "": that of the bucket is found */
 	char endpoint_url[ENGINE_URL_LEN]; /* "": AWS's own */
 	char ca_bundle[256];               /* "": the system's */
+	struct endpoint_options options;
 	uint32_t creds_id;                 /* which set of ENGINE_CMD_CREDS signs */
 };
 

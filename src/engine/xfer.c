@@ -227,6 +227,12 @@ static enum step_result after_failure(struct xfer *x)
 {
 	if (x->err.class == ERR_AUTH)
 		return after_refusal(x);
+	/* The bucket is elsewhere, which is known now: no fault of the object. */
+	if (str_eq(x->err.code, S3_WRONG_REGION) && !x->is_moved) {
+		x->is_moved = true;
+		x->attempts--;
+		return xfer_goto(x, XFER_START);
+	}
 	if (is_stale(x)) {
 		x->restarts++;
 		x->is_restarting = true;

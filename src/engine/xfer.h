@@ -9,6 +9,7 @@
 
 struct http;
 struct loop;
+struct s3_regions;
 struct skew;
 struct xfer;
 
@@ -29,6 +30,7 @@ struct xfer_env {
 	bool (*tells_checksum)(void *arg, const char *endpoint_url, bool learn);
 	/* The clock of this endpoint ("": AWS's); NULL: taken for ours. */
 	struct skew *(*skew)(void *arg, const char *endpoint_url);
+	struct s3_regions *regions; /* of buckets, as answers told */
 	void *arg;
 	/* Who is told: the engine, or the object that this is a part of. */
 	void (*event)(void *owner, const struct engine_ev *ev);

@@ -64,6 +64,7 @@ struct xfer {
 	/* of the session of each side */
 	uint64_t used[XFER_SIDES], refused[XFER_SIDES];
 	bool is_renewed[XFER_SIDES];
+	bool is_moved; /* began anew once, in another region */
 
 	/* of this attempt */
 	struct s3_call *calls[XFER_SIDES], *ask;

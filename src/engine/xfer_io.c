@@ -75,10 +75,11 @@ bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
 			"the credentials were withdrawn");
 		return false;
 	}
-	*place = (struct s3_place){s->bucket, s->region, s->endpoint_url, s->ca_bundle};
+	*place = (struct s3_place){s->bucket, s->region, s->endpoint_url, s->ca_bundle,
+		s->options};
 	*env = (struct s3_env){x->env->http, place, set,
 		clock_wall_us(loop_clock(x->env->loop)), x->env->stall_timeout_ms,
-		x->env->skew(x->env->arg, s->endpoint_url)};
+		x->env->skew(x->env->arg, s->endpoint_url), x->env->regions};
 	x->used[side] = set->generation;
 	return true;
 }

@@ -167,7 +167,7 @@ struct s3_call *s3_list_page(struct http *http, const struct s3_place *place,
 	int64_t now_us, s3_list_fn fn, void *arg)
 {
 	struct listing *l = mem_alloc(sizeof(*l));
-	const struct s3_env env = {http, place, creds, now_us, 0, NULL};
+	const struct s3_env env = {http, place, creds, now_us, 0, NULL, NULL};
 	struct sigv4_pair query[5] = {{"list-type", "2"}, {"encoding-type", "url"}};
 	size_t n = 2;
 	char keys[16];

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "aws/endpoint.h"
+
 struct creds_set;
 struct err;
 struct http;
@@ -15,9 +17,10 @@ struct s3_call;
 
 struct s3_place {
 	const char *bucket;
-	const char *region;       /* NULL or "" only with an endpoint_url */
+	const char *region;       /* NULL or "": AWS tells the bucket's */
 	const char *endpoint_url; /* NULL or "": AWS's own */
 	const char *ca_bundle;    /* NULL or "": the system's */
+	struct endpoint_options options;
 };
 
 struct s3_entry {

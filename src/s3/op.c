@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "s3/op.h"
+#include "s3/op_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,6 @@
 #include "aws/creds.h"
 #include "aws/endpoint.h"
 #include "aws/errors.h"
-#include "aws/redirect.h"
 #include "aws/skew.h"
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -28,21 +27,6 @@
 #define WIRE_MAX       65536 /* path, URL, one header */
 #define EXTRA_HEADERS  8
 #define LEARN_TRIP_MAX (60 * USEC_PER_SEC)
-
-struct s3_call {
-	struct http_call *http;
-	struct s3_op op; /* only callbacks and numbers stay valid */
-	struct endpoint endpoint;
-	struct s3_chunked *chunked;
-	struct buf body;
-	struct s3_answer answer;
-	const char *operation;
-	int64_t now_us, expires_at_us;
-	struct skew *skew; /* NULL-able */
-	int64_t skew_us;   /* what this request was signed with */
-	bool is_session, is_body_cut;
-	char why[256]; /* the endpoint cannot be built */
-};
 
 /* What goes out; freed when the request was handed to http. */
 struct wire {
@@ -98,7 +82,7 @@ static enum http_flow on_head(void *arg, const struct http_response *r)
 	struct s3_call *call = arg;
 
 	call->answer.http = r;
-	return is_good(r) && call->op.on_head
+	return is_good(r) && call->op.on_head && !call->is_asking
 		       ? call->op.on_head(call->op.arg, &call->answer)
 		       : HTTP_GO;
 }
@@ -108,7 +92,7 @@ static enum http_flow on_body(void *arg, const char *data, size_t len)
 	struct s3_call *call = arg;
 	size_t room = call->body.max - call->body.len;
 
-	if (is_good(call->answer.http) && call->op.on_body)
+	if (is_good(call->answer.http) && call->op.on_body && !call->is_asking)
 		return call->op.on_body(call->op.arg, data, len);
 	if (len > room) {
 		call->is_body_cut = true;
@@ -158,27 +142,6 @@ static bool is_skewed(const struct s3_call *call, const struct err *e)
 				     call->skew->us - call->skew_us);
 }
 
-/* A sentence more for whoever has to mend the configuration. */
-static void name_region(
-	const struct s3_call *call, const struct http_response *r, struct err *e)
-{
-	const struct redirect_answer a = {
-		.operation = call->operation,
-		.http_status = r->status,
-		.code = e->code,
-		.bucket_region = http_header(r, "x-amz-bucket-region"),
-		.body = buf_str(&call->body),
-		.body_len = call->body.len,
-	};
-	char region[64];
-	size_t n = strlen(e->text);
-
-	if (redirect_find(&a, region) == REDIRECT_TO)
-		snprintf(e->text + n, sizeof(e->text) - n,
-			"%sthe bucket is in region %s, the request went to %s",
-			n ? "; " : "", region, call->endpoint.signing_region);
-}
-
 /* true: *ret says why the answer is none. */
 static bool classify(const struct s3_call *call, const struct http_response *r,
 	struct err *ret)
@@ -201,7 +164,6 @@ static bool classify(const struct s3_call *call, const struct http_response *r,
 
 	if (!is_good(r) || (call->body.len && aws_body_is_error(a.body, a.body_len))) {
 		aws_error_from_answer(&a, ret);
-		name_region(call, r, ret);
 		if (is_skewed(call, ret))
 			ret->class = ERR_RETRY;
 		return true;
@@ -216,8 +178,28 @@ static bool classify(const struct s3_call *call, const struct http_response *r,
 static void call_free(struct s3_call *call)
 {
 	s3_chunked_free(call->chunked);
+	s3_region_free(call->kept);
 	buf_done(&call->body);
 	free(call);
+}
+
+/* Class ERR_OK: the answer is one. */
+static void judge(struct s3_call *call, const struct err *err,
+	const struct http_response *r, struct err *e)
+{
+	e->class = ERR_OK;
+	if (call->why[0]) {
+		local_err(e, &call->op, call->why);
+	} else if (err) {
+		*e = *err;
+		snprintf(e->operation, sizeof(e->operation), "%s", call->operation);
+		e->http_status = r->status;
+		/* An error whose text was cut is still that error. */
+		if (r->status >= 300 && e->class != ERR_CANCELLED)
+			classify(call, r, e);
+	} else {
+		classify(call, r, e);
+	}
 }
 
 static void on_done(void *arg, const struct err *err, const struct http_response *r)
@@ -228,33 +210,31 @@ static void on_done(void *arg, const struct err *err, const struct http_response
 	call->answer.http = r;
 	call->answer.body = &call->body;
 	learn_skew(call, r);
-	if (call->why[0]) {
-		err = local_err(&e, &call->op, call->why);
-	} else if (err) {
-		e = *err;
-		snprintf(e.operation, sizeof(e.operation), "%s", call->operation);
-		e.http_status = r->status;
-		/* An error whose text was cut is still that error. */
-		if (r->status >= 300 && e.class != ERR_CANCELLED)
-			classify(call, r, &e);
-		err = &e;
-	} else if (classify(call, r, &e)) {
-		err = &e;
-	}
-	call->op.done(call->op.arg, err, &call->answer);
+	judge(call, err, r, &e);
+	if (!call->why[0] && s3_region_settle(call, r, &e))
+		return;
+	call->op.done(call->op.arg, e.class == ERR_OK ? NULL : &e, &call->answer);
 	call_free(call);
 }
 
 /* --- the request --- */
 
-static void choose_payload(struct s3_call *call, const struct s3_op *op, struct wire *w)
+static bool signs_chunks(const struct s3_call *call, const struct s3_place *place)
+{
+	if (place->options.payload != ENDPOINT_PAYLOAD_AUTO)
+		return place->options.payload == ENDPOINT_PAYLOAD_ALWAYS;
+	return !call->endpoint.is_tls;
+}
+
+static void choose_payload(struct s3_call *call, const struct s3_place *place,
+	const struct s3_op *op, struct wire *w)
 {
 	if (!op->is_streamed || op->send_length == 0) {
 		crypto_sha256_hex(op->body_len ? op->body : "", op->body_len, w->hash);
 		w->payload = w->hash;
 		return;
 	}
-	if (call->endpoint.is_tls) {
+	if (!signs_chunks(call, place)) {
 		w->payload = SIGV4_UNSIGNED;
 		return;
 	}
@@ -326,18 +306,28 @@ static int sign(struct s3_call *call, const struct s3_env *env, const struct s3_
 	return 0;
 }
 
+/* Virtual hosts need names and certificates that own servers rarely have. */
+static bool wants_path(const struct s3_place *p)
+{
+	if (p->options.style != ENDPOINT_STYLE_AUTO)
+		return p->options.style == ENDPOINT_STYLE_PATH;
+	return p->endpoint_url && *p->endpoint_url && !str_has_prefix(p->bucket, "arn:") &&
+	       !endpoint_is_accelerate(p->endpoint_url);
+}
+
 static int build(struct s3_call *call, const struct s3_env *env, const struct s3_op *op,
 	struct wire *w)
 {
 	const struct s3_place *p = env->place;
 	const struct endpoint_spec spec = {
-		.region = p->region && *p->region ? p->region : NULL,
+		.region = s3_region_of(env),
 		.endpoint_url = p->endpoint_url && *p->endpoint_url ? p->endpoint_url : NULL,
 		.bucket = p->bucket,
-		/* Virtual hosts need names and certificates that own servers rarely have. */
-		.force_path_style = p->endpoint_url && *p->endpoint_url &&
-				    !str_has_prefix(p->bucket, "arn:") &&
-				    !endpoint_is_accelerate(p->endpoint_url),
+		.force_path_style = wants_path(p),
+		.use_fips = p->options.use_fips,
+		.use_dual_stack = p->options.use_dual_stack,
+		.use_accelerate = p->options.use_accelerate,
+		.ignore_arn_region = p->options.ignore_arn_region,
 	};
 	int r = s3name_check_bucket(p->bucket, call->why);
 
@@ -354,27 +344,23 @@ static int build(struct s3_call *call, const struct s3_env *env, const struct s3
 		r = str_uri_encode(&w->path, op->key, strlen(op->key), true);
 	if (r < 0)
 		return r;
-	choose_payload(call, op, w);
+	choose_payload(call, env->place, op, w);
 	collect_headers(call, op, w);
 	return sign(call, env, op, w);
 }
 
-struct s3_call *s3_op_start(const struct s3_env *env, const struct s3_op *op)
+void s3_call_send(
+	struct s3_call *call, const struct s3_env *env, const struct s3_op *op)
 {
-	struct s3_call *call = mem_alloc(sizeof(*call));
 	struct wire w = {.path = BUF_INIT(WIRE_MAX), .url = BUF_INIT(WIRE_MAX)};
 	struct http_request rq = {.method = op->method, .on_head = on_head,
 		.on_body = on_body, .done = on_done, .arg = call,
 		.stall_timeout_ms = env->stall_timeout_ms};
 
-	call->op = *op;
 	call->operation = op->operation;
-	call->body = BUF_INIT(op->body_max ? op->body_max : BODY_MAX);
-	call->now_us = env->now_us;
-	call->skew = env->skew;
+	call->is_body_cut = false;
+	buf_reset(&call->body);
 	call->skew_us = env->skew ? env->skew->us : 0;
-	call->is_session = env->creds->session_token[0] != '\0';
-	call->expires_at_us = env->creds->expires_at_us;
 	if (build(call, env, op, &w) < 0 && !call->why[0])
 		snprintf(call->why, sizeof(call->why), "the request cannot be built");
 	/* An empty URL is refused by http, later and through done() like all else. */
@@ -393,6 +379,20 @@ struct s3_call *s3_op_start(const struct s3_env *env, const struct s3_op *op)
 	}
 	call->http = http_send(env->http, &rq);
 	wire_done(&w);
+}
+
+struct s3_call *s3_op_start(const struct s3_env *env, const struct s3_op *op)
+{
+	struct s3_call *call = mem_alloc(sizeof(*call));
+
+	call->op = *op;
+	call->body = BUF_INIT(op->body_max ? op->body_max : BODY_MAX);
+	call->now_us = env->now_us;
+	call->skew = env->skew;
+	call->is_session = env->creds->session_token[0] != '\0';
+	call->expires_at_us = env->creds->expires_at_us;
+	s3_call_send(call, env, op);
+	s3_region_keep(call, env, op);
 	return call;
 }
 

@@ -10,6 +10,7 @@
 #include "net/http.h"
 #include "s3/list.h"
 
+struct s3_regions;
 struct skew;
 
 /* Where, as whom and when; all copied or used up during the start. */
@@ -22,6 +23,9 @@ struct s3_env {
 	/* The peer's clock: applied, and learned from its answers. NULL: taken for ours.
 	 * Outlives the call. */
 	struct skew *skew;
+	/* Which regions buckets are in, learned from answers. NULL: nothing is kept.
+	 * Outlives the call. */
+	struct s3_regions *regions;
 };
 
 struct s3_answer {
@@ -54,6 +58,12 @@ struct s3_op {
 	void (*done)(void *arg, const struct err *err, const struct s3_answer *answer);
 	void *arg;
 };
+
+/*
+ * Code of an error: the bucket is in another region, which is known now. Only of streams,
+ * which cannot begin anew here; everything else was sent again. Class RETRY.
+ */
+#define S3_WRONG_REGION "wrong-region"
 
 struct s3_call *s3_op_start(const struct s3_env *env, const struct s3_op *op);
 /* Undo HTTP_PAUSE; s3_call_cancel() is in list.h. Both take NULL. */

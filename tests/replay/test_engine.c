@@ -411,18 +411,25 @@ static void test_clock_is_right(void **state)
 	assert_int_equal(f->done.attempts, 1);
 }
 
+/* Only once: the other region may point back. More of it: test_region.c. */
 static void test_wrong_region(void **state)
 {
 	struct fixture *f = *state;
+	static const char there[] = "GET https://source.s3.eu-central-1.amazonaws.com/";
 
 	add_error(f, SOURCE, 301,
+		"<Error><Code>PermanentRedirect</Code><Region>eu-central-1</Region></Error>");
+	add_error(f, there, 301,
 		"<Error><Code>PermanentRedirect</Code><Message>Elsewhere.</Message>"
-		"<Region>eu-central-1</Region></Error>");
+		"<Region>eu-south-1</Region></Error>");
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_FATAL);
 	assert_int_equal(f->done.attempts, 1);
-	assert_non_null(strstr(f->done.err.text, "Elsewhere.; the bucket is in region "
-						 "eu-central-1"));
+	assert_int_equal(replay_count(f->http), 2);
+	assert_true(has(f, 1, "/eu-central-1/s3/aws4_request"));
+	assert_string_equal(f->done.err.text, "Elsewhere.; the bucket is in region "
+					      "eu-south-1, the request went to "
+					      "eu-central-1");
 }
 
 static void test_another_object_in_spite_of_if_match(void **state)
