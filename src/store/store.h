@@ -158,6 +158,40 @@ typedef void (*store_part_fn)(void *arg, const struct store_part *part);
 /* fn may not call the store. */
 int store_part_each(struct store *s, const char *upload_id, store_part_fn fn, void *arg);
 
+/* What a job has delivered to one place ("s3://bucket/prefix/"), by destination key. */
+#define STORE_DELIVERED_MAX 1000000
+struct store_place {
+	int64_t id;
+	int64_t count; /* of its rows */
+};
+struct store_delivered {
+	char key[1025]; /* of the destination */
+	char source_etag[128], source_version[128]; /* of what was copied */
+	char destination_etag[128];                 /* of what it became */
+	int64_t size;
+};
+/* Made where it is missing; only the newest places of a job are kept. */
+int store_place_open(
+	struct store *s, const char *job, const char *place, struct store_place *ret);
+/* -EDQUOT: a new key, and the place is full. */
+int store_delivered_put(
+	struct store *s, struct store_place *p, const struct store_delivered *d);
+int store_delivered_delete(struct store *s, struct store_place *p, const char *key);
+typedef void (*store_delivered_fn)(void *arg, const struct store_delivered *d);
+/* Up to limit rows with keys >= from, ascending; fn may not call the store. */
+int store_delivered_scan(struct store *s, const struct store_place *p, const char *from,
+	int limit, store_delivered_fn fn, void *arg);
+
+/* How many objects of a run ended for which reason; they go with their run. */
+struct store_count {
+	char reason[32];
+	int64_t objects, bytes;
+};
+int store_count_put(struct store *s, const char *run_id, const struct store_count *c);
+typedef void (*store_count_fn)(void *arg, const struct store_count *c);
+/* By reason; fn may not call the store. */
+int store_count_each(struct store *s, const char *run_id, store_count_fn fn, void *arg);
+
 /* The daemon's own row: wall clock seen last, written each tick and at stop. */
 int store_daemon_get(struct store *s, int64_t *ret_last_wall_s);
 int store_daemon_put(struct store *s, int64_t wall_s);

@@ -139,6 +139,30 @@ static const char *const steps[] = {
 	"  until_utc INTEGER NOT NULL,"
 	"  is_again INTEGER NOT NULL"
 	") WITHOUT ROWID;",
+	/* 3 -> 4: what was delivered, and the counts of runs by reason */
+	"CREATE TABLE place ("
+	"  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"  job TEXT NOT NULL,"
+	"  place TEXT NOT NULL,"
+	"  count INTEGER NOT NULL,"
+	"  UNIQUE (job, place)"
+	");"
+	"CREATE TABLE delivered ("
+	"  place INTEGER NOT NULL REFERENCES place ON DELETE CASCADE,"
+	"  key TEXT NOT NULL,"
+	"  source_etag TEXT NOT NULL,"
+	"  source_version TEXT NOT NULL,"
+	"  destination_etag TEXT NOT NULL,"
+	"  size INTEGER NOT NULL,"
+	"  PRIMARY KEY (place, key)"
+	") WITHOUT ROWID;"
+	"CREATE TABLE run_count ("
+	"  run_id TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE,"
+	"  reason TEXT NOT NULL,"
+	"  objects INTEGER NOT NULL,"
+	"  bytes INTEGER NOT NULL,"
+	"  PRIMARY KEY (run_id, reason)"
+	") WITHOUT ROWID;",
 };
 /* clang-format on */
 

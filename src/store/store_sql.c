@@ -89,6 +89,28 @@ static const char *const sql_text[SQL_ID_COUNT] = {
 	[SQL_PART_EACH] =
 		"SELECT number, etag, crc FROM upload_part WHERE upload_id = ?1"
 		" ORDER BY number",
+	[SQL_PLACE_GET] = "SELECT id, count FROM place WHERE job = ?1 AND place = ?2",
+	[SQL_PLACE_ADD] = "INSERT INTO place (job, place, count) VALUES (?1, ?2, 0)",
+	[SQL_PLACE_PRUNE] =
+		"DELETE FROM place WHERE job = ?1 AND id NOT IN"
+		" (SELECT id FROM place WHERE job = ?1 ORDER BY id DESC LIMIT ?2)",
+	[SQL_PLACE_COUNT] = "UPDATE place SET count = ?2 WHERE id = ?1",
+	[SQL_DELIVERED_UPDATE] =
+		"UPDATE delivered SET source_etag = ?3, source_version = ?4,"
+		" destination_etag = ?5, size = ?6 WHERE place = ?1 AND key = ?2",
+	[SQL_DELIVERED_INSERT] =
+		"INSERT INTO delivered (place, key, source_etag, source_version,"
+		" destination_etag, size) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[SQL_DELIVERED_DELETE] = "DELETE FROM delivered WHERE place = ?1 AND key = ?2",
+	[SQL_DELIVERED_SCAN] =
+		"SELECT key, source_etag, source_version, destination_etag, size"
+		" FROM delivered WHERE place = ?1 AND key >= ?2 ORDER BY key LIMIT ?3",
+	[SQL_COUNT_PUT] =
+		"INSERT OR REPLACE INTO run_count (run_id, reason, objects, bytes)"
+		" VALUES (?1, ?2, ?3, ?4)",
+	[SQL_COUNT_EACH] =
+		"SELECT reason, objects, bytes FROM run_count WHERE run_id = ?1"
+		" ORDER BY reason",
 	[SQL_DAEMON_GET] = "SELECT last_wall_utc FROM daemon WHERE one = 1",
 	[SQL_DAEMON_PUT] =
 		"INSERT OR REPLACE INTO daemon (one, last_wall_utc) VALUES (1, ?1)",

@@ -548,6 +548,80 @@ static void test_refuses_symlink_and_open_dir(void **state)
 	assert_int_equal(f->how, STORE_OPENED);
 }
 
+static void add_key(void *arg, const struct store_delivered *d)
+{
+	strcat(arg, d->key);
+	strcat(arg, " ");
+}
+
+/* Keys come back in byte order; a place is of one job, and old places go. */
+static void test_delivered(void **state)
+{
+	struct fixture *f = *state;
+	struct store_delivered d = {.source_etag = "e1", .size = 7};
+	struct store_place p, again;
+	char place[32], keys[128] = "";
+
+	assert_int_equal(store_place_open(f->store, "daily", "s3://b/", &p), 0);
+	for (const char *k = "b/\xc3\xa4 b/a b0 a ", *end; *k; k = end + 1) {
+		end = strchr(k, ' ');
+		snprintf(d.key, sizeof(d.key), "%.*s", (int)(end - k), k);
+		assert_int_equal(store_delivered_put(f->store, &p, &d), 0);
+		assert_int_equal(store_delivered_put(f->store, &p, &d), 0);
+	}
+	assert_int_equal(p.count, 4);
+	assert_int_equal(store_delivered_scan(f->store, &p, "b", 2, add_key, keys), 0);
+	assert_string_equal(keys, "b/a b/\xc3\xa4 ");
+	assert_int_equal(store_delivered_delete(f->store, &p, "b/a"), 0);
+	assert_int_equal(store_delivered_delete(f->store, &p, "none"), 0);
+	assert_int_equal(reopen(f), 0);
+	assert_int_equal(store_place_open(f->store, "daily", "s3://b/", &again), 0);
+	assert_int_equal(again.id, p.id);
+	assert_int_equal(again.count, 3);
+	again.count = STORE_DELIVERED_MAX;
+	assert_int_equal(store_delivered_put(f->store, &again, &d), 0);
+	snprintf(d.key, sizeof(d.key), "new");
+	assert_int_equal(store_delivered_put(f->store, &again, &d), -EDQUOT);
+	for (int i = 0; i < 8; i++) {
+		snprintf(place, sizeof(place), "s3://b/%d/", i);
+		assert_int_equal(store_place_open(f->store, "daily", place, &p), 0);
+	}
+	keys[0] = '\0';
+	assert_int_equal(store_delivered_scan(f->store, &again, "", 9, add_key, keys), 0);
+	assert_string_equal(keys, "");
+}
+
+static void add_count(void *arg, const struct store_count *c)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s:%d:%d ", c->reason, (int)c->objects,
+		(int)c->bytes);
+	strcat(arg, text);
+}
+
+static void test_counts_go_with_their_run(void **state)
+{
+	struct fixture *f = *state;
+	struct store_run run = make_run(1, "daily", RUN_SUCCEEDED);
+	const struct store_count counts[] = {{"same", 5, 50}, {"copied", 2, 20}};
+	char text[128] = "";
+
+	assert_int_equal(store_count_put(f->store, run.id, &counts[0]), -EINVAL);
+	assert_int_equal(store_run_insert(f->store, &run), 0);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(store_count_put(f->store, run.id, &counts[i]), 0);
+	assert_int_equal(store_count_each(f->store, run.id, add_count, text), 0);
+	assert_string_equal(text, "copied:2:20 same:5:50 ");
+	run = make_run(2, "daily", RUN_SUCCEEDED);
+	assert_int_equal(store_run_insert(f->store, &run), 0);
+	assert_int_equal(store_run_prune(f->store, 1), 0);
+	run = make_run(1, "daily", RUN_SUCCEEDED);
+	text[0] = '\0';
+	assert_int_equal(store_count_each(f->store, run.id, add_count, text), 0);
+	assert_string_equal(text, "");
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -567,6 +641,8 @@ int main(void)
 		TEST(test_lost_content),
 		TEST(test_newer_schema),
 		TEST(test_older_schema),
+		TEST(test_delivered),
+		TEST(test_counts_go_with_their_run),
 		TEST(test_refuses_symlink_and_open_dir),
 	};
 
