@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/remove.h"
 #include "engine/xfer.h"
 #include "net/http.h"
 #include "net/loop.h"
@@ -41,7 +42,7 @@ struct peer_clock {
 
 struct engine {
 	struct xfer_env env; /* lent to the transfers */
-	struct list active, queue, creds;
+	struct list active, queue, creds, removals;
 	int active_count, max_active, part_count;
 	struct peer_clock clocks[CLOCKS];
 	char *tellers[TELLERS]; /* endpoints that answer uploads with CRC64NVME */
@@ -114,6 +115,20 @@ static void need_creds(void *arg, uint32_t id, uint64_t generation)
 	e->emit(e->arg, &ev);
 }
 
+static void wake_removals(struct engine *e, uint32_t id)
+{
+	struct list woken, *link;
+
+	list_init(&woken);
+	list_splice(&woken, &e->removals);
+	while (!list_is_empty(&woken)) {
+		link = woken.next;
+		list_remove(link);
+		list_append(&e->removals, link);
+		removal_wake(removal_from_link(link), id);
+	}
+}
+
 static void take_creds(struct engine *e, uint32_t id, struct creds_set *set)
 {
 	struct creds_slot *s = want_creds(e, id);
@@ -131,6 +146,7 @@ static void take_creds(struct engine *e, uint32_t id, struct creds_set *set)
 		list_append(&e->active, link);
 		xfer_wake(xfer_from_link(link), id);
 	}
+	wake_removals(e, id);
 }
 
 /* --- slots --- */
@@ -259,6 +275,11 @@ static void on_event(void *arg, const struct engine_ev *ev)
 	}
 }
 
+static bool is_idle(const struct engine *e)
+{
+	return !e->active_count && list_is_empty(&e->removals);
+}
+
 static void on_ended(void *arg, struct xfer *x)
 {
 	struct engine *e = arg;
@@ -266,9 +287,38 @@ static void on_ended(void *arg, struct xfer *x)
 	list_remove(xfer_link(x));
 	e->active_count--;
 	loop_bury(e->env.loop, xfer_free, x);
-	if (e->is_closing && !e->active_count)
+	if (e->is_closing && is_idle(e))
 		loop_bury(e->env.loop, release, e);
 	start_later(e);
+}
+
+static void on_removed(void *arg, struct removal *r)
+{
+	struct engine *e = arg;
+
+	list_remove(removal_link(r));
+	loop_bury(e->env.loop, removal_free, r);
+	if (e->is_closing && is_idle(e))
+		loop_bury(e->env.loop, release, e);
+}
+
+/* Runs bound how many they ask for, and none moves bytes: they need no queue. */
+static void remove_object(struct engine *e, struct engine_remove_spec *spec)
+{
+	struct removal *r = removal_new(&e->env, spec, on_removed);
+
+	list_append(&e->removals, removal_link(r));
+	removal_start(r);
+}
+
+static struct removal *find_removal(struct engine *e, uint64_t id)
+{
+	struct list *link;
+
+	for (link = e->removals.next; link != &e->removals; link = link->next)
+		if (removal_id(removal_from_link(link)) == id)
+			return removal_from_link(link);
+	return NULL;
 }
 
 static struct list *find_in(struct list *head, uint64_t id)
@@ -284,7 +334,12 @@ static struct list *find_in(struct list *head, uint64_t id)
 static void cancel(struct engine *e, uint64_t id, bool keeps_upload)
 {
 	struct list *link = find_in(&e->active, id);
+	struct removal *r = find_removal(e, id);
 
+	if (r) {
+		removal_cancel(r);
+		return;
+	}
 	if (!link) {
 		link = find_in(&e->queue, id);
 		if (!link)
@@ -313,6 +368,8 @@ void engine_take(struct engine *e, const struct engine_cmd *cmd)
 			free(cmd->xfer->resume);
 			free(cmd->xfer);
 		}
+		if (cmd->type == ENGINE_CMD_REMOVE)
+			free(cmd->removal);
 		if (cmd->type == ENGINE_CMD_CREDS) {
 			creds_set_wipe(cmd->creds);
 			free(cmd->creds);
@@ -320,6 +377,9 @@ void engine_take(struct engine *e, const struct engine_cmd *cmd)
 		return;
 	}
 	switch (cmd->type) {
+	case ENGINE_CMD_REMOVE:
+		remove_object(e, cmd->removal);
+		return;
 	case ENGINE_CMD_XFER:
 		list_append(&e->queue, xfer_link(xfer_new(&e->env, cmd->xfer)));
 		start_later(e);
@@ -377,6 +437,7 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 	e->arg = arg;
 	list_init(&e->active);
 	list_init(&e->queue);
+	list_init(&e->removals);
 	list_init(&e->creds);
 	return e;
 }
@@ -389,7 +450,7 @@ void *engine_free(struct engine *e)
 		return NULL;
 	e->is_closing = true;
 	loop_undefer(e->env.loop, e);
-	if (!e->active_count)
+	if (is_idle(e))
 		return release(e);
 	/* Calls in flight end later: the last of them takes the engine along. */
 	list_init(&ending);
@@ -399,6 +460,13 @@ void *engine_free(struct engine *e)
 		list_remove(link);
 		list_append(&e->active, link);
 		xfer_cancel(xfer_from_link(link));
+	}
+	list_splice(&ending, &e->removals);
+	while (!list_is_empty(&ending)) {
+		link = ending.next;
+		list_remove(link);
+		list_append(&e->removals, link);
+		removal_cancel(removal_from_link(link));
 	}
 	return NULL;
 }

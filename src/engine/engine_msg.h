@@ -58,8 +58,21 @@ struct engine_xfer_spec {
 	double backoff_factor;
 };
 
+/* An object that is to go, if it is still the one that was meant. */
+struct engine_remove_spec {
+	uint64_t id, tag; /* as of a transfer */
+	struct engine_side target;
+	char etag[128]; /* what it must be; "": anything */
+	struct engine_side absent; /* where nothing may be: the source of a mirror */
+	bool has_absent;
+	int max_attempts;
+	int64_t backoff_ms, max_backoff_ms;
+	double backoff_factor;
+};
+
 enum engine_cmd_type {
 	ENGINE_CMD_XFER,   /* `xfer` is malloc'd; the engine frees it */
+	ENGINE_CMD_REMOVE, /* `removal` is malloc'd; the engine frees it */
 	ENGINE_CMD_CANCEL, /* `id`; its ENGINE_EV_DONE comes with class CANCELLED */
 	ENGINE_CMD_NOTED,  /* `id`: the upload of ENGINE_EV_UPLOAD is on disk */
 	ENGINE_CMD_CREDS,  /* `creds_id`, `creds` malloc'd; the engine wipes and frees it */
@@ -73,6 +86,7 @@ struct engine_cmd {
 	bool keeps_upload; /* of a CANCEL: a multipart upload stays, to go on later */
 	union {
 		struct engine_xfer_spec *xfer;
+		struct engine_remove_spec *removal;
 		struct creds_set *creds;
 	};
 };

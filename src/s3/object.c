@@ -176,6 +176,17 @@ static void add(struct sigv4_pair *headers, size_t *n, const char *name, const c
 	headers[(*n)++] = (struct sigv4_pair){name, value};
 }
 
+/* ret_quoted: to be freed when the headers were used. */
+static void add_if_match(
+	struct sigv4_pair *headers, size_t *n, const char *etag, char **ret_quoted)
+{
+	if (!etag || !*etag)
+		return;
+	if (*etag != '"')
+		*ret_quoted = mem_printf("\"%s\"", etag);
+	add(headers, n, "If-Match", *ret_quoted ? *ret_quoted : etag);
+}
+
 struct s3_call *s3_get_object(const struct s3_env *env, const struct s3_object *o)
 {
 	struct sigv4_pair headers[3];
@@ -185,11 +196,7 @@ struct s3_call *s3_get_object(const struct s3_env *env, const struct s3_object *
 	struct s3_call *call;
 
 	add(headers, &n, "x-amz-checksum-mode", "ENABLED");
-	if (o->if_match && *o->if_match) {
-		if (o->if_match[0] != '"')
-			quoted = mem_printf("\"%s\"", o->if_match);
-		add(headers, &n, "If-Match", quoted ? quoted : o->if_match);
-	}
+	add_if_match(headers, &n, o->if_match, &quoted);
 	if (o->range_length) {
 		snprintf(range, sizeof(range), "bytes=%lld-%lld", (long long)o->range_first,
 			(long long)(o->range_first + o->range_length - 1));
@@ -233,7 +240,14 @@ struct s3_call *s3_upload_part(const struct s3_env *env, const struct s3_object 
 
 struct s3_call *s3_delete_object(const struct s3_env *env, const struct s3_object *o)
 {
-	struct s3_op op = {.operation = "DeleteObject", .method = "DELETE"};
+	struct sigv4_pair headers[1];
+	char *quoted = NULL;
+	struct s3_op op = {
+		.operation = "DeleteObject", .method = "DELETE", .headers = headers};
+	struct s3_call *call;
 
-	return start(env, o, &op);
+	add_if_match(headers, &op.header_count, o->if_match, &quoted);
+	call = start(env, o, &op);
+	free(quoted);
+	return call;
 }

@@ -33,8 +33,9 @@ typedef void (*s3_object_fn)(void *arg, const struct err *err, const struct s3_h
 struct s3_object {
 	const char *key;
 
-	/* get */
+	/* get, delete */
 	const char *if_match; /* NULL or "": any */
+	/* get */
 	int64_t range_first, range_length; /* bytes; length 0: the whole object */
 	s3_head_fn on_head;   /* NULL-able; of a 2xx */
 	enum http_flow (*on_body)(void *arg, const char *data, size_t len);
