@@ -167,8 +167,8 @@ struct store_place {
 struct store_delivered {
 	char key[1025]; /* of the destination */
 	char source_etag[128], source_version[128]; /* of what was copied */
-	char destination_etag[128];                 /* of what it became */
-	int64_t size;
+	char destination_etag[128], destination_version[128]; /* of what it became */
+	int64_t modified_us; /* of the source; -1: not known */
 };
 /* Made where it is missing; only the newest places of a job are kept. */
 int store_place_open(

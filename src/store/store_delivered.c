@@ -90,7 +90,8 @@ static int write_row(struct store *s, enum sql_id id, const struct store_place *
 	sql_bind_text(stmt, 3, d->source_etag);
 	sql_bind_text(stmt, 4, d->source_version);
 	sql_bind_text(stmt, 5, d->destination_etag);
-	sqlite3_bind_int64(stmt, 6, d->size);
+	sql_bind_text(stmt, 6, d->destination_version);
+	sqlite3_bind_int64(stmt, 7, d->modified_us);
 	r = sql_run(s, stmt);
 	return r < 0 ? r : sqlite3_changes(s->db);
 }
@@ -147,7 +148,9 @@ int store_delivered_scan(struct store *s, const struct store_place *p, const cha
 			stmt, 2, row->source_version, sizeof(row->source_version));
 		sql_column_text(
 			stmt, 3, row->destination_etag, sizeof(row->destination_etag));
-		row->size = sqlite3_column_int64(stmt, 4);
+		sql_column_text(stmt, 4, row->destination_version,
+			sizeof(row->destination_version));
+		row->modified_us = sqlite3_column_int64(stmt, 5);
 		fn(arg, row);
 	}
 	sql_done(stmt);

@@ -97,14 +97,16 @@ static const char *const sql_text[SQL_ID_COUNT] = {
 	[SQL_PLACE_COUNT] = "UPDATE place SET count = ?2 WHERE id = ?1",
 	[SQL_DELIVERED_UPDATE] =
 		"UPDATE delivered SET source_etag = ?3, source_version = ?4,"
-		" destination_etag = ?5, size = ?6 WHERE place = ?1 AND key = ?2",
+		" destination_etag = ?5, destination_version = ?6, modified_us = ?7"
+		" WHERE place = ?1 AND key = ?2",
 	[SQL_DELIVERED_INSERT] =
 		"INSERT INTO delivered (place, key, source_etag, source_version,"
-		" destination_etag, size) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+		" destination_etag, destination_version, modified_us)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[SQL_DELIVERED_DELETE] = "DELETE FROM delivered WHERE place = ?1 AND key = ?2",
 	[SQL_DELIVERED_SCAN] =
-		"SELECT key, source_etag, source_version, destination_etag, size"
-		" FROM delivered WHERE place = ?1 AND key >= ?2 ORDER BY key LIMIT ?3",
+		"SELECT key, source_etag, source_version, destination_etag,"
+		" destination_version, modified_us FROM delivered WHERE place = ?1 AND key >= ?2 ORDER BY key LIMIT ?3",
 	[SQL_COUNT_PUT] =
 		"INSERT OR REPLACE INTO run_count (run_id, reason, objects, bytes)"
 		" VALUES (?1, ?2, ?3, ?4)",

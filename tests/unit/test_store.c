@@ -558,7 +558,7 @@ static void add_key(void *arg, const struct store_delivered *d)
 static void test_delivered(void **state)
 {
 	struct fixture *f = *state;
-	struct store_delivered d = {.source_etag = "e1", .size = 7};
+	struct store_delivered d = {.source_etag = "e1", .modified_us = 7};
 	struct store_place p, again;
 	char place[32], keys[128] = "";
 
