@@ -398,7 +398,8 @@ static void assume(struct creds *c, const struct creds_set *signer)
 		.signer = signer,
 		.duration_max_s = is_chained(c) ? CHAINED_MAX_S : 0,
 		.default_region = default_region(c),
-		.default_endpoint_url = c->pool->env->sts_endpoint_url,
+		.default_endpoint_url = creds_env_sts_url(c->pool->env),
+		.default_ca_bundle = c->pool->env->ca_bundle,
 		.now_us = wall_us(c),
 	};
 
@@ -430,7 +431,7 @@ static bool must_ask_region(const struct creds *c)
 {
 	return c->parent->hop == 0 && c->parent->base->kind == BASE_IMDS &&
 	       !c->has_asked_region && !c->role.region && !c->role.endpoint_url &&
-	       !c->pool->env->sts_endpoint_url && !default_region(c);
+	       !creds_env_sts_url(c->pool->env) && !default_region(c);
 }
 
 static void ask_region(struct creds *c)

@@ -46,6 +46,7 @@ struct creds_role {
 	const char *region;            /* STS region; NULL with an endpoint_url */
 	const char *endpoint_url;      /* NULL: the regional STS of AWS */
 	const char *ca_bundle;
+	bool use_fips, use_dual_stack; /* of AWS's STS */
 	const char *policy;             /* session policy, JSON; NULL: none */
 	const char *const *policy_arns; /* managed session policies */
 	size_t policy_arn_count;
@@ -74,6 +75,9 @@ struct creds_base_spec {
 struct creds_env; /* AWS_* variables, read once at start; the block is overwritten */
 struct creds_env *creds_env_take(void);
 void *creds_env_free(struct creds_env *env);
+/* Of HTTPS_PROXY, http_proxy and NO_PROXY; borrowed, NULL where unset. */
+void creds_env_get_proxies(const struct creds_env *env, const char **ret_https,
+	const char **ret_http, const char **ret_none);
 
 struct creds_pool *creds_pool_new(
 	struct loop *loop, struct http *http, const struct creds_env *env);

@@ -40,6 +40,8 @@ void creds_link_copy(struct creds_link *to, const struct creds_link *from)
 		.endpoint_url = mem_strdup(from->endpoint_url),
 		.ca_bundle = mem_strdup(from->ca_bundle),
 		.extra = mem_strdup(from->extra),
+		.use_fips = from->use_fips,
+		.use_dual_stack = from->use_dual_stack,
 		.duration_s = from->duration_s,
 	};
 }
@@ -54,6 +56,8 @@ void creds_link_of(struct creds_link *to, const struct creds_role *from)
 		.endpoint_url = mem_strdup(from->endpoint_url),
 		.ca_bundle = mem_strdup(from->ca_bundle),
 		.extra = creds_sts_extra(from),
+		.use_fips = from->use_fips,
+		.use_dual_stack = from->use_dual_stack,
 		.duration_s = from->duration_s,
 	};
 }
@@ -193,7 +197,7 @@ static void find_by_files(const struct creds_env *env, const struct creds_base_s
 	const char *credentials = spec->aws_credentials_file ? spec->aws_credentials_file
 							     : env->credentials_file;
 	const char *name = spec->profile ? spec->profile : env->profile;
-	struct profiles *p = creds_read_profiles(config, credentials, &base->err);
+	struct profiles *p = creds_read_files(env, spec, &base->err);
 
 	if (!p)
 		return;

@@ -13,15 +13,21 @@
 #include "aws/imds.h"
 #include "aws/profile.h"
 #include "aws/provider.h"
+#include "aws/settings.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 #define CHAINED_DURATION_MAX 3600 /* what STS grants a role assumed by a role */
 
-static void refuse(struct creds_base *base, const char *profile, const char *what)
+/* key: the one at fault, "" for the profile as a whole; where it stands is told. */
+static void refuse(struct creds_base *base, const struct profiles *p, const char *profile,
+	const char *key, const char *what)
 {
+	_cleanup_free_ char *where = profiles_where(p, profile, key);
+
 	err_set(&base->err, ERR_CONFIG, ERR_FROM_CREDS, "profile",
-		"AWS profile '%.80s' %s", profile, what);
+		"AWS profile '%.80s'%s%.120s%s %s", profile, where ? " (" : "",
+		where ? where : "", where ? ")" : "", what);
 }
 
 char *creds_session_name(const char *profile)
@@ -46,32 +52,33 @@ static bool read_role(struct creds_base *base, const struct profiles *p, const c
 {
 	const char *session = profiles_get(p, name, "role_session_name");
 	const char *duration = profiles_get(p, name, "duration_seconds");
+	struct settings settings;
 	uint64_t seconds = 0;
 
 	if (duration && str_to_uint(duration, 43200, &seconds) < 0) {
-		refuse(base, name,
+		refuse(base, p, name, "duration_seconds",
 			"has a duration_seconds that is no number up to 43200");
 		return false;
 	}
 	if (profiles_get(p, name, "mfa_serial")) {
-		refuse(base, name,
+		refuse(base, p, name, "mfa_serial",
 			"has an mfa_serial, which needs a person: let the role "
 			"trust the daemon without it");
 		return false;
 	}
-	/* The environment goes before a profile. */
+	settings_find(env, p, name, &(struct settings_own){0}, &settings);
 	*ret = (struct creds_link){
 		.role_arn = mem_strdup(profiles_get(p, name, "role_arn")),
 		.external_id = mem_strdup(profiles_get(p, name, "external_id")),
 		.session_name = session ? mem_strdup(session) : creds_session_name(name),
-		.region = mem_strdup(
-			env->region ? env->region : profiles_get(p, name, "region")),
-		.endpoint_url = mem_strdup(
-			env->sts_endpoint_url ? env->sts_endpoint_url
-					      : profiles_get(p, name, "endpoint_url")),
-		.ca_bundle = mem_strdup(profiles_get(p, name, "ca_bundle")),
+		.region = MEM_STEAL(settings.region),
+		.endpoint_url = MEM_STEAL(settings.sts_endpoint_url),
+		.ca_bundle = MEM_STEAL(settings.ca_bundle),
+		.use_fips = settings.options.use_fips,
+		.use_dual_stack = settings.options.use_dual_stack,
 		.duration_s = (int64_t)seconds,
 	};
+	settings_done(&settings);
 	return true;
 }
 
@@ -104,10 +111,11 @@ static void take_keys(struct creds_base *base, const struct profiles *p, const c
 	const char *secret = profiles_get(p, name, "aws_secret_access_key");
 
 	if (!key || !secret) {
-		refuse(base, name, "has half a pair of keys");
+		refuse(base, p, name, "", "has half a pair of keys");
 	} else if (!provider_fill_keys(&base->set, key, secret,
 			   profiles_get(p, name, "aws_session_token"))) {
-		refuse(base, name, "has keys that are too long to be keys");
+		refuse(base, p, name, "aws_access_key_id",
+			"has keys that are too long to be keys");
 	} else {
 		base->kind = BASE_KEYS;
 		base->set.expires_at_us = CREDS_NEVER;
@@ -120,7 +128,7 @@ static void take_web_identity(struct creds_base *base, const struct profiles *p,
 	const char *name, const struct creds_env *env)
 {
 	if (!profiles_get(p, name, "role_arn")) {
-		refuse(base, name,
+		refuse(base, p, name, "web_identity_token_file",
 			"has a web_identity_token_file, but its role_arn is missing");
 		return;
 	}
@@ -146,7 +154,7 @@ static void take_base(struct creds_base *base, const struct profiles *p, const c
 	if (profiles_get(p, name, "web_identity_token_file")) {
 		take_web_identity(base, p, name, env);
 	} else if (needs_a_person(p, name)) {
-		refuse(base, name,
+		refuse(base, p, name, "",
 			"uses SSO or a login session, which needs a person: give "
 			"the daemon an instance role, credential_process, or keys "
 			"of its own");
@@ -157,7 +165,7 @@ static void take_base(struct creds_base *base, const struct profiles *p, const c
 	} else if (has_keys(p, name)) {
 		take_keys(base, p, name);
 	} else {
-		refuse(base, name, "names no source of credentials");
+		refuse(base, p, name, "", "names no source of credentials");
 	}
 }
 
@@ -182,22 +190,22 @@ static const char *source_of(struct creds_base *base, const struct profiles *p,
 {
 	const char *source = profiles_get(p, name, "source_profile");
 	const char *place = profiles_get(p, name, "credential_source");
+	char what[160];
 
 	if (profiles_get(p, name, "web_identity_token_file")) {
 		take_web_identity(base, p, name, env);
 		return NULL;
 	}
 	if (!source == !place) {
-		refuse(base, name,
+		refuse(base, p, name, "role_arn",
 			"needs exactly one of source_profile and credential_source");
 		return NULL;
 	}
 	if (source && !profiles_has(p, source)) {
-		err_set(&base->err, ERR_CONFIG, ERR_FROM_CREDS, "profile",
-			"AWS profile '%.80s' has source_profile '%.80s', which is not in "
-			"the "
-			"AWS files",
-			name, source);
+		snprintf(what, sizeof(what),
+			"has source_profile '%.80s', which is not in the AWS files",
+			source);
+		refuse(base, p, name, "source_profile", what);
 		return NULL;
 	}
 	if (!push_role(base, p, name, env))
@@ -223,8 +231,11 @@ static void check_durations(struct creds_base *base)
 	for (int i = 1; i < base->role_count && base->err.class == ERR_OK; i++) {
 		if (base->roles[i].duration_s > CHAINED_DURATION_MAX)
 			err_set(&base->err, ERR_CONFIG, ERR_FROM_CREDS, "profile",
-				"a role that is assumed by a role lives 3600 seconds at "
-				"most: lower duration_seconds in the AWS config file");
+				"%.200s is assumed by another role, so that it lives "
+				"3600 "
+				"seconds at most: lower its duration_seconds in the AWS "
+				"config file",
+				base->roles[i].role_arn);
 	}
 }
 
@@ -243,12 +254,13 @@ void creds_chain_walk(struct creds_base *base, const struct profiles *p, const c
 	size_t depth = 0;
 
 	if (!profiles_has(p, name))
-		refuse(base, name, "does not exist in the AWS files");
+		refuse(base, p, name, "", "does not exist in the AWS files");
 	while (name && base->err.class == ERR_OK) {
 		bool keys = has_keys(p, name);
 
 		if (is_repeated(seen, depth, name, keys)) {
-			refuse(base, name, "is its own source_profile, by a loop");
+			refuse(base, p, name, "source_profile",
+				"is its own source_profile, by a loop");
 			return;
 		}
 		/* From the second profile on, static keys win over everything. */

@@ -15,13 +15,18 @@ struct provider;
 /* What creds_env_take() found. NULL: unset or empty. */
 struct creds_env {
 	char *access_key_id, *secret_access_key, *session_token, *account, *expiration;
-	char *region, *profile, *config_file, *credentials_file, *sts_endpoint_url;
+	char *region, *profile, *config_file, *credentials_file;
+	char *s3_endpoint_url, *sts_endpoint_url, *endpoint_url, *ignore_endpoint_urls;
+	char *ca_bundle, *use_fips, *use_dual_stack, *use_arn_region;
+	char *https_proxy, *http_proxy, *no_proxy;
 	char *web_token_file, *role_arn, *role_session_name;
 	char *container_relative_uri, *container_full_uri;
 	char *container_token, *container_token_file;
 	char *imds_disabled, *imds_endpoint, *imds_mode, *imds_role;
 	char *home;
 };
+/* The endpoint of STS for whoever has no other; NULL: AWS's. Borrowed. */
+const char *creds_env_sts_url(const struct creds_env *env);
 /* The keys among them; ret->class is ERR_OK or CONFIG. At least one must be there. */
 void creds_env_keys(const struct creds_env *env, struct creds_set *set, struct err *ret);
 
@@ -39,6 +44,7 @@ struct creds_pool {
 struct creds_link {
 	char *role_arn, *external_id, *session_name, *region, *endpoint_url, *ca_bundle;
 	char *extra; /* policies, tags, source identity: "&Name=value...", or NULL */
+	bool use_fips, use_dual_stack; /* of STS's endpoint */
 	int64_t duration_s;
 };
 void creds_link_copy(struct creds_link *to, const struct creds_link *from);
@@ -145,6 +151,9 @@ bool creds_chain_is_source(const struct profiles *p, const char *name);
 /* provider_shared.c: NULL and *ret filled, or NULL without an error: no files. */
 struct profiles *creds_read_profiles(
 	const char *config, const char *credentials, struct err *ret);
+/* Those that spec names, else the environment. */
+struct profiles *creds_read_files(const struct creds_env *env,
+	const struct creds_base_spec *spec, struct err *ret);
 
 /* provider_process.c: words into text (strlen(command) + 2 bytes); their count, or -1. */
 int creds_split_command(const char *command, char *text, char **words, size_t max);
@@ -169,6 +178,7 @@ struct creds_sts_request {
 	const char *web_token;
 	int64_t duration_max_s;                            /* 0: none but AWS's own */
 	const char *default_region, *default_endpoint_url; /* of the environment */
+	const char *default_ca_bundle;
 	int64_t now_us;
 };
 typedef void (*creds_sts_fn)(

@@ -158,6 +158,8 @@ static void link_add(struct crypto_hash *h, const struct creds_link *l)
 	key_add(h, l->endpoint_url);
 	key_add(h, l->ca_bundle);
 	key_add(h, l->extra);
+	crypto_hash_update(h, &l->use_fips, sizeof(l->use_fips));
+	crypto_hash_update(h, &l->use_dual_stack, sizeof(l->use_dual_stack));
 	crypto_hash_update(h, &l->duration_s, sizeof(l->duration_s));
 }
 

@@ -293,6 +293,11 @@ static void send_form(struct creds_sts_call *call, struct http *http,
 	call->http = http_send(http, &rq);
 }
 
+static const char *ca_of(const struct creds_sts_request *rq)
+{
+	return rq->role->ca_bundle ? rq->role->ca_bundle : rq->default_ca_bundle;
+}
+
 static int sign(const struct creds_sts_request *rq, const struct endpoint *ep,
 	const char *path, const struct buf *form, struct sigv4_result *ret)
 {
@@ -343,7 +348,7 @@ static int send_signed(struct creds_sts_call *call, struct http *http,
 			.body = form->data,
 			.body_len = form->len};
 
-		send_form(call, http, rq->role->ca_bundle, &request);
+		send_form(call, http, ca_of(rq), &request);
 	}
 	mem_wipe_free(token_line);
 	sigv4_result_done(&sig);
@@ -359,7 +364,7 @@ static int send_unsigned(struct creds_sts_call *call, struct http *http,
 	struct http_request request = {
 		.url = url, .headers = wire, .body = form->data, .body_len = form->len};
 
-	send_form(call, http, rq->role->ca_bundle, &request);
+	send_form(call, http, ca_of(rq), &request);
 	return 0;
 }
 
@@ -390,6 +395,8 @@ struct creds_sts_call *creds_sts_assume(struct loop *loop, struct http *http,
 		.region = rq->role->region ? rq->role->region : rq->default_region,
 		.endpoint_url = rq->role->endpoint_url ? rq->role->endpoint_url
 						       : rq->default_endpoint_url,
+		.use_fips = rq->role->use_fips,
+		.use_dual_stack = rq->role->use_dual_stack,
 	};
 	struct endpoint ep;
 	char why[200] = "the request could not be signed";

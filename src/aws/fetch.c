@@ -60,6 +60,7 @@ struct fetch *fetch_start(struct loop *loop, struct http *http,
 		.method = request->method,
 		.url = request->url,
 		.headers = request->headers,
+		.is_direct = true, /* it is on this host */
 		.on_body = on_body,
 		.done = on_done,
 		.arg = f,

@@ -15,12 +15,15 @@ struct property {
 	char *profile, *key, *value;
 	bool is_bare_default; /* of the config file: [profile default] beats it whole */
 	bool is_services;     /* profile is the name of a [services NAME] section */
+	bool is_config;       /* it stands in that file, not in that of the credentials */
+	int line;
 };
 
 struct profiles {
 	struct property *v;
 	size_t count;
 	bool is_config; /* the file at work */
+	char *config_name, *credentials_name;
 	char *current;  /* its section's profile, NULL: ignored */
 	bool is_prefixed, is_services;
 	bool has_prefixed_default;
@@ -63,12 +66,12 @@ static void enter_section(struct profiles *p, const char *section)
 		p->current = mem_strdup(name);
 }
 
-static void add(struct profiles *p, const char *key, const char *value)
+static void add(struct profiles *p, const char *key, const char *value, int line)
 {
 	p->v = mem_resize(p->v, p->count + 1, sizeof(*p->v));
 	p->v[p->count++] = (struct property){mem_strdup(p->current), mem_strdup(key),
 		mem_strdup(value), p->is_config && !p->is_prefixed && !p->is_services,
-		p->is_services};
+		p->is_services, p->is_config, line};
 }
 
 static void on_ini(
@@ -83,14 +86,14 @@ static void on_ini(
 			return;
 		if (p->is_config && p->is_prefixed && strcmp(p->current, "default") == 0)
 			p->has_prefixed_default = true;
-		add(p, "", ""); /* the profile exists, even without keys */
+		add(p, "", "", line); /* the profile exists, even without keys */
 		return;
 	}
 	if (!p->current || !is_name(key))
 		return;
 	for (char *c = lower; *c; c++)
 		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-	add(p, lower, value);
+	add(p, lower, value, line);
 }
 
 static int parse_file(
@@ -115,6 +118,8 @@ struct profiles *profiles_parse(const char *config, const char *config_name,
 {
 	struct profiles *p = mem_alloc(sizeof(*p));
 
+	p->config_name = mem_strdup(config_name);
+	p->credentials_name = mem_strdup(credentials_name);
 	/* Later wins: the credentials file comes second. */
 	if (parse_file(p, true, config, config_name, why) < 0 ||
 		parse_file(p, false, credentials, credentials_name, why) < 0)
@@ -133,14 +138,16 @@ void *profiles_free(struct profiles *p)
 	}
 	free(p->v);
 	free(p->current);
+	free(p->config_name);
+	free(p->credentials_name);
 	free(p);
 	return NULL;
 }
 
-static const char *find(
+static const struct property *find_property(
 	const struct profiles *p, bool is_services, const char *name, const char *key)
 {
-	const char *value = NULL;
+	const struct property *found = NULL;
 
 	for (size_t i = 0; i < p->count; i++) {
 		const struct property *v = &p->v[i];
@@ -149,9 +156,28 @@ static const char *find(
 			strcmp(v->key, key) != 0)
 			continue;
 		if (!(v->is_bare_default && p->has_prefixed_default))
-			value = v->value;
+			found = v;
 	}
-	return value;
+	return found;
+}
+
+static const char *find(
+	const struct profiles *p, bool is_services, const char *name, const char *key)
+{
+	const struct property *v = find_property(p, is_services, name, key);
+
+	return v ? v->value : NULL;
+}
+
+char *profiles_where(const struct profiles *p, const char *name, const char *key)
+{
+	const struct property *v = find_property(p, false, name, key);
+	const char *file;
+
+	if (!v)
+		return NULL;
+	file = v->is_config ? p->config_name : p->credentials_name;
+	return mem_printf("%s:%d", file ? file : "?", v->line);
 }
 
 bool profiles_at(const struct profiles *p, size_t i, const char **ret_name,
@@ -197,6 +223,12 @@ static char *nested_get(const char *lines, const char *key)
 		value = mem_strndup(rest, strcspn(rest, "\n"));
 	}
 	return value;
+}
+
+char *profiles_get_nested(
+	const struct profiles *p, const char *name, const char *parent, const char *key)
+{
+	return nested_get(profiles_get(p, name, parent), key);
 }
 
 char *profiles_get_service(

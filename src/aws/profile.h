@@ -26,6 +26,11 @@ const char *profiles_get(const struct profiles *p, const char *name, const char 
  */
 char *profiles_get_service(const struct profiles *p, const char *name,
 	const char *service, const char *key);
+/* "KEY = value" in the nested value of a profile's key, such as `s3`. malloc'd or NULL. */
+char *profiles_get_nested(const struct profiles *p, const char *name, const char *parent,
+	const char *key);
+/* "FILE:LINE" of a key, or of the profile itself for "". malloc'd; NULL: not there. */
+char *profiles_where(const struct profiles *p, const char *name, const char *key);
 /* Walk all that counts: i from 0; key "" tells only that the profile exists. */
 bool profiles_at(const struct profiles *p, size_t i, const char **ret_name,
 	const char **ret_key, const char **ret_value);

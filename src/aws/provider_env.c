@@ -28,8 +28,21 @@ static const struct {
 	{"AWS_CREDENTIAL_EXPIRATION", offsetof(struct creds_env, expiration), false},
 	{"AWS_REGION", offsetof(struct creds_env, region), false},
 	{"AWS_DEFAULT_REGION", offsetof(struct creds_env, region), false},
+	{"AWS_ENDPOINT_URL_S3", offsetof(struct creds_env, s3_endpoint_url), false},
 	{"AWS_ENDPOINT_URL_STS", offsetof(struct creds_env, sts_endpoint_url), false},
-	{"AWS_ENDPOINT_URL", offsetof(struct creds_env, sts_endpoint_url), false},
+	{"AWS_ENDPOINT_URL", offsetof(struct creds_env, endpoint_url), false},
+	{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+		offsetof(struct creds_env, ignore_endpoint_urls), false},
+	{"AWS_CA_BUNDLE", offsetof(struct creds_env, ca_bundle), false},
+	{"AWS_USE_FIPS_ENDPOINT", offsetof(struct creds_env, use_fips), false},
+	{"AWS_USE_DUALSTACK_ENDPOINT", offsetof(struct creds_env, use_dual_stack), false},
+	{"AWS_S3_USE_ARN_REGION", offsetof(struct creds_env, use_arn_region), false},
+	/* A password may stand in them. HTTP_PROXY may come from a client of a CGI. */
+	{"https_proxy", offsetof(struct creds_env, https_proxy), true},
+	{"HTTPS_PROXY", offsetof(struct creds_env, https_proxy), true},
+	{"http_proxy", offsetof(struct creds_env, http_proxy), true},
+	{"no_proxy", offsetof(struct creds_env, no_proxy), false},
+	{"NO_PROXY", offsetof(struct creds_env, no_proxy), false},
 	{"AWS_PROFILE", offsetof(struct creds_env, profile), false},
 	{"AWS_CONFIG_FILE", offsetof(struct creds_env, config_file), false},
 	{"AWS_SHARED_CREDENTIALS_FILE", offsetof(struct creds_env, credentials_file),
@@ -63,7 +76,6 @@ static char **field_of(struct creds_env *e, size_t i)
 struct creds_env *creds_env_take(void)
 {
 	struct creds_env *e = mem_alloc(sizeof(*e));
-	const char *ignore;
 
 	/* Where two names share a field, the first that is set wins. */
 	for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
@@ -78,9 +90,6 @@ struct creds_env *creds_env_take(void)
 			unsetenv(variables[i].name);
 		}
 	}
-	ignore = getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
-	if (ignore && strcasecmp(ignore, "true") == 0)
-		mem_replace(&e->sts_endpoint_url, NULL);
 	return e;
 }
 
@@ -94,6 +103,21 @@ void *creds_env_free(struct creds_env *e)
 	}
 	free(e);
 	return NULL;
+}
+
+const char *creds_env_sts_url(const struct creds_env *e)
+{
+	if (e->ignore_endpoint_urls && strcasecmp(e->ignore_endpoint_urls, "true") == 0)
+		return NULL;
+	return e->sts_endpoint_url ? e->sts_endpoint_url : e->endpoint_url;
+}
+
+void creds_env_get_proxies(const struct creds_env *e, const char **ret_https,
+	const char **ret_http, const char **ret_none)
+{
+	*ret_https = e->https_proxy;
+	*ret_http = e->http_proxy;
+	*ret_none = e->no_proxy;
 }
 
 void creds_env_keys(const struct creds_env *e, struct creds_set *set, struct err *ret)

@@ -53,6 +53,16 @@ struct profiles *creds_read_profiles(
 	return p;
 }
 
+struct profiles *creds_read_files(const struct creds_env *env,
+	const struct creds_base_spec *spec, struct err *ret)
+{
+	return creds_read_profiles(
+		spec->aws_config_file ? spec->aws_config_file : env->config_file,
+		spec->aws_credentials_file ? spec->aws_credentials_file
+					   : env->credentials_file,
+		ret);
+}
+
 /* --- the provider --- */
 
 struct provider_shared {

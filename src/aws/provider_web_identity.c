@@ -72,7 +72,8 @@ static void ask(void *arg)
 		.role = &p->role,
 		.web_token = token,
 		.default_region = p->env->region,
-		.default_endpoint_url = p->env->sts_endpoint_url,
+		.default_endpoint_url = creds_env_sts_url(p->env),
+		.default_ca_bundle = p->env->ca_bundle,
 		.now_us = clock_wall_us(loop_clock(p->base.loop)),
 	};
 

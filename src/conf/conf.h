@@ -26,6 +26,24 @@ struct conf_tag {
 	char *key, *value;
 };
 
+enum conf_flag {
+	CONF_FLAG_UNSET, /* others may say: the environment, the AWS CLI's files */
+	CONF_FLAG_TRUE,
+	CONF_FLAG_FALSE,
+};
+
+enum conf_addressing {
+	CONF_ADDRESSING_AUTO,
+	CONF_ADDRESSING_VIRTUAL,
+	CONF_ADDRESSING_PATH,
+};
+
+enum conf_payload_signing {
+	CONF_PAYLOAD_AUTO,
+	CONF_PAYLOAD_ALWAYS,
+	CONF_PAYLOAD_NEVER,
+};
+
 /* AWS CLI words and meanings. NULL or 0: not given. */
 struct conf_profile {
 	char *name;
@@ -46,6 +64,9 @@ struct conf_profile {
 	size_t tag_count;
 	struct conf_texts transitive_tag_keys;
 	char *source_identity;
+	int64_t addressing_style, payload_signing; /* enum conf_* above */
+	enum conf_flag use_fips, use_dual_stack, use_accelerate, use_arn_region;
+	bool allows_plaintext;
 	struct conf_mark mark;
 };
 

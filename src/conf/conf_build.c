@@ -146,6 +146,12 @@ static const char *parse_value(const struct schema_row *row, const char *text, v
 		if (*(bool *)at || strcmp(text, "false") == 0)
 			return NULL;
 		return "true or false is expected";
+	case SCHEMA_FLAG:
+		*(enum conf_flag *)at = strcmp(text, "true") == 0 ? CONF_FLAG_TRUE
+								  : CONF_FLAG_FALSE;
+		return strcmp(text, "true") == 0 || strcmp(text, "false") == 0
+			       ? NULL
+			       : "true or false is expected";
 	case SCHEMA_TIME:
 		return clock_parse_iso(text, at) < 0
 			       ? "a time such as 2026-01-01T00:07:00Z is expected"

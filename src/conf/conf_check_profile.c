@@ -82,8 +82,9 @@ static bool is_loopback(const char *host)
 	       str_has_prefix(host, "[::1]");
 }
 
-static void check_endpoint(const struct spot *s, const char *url)
+static void check_endpoint(const struct spot *s, const struct conf_profile *p)
 {
+	const char *url = p->endpoint_url;
 	const char *host = url ? strstr(url, "://") : NULL, *port;
 	uint64_t number;
 	size_t digits;
@@ -110,8 +111,32 @@ static void check_endpoint(const struct spot *s, const char *url)
 			(port[1 + digits] && port[1 + digits] != '/')))
 		spot_complain_inside(s, "endpoint_url", (size_t)(port + 1 - url), NULL,
 			"a port is a number from 1 to 65535");
-	else if (str_has_prefix(url, "http://") && !is_loopback(host))
-		spot_warn(s, "endpoint_url", "https://", "requests travel unencrypted");
+	else if (str_has_prefix(url, "http://") && !is_loopback(host) &&
+		 !p->allows_plaintext)
+		spot_complain(s, "endpoint_url",
+			"https://, or allow_plaintext: true where the network is trusted",
+			"requests would travel unencrypted");
+}
+
+/* What AWS has no endpoint for. */
+static void check_variants(const struct spot *s, const struct conf_profile *p)
+{
+	bool is_fips = p->use_fips == CONF_FLAG_TRUE;
+	bool is_accelerated = p->use_accelerate == CONF_FLAG_TRUE;
+
+	if (p->endpoint_url && is_fips)
+		spot_complain(s, "use_fips_endpoint", NULL,
+			"with endpoint_url there is no other endpoint to choose");
+	if (p->endpoint_url && p->use_dual_stack == CONF_FLAG_TRUE)
+		spot_complain(s, "use_dualstack_endpoint", NULL,
+			"with endpoint_url there is no other endpoint to choose");
+	if (is_accelerated && (p->endpoint_url || is_fips ||
+				      p->addressing_style == CONF_ADDRESSING_PATH))
+		spot_complain(s, "use_accelerate_endpoint", NULL,
+			"transfer acceleration excludes endpoint_url, FIPS and path style");
+	if (p->region && is_fips && str_has_prefix(p->region, "cn-"))
+		spot_complain(s, "use_fips_endpoint", NULL,
+			"there are no FIPS endpoints of S3 in China");
 }
 
 static bool is_one_of(const char *const *names, const char *text)
@@ -253,9 +278,13 @@ static void check_profile(const struct spot *s, const struct conf_profile *p)
 			"AWS gives sessions of 900 seconds and more");
 	if (p->region && !is_region(p->region, is_aws))
 		spot_complain(s, "region", "eu-central-1", "not a region");
-	if (!p->region && is_aws && !node_get(s->map, "region"))
-		spot_complain(s, NULL, "region: eu-central-1", "region is missing");
-	check_endpoint(s, p->endpoint_url);
+	if (!p->region && p->role_arn && is_aws && !node_get(s->map, "region") &&
+		!getenv("AWS_REGION") && !getenv("AWS_DEFAULT_REGION"))
+		spot_warn(s, NULL, "region: eu-central-1",
+			"region is missing: AWS_REGION, the AWS CLI's files or the "
+			"instance must name it");
+	check_endpoint(s, p);
+	check_variants(s, p);
 	check_credential_source(s, p);
 }
 

@@ -44,6 +44,18 @@ static bool same_tags(const struct conf_profile *a, const struct conf_profile *b
 	return same;
 }
 
+static void compare_variants(
+	const struct conf_profile *a, const struct conf_profile *b, struct buf *out)
+{
+	note(out, a->addressing_style != b->addressing_style, "addressing_style");
+	note(out, a->payload_signing != b->payload_signing, "payload_signing");
+	note(out, a->allows_plaintext != b->allows_plaintext, "allow_plaintext");
+	note(out, a->use_fips != b->use_fips, "use_fips_endpoint");
+	note(out, a->use_dual_stack != b->use_dual_stack, "use_dualstack_endpoint");
+	note(out, a->use_accelerate != b->use_accelerate, "use_accelerate_endpoint");
+	note(out, a->use_arn_region != b->use_arn_region, "s3_use_arn_region");
+}
+
 static void compare_profiles(
 	const struct conf_profile *a, const struct conf_profile *b, struct buf *out)
 {
@@ -68,6 +80,7 @@ static void compare_profiles(
 	note(out, !same_texts(&a->transitive_tag_keys, &b->transitive_tag_keys),
 		"transitive_tag_keys");
 	note(out, !str_eq(a->source_identity, b->source_identity), "source_identity");
+	compare_variants(a, b, out);
 }
 
 static const char *profile_name(const struct conf_side *s)

@@ -15,6 +15,8 @@ static const char *const catch_ups[] = {"none", "latest", "all", NULL};
 static const char *const gaps[] = {"run", "skip", NULL};
 static const char *const repeats[] = {"auto", "once", "both", NULL};
 static const char *const window_ends[] = {"pause", "cancel", NULL};
+static const char *const styles[] = {"auto", "virtual", "path", NULL};
+static const char *const payloads[] = {"auto", "always", "never", NULL};
 static const char *const day_matches[] = {"auto", "and", "or", NULL};
 
 #define DAY INT64_C(86400)
@@ -63,9 +65,13 @@ const struct schema_row schema_rows[] = {
 	CHILD(SCHEMA_PROFILE, "session_policy"),
 	CHILD(SCHEMA_PROFILE, "tags"),
 	CHILD(SCHEMA_PROFILE, "transitive_tag_keys"),
-	PLANNED(SCHEMA_PROFILE, "payload_signing"),
-	PLANNED(SCHEMA_PROFILE, "allow_plaintext"),
-	PLANNED(SCHEMA_PROFILE, "addressing_style"),
+	PROFILE("addressing_style",        SCHEMA_ENUM, addressing_style, .names = styles),
+	PROFILE("payload_signing",         SCHEMA_ENUM, payload_signing, .names = payloads),
+	PROFILE("allow_plaintext",         SCHEMA_BOOL, allows_plaintext),
+	PROFILE("use_fips_endpoint",       SCHEMA_FLAG, use_fips),
+	PROFILE("use_dualstack_endpoint",  SCHEMA_FLAG, use_dual_stack),
+	PROFILE("use_accelerate_endpoint", SCHEMA_FLAG, use_accelerate),
+	PROFILE("s3_use_arn_region",       SCHEMA_FLAG, use_arn_region),
 
 	JOB("schedule",          SCHEMA_TEXTS,    NULL,     schedule),
 	JOB("calendar",          SCHEMA_TEXTS,    NULL,     calendar),

@@ -26,6 +26,7 @@ enum schema_type {
 	SCHEMA_INT,      /* int64_t */
 	SCHEMA_REAL,     /* double */
 	SCHEMA_BOOL,     /* bool */
+	SCHEMA_FLAG,     /* enum conf_flag: whether it was said is known */
 	SCHEMA_ENUM,     /* int64_t: index into names */
 	SCHEMA_TIME,     /* int64_t UTC seconds */
 	SCHEMA_TEXTS,    /* struct conf_texts: one text, or a list of them */

@@ -113,6 +113,8 @@ static int open_net(struct core *c)
 	struct http_options options = {.user_agent = "s3ferry/" PACKAGE_VERSION};
 	struct engine_options engines = {0};
 
+	creds_env_get_proxies(
+		c->env, &options.https_proxy, &options.http_proxy, &options.no_proxy);
 	c->http = http_new(c->loop, &options);
 	if (!c->http) {
 		log_err(NULL, "the HTTP client cannot start");

@@ -16,6 +16,8 @@
 #include "net/http_call.h"
 #include "net/loop.h"
 
+/* Metadata services of EC2, ECS and EKS. */
+#define NEVER_PROXIED "169.254.0.0/16,fd00:ec2::/32"
 #define SYSTEM_CA    "/etc/ssl/certs/ca-certificates.crt"
 #define IDLE_EASY    32  /* easy handles kept for the next call */
 #define STALL_TICK   500 /* ms; a stall is seen at most this much late */
@@ -435,7 +437,14 @@ struct http *http_new(struct loop *loop, const struct http_options *options)
 	http->user_agent = mem_strdup(http->options.user_agent);
 	http->ca_file = mem_strdup(
 		http->options.ca_file ? http->options.ca_file : SYSTEM_CA);
+	http->https_proxy = mem_strdup(http->options.https_proxy);
+	http->http_proxy = mem_strdup(http->options.http_proxy);
+	http->no_proxy = mem_printf("%s%s" NEVER_PROXIED,
+		http->options.no_proxy ? http->options.no_proxy : "",
+		http->options.no_proxy ? "," : "");
 	http->options.user_agent = http->options.ca_file = NULL;
+	http->options.https_proxy = http->options.http_proxy = NULL;
+	http->options.no_proxy = NULL;
 	http->timer = loop_timer_new(loop, on_timer, http);
 	http->stall = loop_timer_new(loop, on_stall_tick, http);
 	http->multi = curl_multi_init();
@@ -474,6 +483,9 @@ void *http_free(struct http *http)
 	loop_timer_free(http->stall);
 	free(http->user_agent);
 	free(http->ca_file);
+	mem_wipe_free(http->https_proxy);
+	mem_wipe_free(http->http_proxy);
+	free(http->no_proxy);
 	free(http);
 	return NULL;
 }

@@ -4,7 +4,8 @@
  * Rules it keeps: no redirect is followed; the path is sent as given
  * (CURLOPT_PATH_AS_IS); http and https only; TLS 1.2 or newer, peer and name checked,
  * CAfile without a CApath (else every connection parses the store anew); no cookies,
- * netrc, HSTS, alt-svc; no Expect header; answers' headers at most 64 KiB.
+ * netrc, HSTS, alt-svc; no Expect header; answers' headers at most 64 KiB; no proxy but
+ * those of its options, and none to link-local addresses, where metadata services are.
  * done() is never called inside http_send(), and comes exactly once, also after
  * http_cancel() (class CANCELLED). After done() the call is dead. One thread.
  */
@@ -49,6 +50,7 @@ struct http_request {
 	const char *url;            /* absolute, already encoded */
 	const char *const *headers; /* "Name: value", NULL-terminated; copied */
 	const char *ca_file;        /* NULL: the system's */
+	bool is_direct;             /* never through a proxy */
 	/*
 	 * The body: either whole (copied, sent together with the headers) ...
 	 */
@@ -69,7 +71,7 @@ struct http_request {
 	/*
 	 * err is NULL when a whole answer arrived, whatever its status; otherwise class
 	 * RETRY, CANCELLED or FATAL, origin NET, code one of "resolve" "connect" "tls"
-	 * "reset" "stall" "short" "protocol" "headers" "aborted" "cancelled". The answer
+	 * "proxy" "reset" "stall" "short" "protocol" "headers" "aborted" "cancelled". The answer
 	 * may be there in part (status 0: nothing).
 	 */
 	void (*done)(void *arg, const struct err *err, const struct http_response *r);
@@ -86,6 +88,8 @@ struct http_options {
 	int64_t stall_timeout_ms;   /* 0: 30 s; a paused call does not stall */
 	const char *user_agent;
 	const char *ca_file;    /* NULL: the system's bundle */
+	/* URLs, by scheme of the request; NULL: none. no_proxy as curl(1) reads it. */
+	const char *https_proxy, *http_proxy, *no_proxy;
 	int max_connections;    /* kept alive; at least 2 x the calls in flight */
 	size_t receive_buffer;  /* bytes; 0: 256 KiB */
 	size_t upload_buffer;   /* bytes; 0: 256 KiB */

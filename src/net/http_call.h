@@ -31,6 +31,7 @@ struct http {
 	struct list calls, idle;  /* struct http_call, struct easy_idle */
 	struct http_options options;
 	char *user_agent, *ca_file;
+	char *https_proxy, *http_proxy, *no_proxy; /* no_proxy: ours, too */
 	struct http_stats stats;
 	int idle_count;
 	int in_curl; /* > 0: inside libcurl, whose callbacks must not call it again */

@@ -329,6 +329,21 @@ static void set_tls(struct http_call *call, const struct http_request *rq)
 	curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
 }
 
+static void set_proxy(struct http_call *call, const struct http_request *rq)
+{
+	const struct http *http = call->http;
+	const char *proxy = str_has_prefix(rq->url, "https://") ? http->https_proxy
+								: http->http_proxy;
+
+	/* "": none, and the environment is not asked either. */
+	curl_easy_setopt(call->easy, CURLOPT_PROXY, proxy && !rq->is_direct ? proxy : "");
+	curl_easy_setopt(call->easy, CURLOPT_NOPROXY, http->no_proxy);
+	curl_easy_setopt(call->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	curl_easy_setopt(call->easy, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(call->easy, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(call->easy, CURLOPT_PROXY_CAINFO, http->ca_file);
+}
+
 int http_call_setup(struct http_call *call, const struct http_request *rq)
 {
 	CURL *e = call->easy;
@@ -350,7 +365,7 @@ int http_call_setup(struct http_call *call, const struct http_request *rq)
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(e, CURLOPT_PROXY, "");
+	set_proxy(call, rq);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE,
 		(long)(o->receive_buffer ? o->receive_buffer : DEFAULT_BUFFER));
@@ -379,6 +394,8 @@ static const struct {
 	const char *code;
 } results[] = {
 	{CURLE_COULDNT_RESOLVE_HOST, ERR_RETRY, "resolve"},
+	{CURLE_COULDNT_RESOLVE_PROXY, ERR_RETRY, "proxy"},
+	{CURLE_PROXY, ERR_RETRY, "proxy"},
 	{CURLE_COULDNT_CONNECT, ERR_RETRY, "connect"},
 	{CURLE_SSL_CONNECT_ERROR, ERR_RETRY, "tls"},
 	{CURLE_PEER_FAILED_VERIFICATION, ERR_FATAL, "tls"},
@@ -401,6 +418,7 @@ bool http_call_error(const struct http_call *call, CURLcode code, struct err *re
 {
 	const char *why = call->errbuf[0] ? call->errbuf : curl_easy_strerror(code);
 	const char *where = call->origin ? call->origin : "the server";
+	long proxy_status = 0;
 	size_t i;
 
 	if (call->is_cancelled) {
@@ -427,6 +445,13 @@ bool http_call_error(const struct http_call *call, CURLcode code, struct err *re
 	}
 	if (call->is_aborted) {
 		err_set(ret, ERR_CANCELLED, ERR_FROM_NET, "aborted", "ended by its caller");
+		return true;
+	}
+	curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+	if (proxy_status >= 400) {
+		/* It asks for a password, or does not let us there: no matter of time. */
+		err_set(ret, proxy_status < 500 ? ERR_FATAL : ERR_RETRY, ERR_FROM_NET,
+			"proxy", "%s: the proxy answers %ld", where, proxy_status);
 		return true;
 	}
 	if (code == CURLE_OPERATION_TIMEDOUT && !call->is_started) {

@@ -258,12 +258,13 @@ static void on_page(void *arg, const struct err *e, const struct s3_page *page)
 static enum step_result step_list(struct run *r)
 {
 	const struct conf_side *source = r->sides[RUN_SOURCE].conf;
-	const struct conf_profile *p = source->profile;
+	const struct engine_side *side = &r->sides[RUN_SOURCE].place;
 	struct s3_place place = {
 		.bucket = source->bucket,
-		.region = p ? p->region : NULL,
-		.endpoint_url = p ? p->endpoint_url : NULL,
-		.ca_bundle = p ? p->ca_bundle : NULL,
+		.region = side->region,
+		.endpoint_url = side->endpoint_url,
+		.ca_bundle = side->ca_bundle,
+		.options = side->options,
 	};
 
 	if (r->list_call)
@@ -433,6 +434,7 @@ struct run *run_new(const struct run_env *env, const struct conf *conf,
 	for (int i = 0; i < RUN_SIDES; i++) {
 		r->sides[i].conf = ends[i];
 		r->sides[i].creds_id = (uint32_t)(serial * RUN_SIDES) + (uint32_t)i;
+		run_identity_place(env->creds, conf, ends[i]->profile, &r->sides[i].place);
 		r->sides[i].creds = run_identity_open(env->creds, conf, ends[i]->profile);
 	}
 	return r;

@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "aws/creds.h"
+#include "aws/settings.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "engine/engine_msg.h"
 
 #define CHAIN_MAX   16
 #define SESSION_LEN 65 /* STS takes 2 to 64 characters */
@@ -29,9 +31,10 @@ static void default_session_name(const char *profile, char out[SESSION_LEN])
 	}
 }
 
-/* A role as aws/creds wants it; what it points to stays the profile's, but these two. */
+/* A role as aws/creds wants it; what it points to stays the profile's, but these. */
 struct identity {
 	struct creds_role role;
+	struct settings settings;
 	char session_name[SESSION_LEN];
 	struct creds_tag *tags;
 };
@@ -45,6 +48,42 @@ static bool is_transitive(const struct conf_profile *c, const char *key)
 	return false;
 }
 
+/* outer_region: of the profile that names this one, where it has none itself. */
+static struct settings_own own_settings(
+	const struct conf_profile *c, const char *outer_region)
+{
+	static const enum setting_flag flags[] = {[CONF_FLAG_UNSET] = SETTING_UNSET,
+		[CONF_FLAG_TRUE] = SETTING_YES,
+		[CONF_FLAG_FALSE] = SETTING_NO};
+	static const enum endpoint_style styles[] = {
+		[CONF_ADDRESSING_AUTO] = ENDPOINT_STYLE_AUTO,
+		[CONF_ADDRESSING_VIRTUAL] = ENDPOINT_STYLE_VIRTUAL,
+		[CONF_ADDRESSING_PATH] = ENDPOINT_STYLE_PATH};
+	static const enum endpoint_payload payloads[] = {
+		[CONF_PAYLOAD_AUTO] = ENDPOINT_PAYLOAD_AUTO,
+		[CONF_PAYLOAD_ALWAYS] = ENDPOINT_PAYLOAD_ALWAYS,
+		[CONF_PAYLOAD_NEVER] = ENDPOINT_PAYLOAD_NEVER};
+
+	return (struct settings_own){
+		.region = c->region ? c->region : outer_region,
+		.endpoint_url = c->endpoint_url,
+		.ca_bundle = c->ca_bundle,
+		.use_fips = flags[c->use_fips],
+		.use_dual_stack = flags[c->use_dual_stack],
+		.use_accelerate = flags[c->use_accelerate],
+		.use_arn_region = flags[c->use_arn_region],
+		.style = styles[c->addressing_style],
+		.payload = payloads[c->payload_signing],
+	};
+}
+
+static void identity_done(struct identity *id)
+{
+	settings_done(&id->settings);
+	free(id->tags);
+}
+
+/* With the settings that it has already. */
 static void identity_init(struct identity *id, const struct conf_profile *c)
 {
 	default_session_name(c->name, id->session_name);
@@ -58,9 +97,11 @@ static void identity_init(struct identity *id, const struct conf_profile *c)
 		.role_session_name = c->role_session_name ? c->role_session_name
 							  : id->session_name,
 		.duration_s = c->duration_s,
-		.region = c->region,
-		.endpoint_url = c->endpoint_url,
-		.ca_bundle = c->ca_bundle,
+		.region = id->settings.region,
+		.endpoint_url = id->settings.sts_endpoint_url,
+		.ca_bundle = id->settings.ca_bundle,
+		.use_fips = id->settings.options.use_fips,
+		.use_dual_stack = id->settings.options.use_dual_stack,
 		.policy = c->session_policy,
 		.policy_arns = (const char *const *)c->session_policy_arns.v,
 		.policy_arn_count = c->session_policy_arns.count,
@@ -70,57 +111,99 @@ static void identity_init(struct identity *id, const struct conf_profile *c)
 	};
 }
 
-/*
- * From the profile down to its base; returns how many roles stand on it. The
- * configuration check refused loops; a chain ends within CHAIN_MAX links.
- */
-static int walk(const struct conf *conf, const struct conf_profile *p,
-	const struct conf_profile *chain[CHAIN_MAX], struct creds_base_spec *base,
-	struct identity *web)
-{
-	int count = 0;
+/* The profiles of a chain, outermost first, and what is under them. */
+struct chain {
+	const struct conf_profile *roles[CHAIN_MAX];
+	int count;
+	const struct conf_profile *web; /* the last one, where a token is its source */
+	struct creds_base_spec base;
+};
 
-	while (p && p->role_arn && !p->web_identity_token_file && count < CHAIN_MAX) {
-		chain[count++] = p;
-		base->credential_source = p->credential_source;
-		base->profile = p->source_profile;
+/*
+ * From the profile down to its base. The configuration check refused loops; a chain ends
+ * within CHAIN_MAX links.
+ */
+static void walk(const struct conf *conf, const struct conf_profile *p, struct chain *ret)
+{
+	*ret = (struct chain){.base = {
+				      .aws_config_file = conf->aws_config_file,
+				      .aws_credentials_file = conf->aws_credentials_file,
+			      }};
+	while (p && p->role_arn && !p->web_identity_token_file &&
+		ret->count < CHAIN_MAX) {
+		ret->roles[ret->count++] = p;
+		ret->base.credential_source = p->credential_source;
+		ret->base.profile = p->source_profile;
 		p = p->source_profile ? conf_find_profile(conf, p->source_profile) : NULL;
 		if (p)
-			base->profile = NULL;
+			ret->base.profile = NULL;
 	}
-	if (p && p->web_identity_token_file) {
-		identity_init(web, p);
-		base->web_token_file = p->web_identity_token_file;
-		base->web_role = &web->role;
-	} else if (p) {
-		base->credential_process = p->credential_process;
+	if (p && p->web_identity_token_file)
+		ret->web = p;
+	else if (p)
+		ret->base.credential_process = p->credential_process;
+}
+
+static void take_text(char *out, size_t size, const char *text)
+{
+	snprintf(out, size, "%s", text ? text : "");
+}
+
+void run_identity_place(struct creds_pool *pool, const struct conf *conf,
+	const struct conf_profile *profile, struct engine_side *ret)
+{
+	const struct conf_profile none = {0};
+	const struct settings_own own = own_settings(profile ? profile : &none, NULL);
+	struct settings settings;
+	struct chain chain;
+
+	walk(conf, profile, &chain);
+	settings_of_base(pool, &chain.base, &own, &settings);
+	take_text(ret->region, sizeof(ret->region), settings.region);
+	take_text(ret->endpoint_url, sizeof(ret->endpoint_url), settings.s3_endpoint_url);
+	take_text(ret->ca_bundle, sizeof(ret->ca_bundle), settings.ca_bundle);
+	ret->options = settings.options;
+	settings_done(&settings);
+}
+
+/* links[i] is roles[i] of the chain; each falls back on the region of the one before. */
+static void find_settings(
+	const struct creds_pool *pool, const struct chain *chain, struct identity *links)
+{
+	const char *region = NULL;
+
+	for (int i = 0; i < chain->count + (chain->web != NULL); i++) {
+		const struct conf_profile *p = i < chain->count ? chain->roles[i]
+								: chain->web;
+		const struct settings_own own = own_settings(p, region);
+
+		settings_of_base(pool, &chain->base, &own, &links[i].settings);
+		region = links[i].settings.region;
+		identity_init(&links[i], p);
 	}
-	return count;
 }
 
 struct creds *run_identity_open(struct creds_pool *pool, const struct conf *conf,
 	const struct conf_profile *profile)
 {
-	struct creds_base_spec base = {
-		.aws_config_file = conf->aws_config_file,
-		.aws_credentials_file = conf->aws_credentials_file,
-	};
-	const struct conf_profile *chain[CHAIN_MAX];
-	struct identity links[CHAIN_MAX], web = {0};
+	struct identity links[CHAIN_MAX + 1] = {0};
 	struct creds_role roles[CHAIN_MAX];
 	struct creds *creds;
+	struct chain chain;
 	char label[300];
-	int count = walk(conf, profile, chain, &base, &web);
 
+	walk(conf, profile, &chain);
+	find_settings(pool, &chain, links);
+	if (chain.web) {
+		chain.base.web_token_file = chain.web->web_identity_token_file;
+		chain.base.web_role = &links[chain.count].role;
+	}
+	for (int i = 0; i < chain.count; i++)
+		roles[i] = links[chain.count - 1 - i].role;
 	snprintf(label, sizeof(label), profile ? "profile %s" : "default credentials",
 		profile ? profile->name : "");
-	for (int i = 0; i < count; i++) {
-		identity_init(&links[i], chain[count - 1 - i]);
-		roles[i] = links[i].role;
-	}
-	creds = creds_open(pool, &base, roles, count, label);
-	for (int i = 0; i < count; i++)
-		free(links[i].tags);
-	free(web.tags);
+	creds = creds_open(pool, &chain.base, roles, chain.count, label);
+	for (int i = 0; i <= CHAIN_MAX; i++)
+		identity_done(&links[i]);
 	return creds;
 }

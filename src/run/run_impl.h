@@ -28,6 +28,7 @@ enum {
 /* One end of the run and who it is there. */
 struct run_side {
 	const struct conf_side *conf;
+	struct engine_side place; /* where its requests go: no key, no bucket */
 	struct creds *creds;
 	struct creds_wait *wait;
 	uint32_t creds_id;

@@ -76,18 +76,10 @@ int run_destination_key(const struct run *r, const char *source_key, char *out, 
 static void fill_side(
 	struct engine_side *out, const struct run_side *side, const char *key)
 {
-	const struct conf_profile *p = side->conf->profile;
-
+	*out = side->place;
 	snprintf(out->bucket, sizeof(out->bucket), "%s", side->conf->bucket);
 	snprintf(out->key, sizeof(out->key), "%s", key);
 	out->creds_id = side->creds_id;
-	if (!p)
-		return;
-	snprintf(out->region, sizeof(out->region), "%s", p->region ? p->region : "");
-	snprintf(out->endpoint_url, sizeof(out->endpoint_url), "%s",
-		p->endpoint_url ? p->endpoint_url : "");
-	snprintf(out->ca_bundle, sizeof(out->ca_bundle), "%s",
-		p->ca_bundle ? p->ca_bundle : "");
 }
 
 /* Ids of one run grow by one, so id % RUN_WINDOW finds its slot when it is free. */

@@ -214,6 +214,43 @@ static void policies_and_tags_have_more_than_one_value(void **state)
 	conf_unref(c);
 }
 
+static void variants_of_endpoints_are_told_or_left_open(void **state)
+{
+	const struct conf *c = load_good(
+		"version: 1\n"
+		"profiles:\n"
+		"  open: { credential_process: /bin/keys }\n"
+		"  told:\n"
+		"    credential_process: /bin/keys\n"
+		"    endpoint_url: http://storage.example\n"
+		"    allow_plaintext: true\n"
+		"    addressing_style: virtual\n"
+		"    payload_signing: never\n"
+		"    use_fips_endpoint: false\n"
+		"    s3_use_arn_region: true\n"
+		"jobs:\n"
+		"  j:\n"
+		"    source: { profile: open, url: "
+		"\"s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/ap/in/k\" }\n"
+		"    destination: { profile: told, url: \"s3://bucket-m/in/\" }\n");
+	const struct conf_profile *open = conf_find_profile(c, "open");
+	const struct conf_profile *told = conf_find_profile(c, "told");
+
+	(void)state;
+	assert_int_equal(open->use_fips, CONF_FLAG_UNSET);
+	assert_int_equal(open->addressing_style, CONF_ADDRESSING_AUTO);
+	assert_int_equal(told->use_fips, CONF_FLAG_FALSE);
+	assert_int_equal(told->use_arn_region, CONF_FLAG_TRUE);
+	assert_int_equal(told->use_accelerate, CONF_FLAG_UNSET);
+	assert_int_equal(told->addressing_style, CONF_ADDRESSING_VIRTUAL);
+	assert_int_equal(told->payload_signing, CONF_PAYLOAD_NEVER);
+	assert_true(told->allows_plaintext && !open->allows_plaintext);
+	assert_string_equal(conf_find_job(c, "j")->source.bucket,
+		"arn:aws:s3:eu-west-1:123456789012:accesspoint/ap");
+	assert_string_equal(conf_find_job(c, "j")->source.key, "in/k");
+	conf_unref(c);
+}
+
 static void defaults_are_shared_and_overridden(void **state)
 {
 	const struct conf *c = load_good(
@@ -480,6 +517,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_bad_file_says_where_what_and_what_to_do),
 		cmocka_unit_test(policies_and_tags_have_more_than_one_value),
+	cmocka_unit_test(variants_of_endpoints_are_told_or_left_open),
 		cmocka_unit_test(values_and_defaults_are_typed),
 		cmocka_unit_test(defaults_are_shared_and_overridden),
 		cmocka_unit_test(jobs_d_is_read_beside_the_main_file),
