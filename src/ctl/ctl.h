@@ -26,6 +26,10 @@ struct ctl_options {
 	bool is_json, waits, is_all;
 	long count;    /* -n; 0: the verb's own */
 	int64_t for_s; /* 0: not given */
+	const char *config;               /* -c, or NULL */
+	const char *from, *timezone;      /* of next; NULL: not given */
+	const char *date, *month;         /* of run, of calendar */
+	bool is_again, is_dry_run;        /* of backfill */
 	int argc;   /* what stands behind the verb */
 	char **argv;
 };
@@ -40,6 +44,8 @@ extern const struct ctl_verb ctl_verbs[];
 int verb_status(const struct ctl_options *o);
 int verb_run(const struct ctl_options *o);
 int verb_next(const struct ctl_options *o);
+int verb_calendar(const struct ctl_options *o);
+int verb_backfill(const struct ctl_options *o);
 int verb_history(const struct ctl_options *o);
 int verb_cancel(const struct ctl_options *o);
 int verb_pause(const struct ctl_options *o);

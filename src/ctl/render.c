@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -77,4 +78,14 @@ char *render_left(const char *iso, char *out, size_t size)
 		return out;
 	at *= USEC_PER_SEC;
 	return str_format_duration(at > now ? at - now : now - at, out, size);
+}
+
+char *render_local(const struct json *slot, const char *key, char *out, size_t size)
+{
+	static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+	const char *text = json_get_str(slot, key);
+
+	snprintf(out, size, "%s %s", days[json_get_int(slot, "weekday", 0) % 7],
+		text ? text : "-");
+	return out;
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct json;
 struct table;
 struct table *table_new(const char *const *columns); /* NULL-terminated */
 void table_row(struct table *t, const char *const *cells); /* as many as columns */
@@ -15,3 +16,5 @@ bool render_has_color(void);
 char *render_time(const char *iso, char *out, size_t size);
 /* "17h", "13min 2s" until (or since) an ISO instant. Returns out. */
 char *render_left(const char *iso, char *out, size_t size);
+/* "Thu 2026-11-26 07:00" of a slot's member "local" or "local_effective". Returns out. */
+char *render_local(const struct json *slot, const char *key, char *out, size_t size);

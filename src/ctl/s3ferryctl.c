@@ -17,15 +17,17 @@
 
 /* clang-format off */
 const struct ctl_verb ctl_verbs[] = {
-	{"status",  "",             "jobs, what they do and did last (default)", 0, 0, verb_status},
-	{"run",     "JOB [--wait]", "run a job now",                             1, 1, verb_run},
-	{"next",    "[JOB] [-n N]", "the next slots",                            0, 1, verb_next},
-	{"history", "[JOB] [-n N]", "the ledger, newest first",                  0, 1, verb_history},
-	{"cancel",  "RUN|JOB",      "stop a run",                                1, 1, verb_cancel},
-	{"pause",   "JOB [--for 2h]", "run no slots of a job, or --all",         0, 1, verb_pause},
-	{"resume",  "JOB",          "run slots again, or --all",                 0, 1, verb_resume},
-	{"reload",  "[--wait]",     "load the configuration anew",               0, 0, verb_reload},
-	{"check",   "[FILE]",       "say what is wrong with a configuration",    0, 1, verb_check},
+	{"status",   "",                   "jobs, what they do and did last (default)", 0, 0, verb_status},
+	{"run",      "JOB [--wait]",       "run a job now, or for a --date",            1, 1, verb_run},
+	{"next",     "[JOB|EXPRESSION]",   "the next slots; needs no daemon",           0, 1, verb_next},
+	{"calendar", "JOB|EXPRESSION [--month] [YYYY-MM]", "a month at a glance",       1, 2, verb_calendar},
+	{"history",  "[JOB] [-n N]",       "the ledger, newest first",                  0, 1, verb_history},
+	{"backfill", "JOB FROM TO",        "run the slots of past dates",               3, 3, verb_backfill},
+	{"cancel",   "RUN|JOB",            "stop a run, or the backfill of a job",      1, 1, verb_cancel},
+	{"pause",    "JOB [--for 2h]",     "run no slots of a job, or --all",           0, 1, verb_pause},
+	{"resume",   "JOB",                "run slots again, or --all",                 0, 1, verb_resume},
+	{"reload",   "[--wait]",           "load the configuration anew",               0, 0, verb_reload},
+	{"check",    "[FILE]",             "say what is wrong with a configuration",    0, 1, verb_check},
 	{NULL},
 };
 /* clang-format on */
@@ -34,11 +36,19 @@ static void usage(FILE *out)
 {
 	fputs("usage: s3ferryctl [--socket PATH] [--json] [VERB ...]\n\n", out);
 	for (const struct ctl_verb *v = ctl_verbs; v->name; v++)
-		fprintf(out, "  %-8s %-14s %s\n", v->name, v->args, v->help);
+		fprintf(out, strlen(v->args) > 18 ? "  %-8s %s\n%30s%s\n" : "  %-8s %-18s %s%s\n",
+			v->name, v->args, strlen(v->args) > 18 ? "" : v->help,
+			strlen(v->args) > 18 ? v->help : "");
 	fprintf(out,
 		"\n      --socket PATH  control socket (%s, or $S3FERRY_SOCKET)\n"
 		"      --json         for programs: one JSON object a line\n"
+		"  -c, --config FILE  next, calendar: of this file\n"
 		"  -n N               so many rows\n"
+		"      --from TIME    next: not from now but from 2026-11-01, 2026-11-01T07:00\n"
+		"      --timezone Z   next, calendar: of an expression\n"
+		"      --date DATE    run: for the slot of that date\n"
+		"      --dry-run      backfill: say what would run\n"
+		"      --again        backfill: also what has succeeded\n"
 		"      --all          every job\n"
 		"      --for TIME     end the pause after 30m, 2h or 7d\n"
 		"  -h, --help\n"
@@ -83,6 +93,24 @@ struct client *ctl_connect(const struct ctl_options *o, int *ret_exit)
 	return NULL;
 }
 
+/* Errors that have nothing to add. */
+static const struct {
+	const char *error, *text;
+	int exit;
+} said[] = {
+	{"io.s3ferry.NoSuchRun", "no such run is under way", CTL_NOINPUT},
+	{"io.s3ferry.AlreadyRunning", "the job runs already (overlap: skip)", CTL_TEMPFAIL},
+	{"io.s3ferry.PausedInConfig",
+		"the configuration pauses the job (paused: true); change it there and reload",
+		CTL_CONFIG},
+	{"io.s3ferry.NoSchedule", "the job has no schedule of its own, so it has no past slots",
+		CTL_CONFIG},
+	{"io.s3ferry.TooManyDates", "more than 10,000 slots; ask for less at once", CTL_USAGE},
+	{"io.s3ferry.BackfillUnderWay",
+		"a backfill of this job is under way; s3ferryctl cancel JOB ends it", CTL_TEMPFAIL},
+	{"io.s3ferry.Stopping", "the daemon is stopping", CTL_TEMPFAIL},
+};
+
 int ctl_tell_error(const struct ctl_options *o, const struct json *reply, const char *error)
 {
 	const struct json *p = json_get(reply, "parameters");
@@ -100,19 +128,16 @@ int ctl_tell_error(const struct ctl_options *o, const struct json *reply, const 
 		fprintf(stderr, near ? "; did you mean '%s'?\n" : "%s\n", near ? near : "");
 		return CTL_NOINPUT;
 	}
-	if (strcmp(error, "io.s3ferry.NoSuchRun") == 0) {
-		fputs("s3ferryctl: no such run is under way\n", stderr);
-		return CTL_NOINPUT;
+	if (strcmp(error, "io.s3ferry.BadDate") == 0) {
+		fprintf(stderr, "s3ferryctl: %s; %s\n", json_get_str(p, "text"),
+			json_get_str(p, "hint"));
+		return CTL_USAGE;
 	}
-	if (strcmp(error, "io.s3ferry.AlreadyRunning") == 0) {
-		fputs("s3ferryctl: the job runs already (overlap: skip)\n", stderr);
-		return CTL_TEMPFAIL;
-	}
-	if (strcmp(error, "io.s3ferry.PausedInConfig") == 0) {
-		fputs("s3ferryctl: the configuration pauses the job (paused: true); change it "
-		      "there and reload\n",
-			stderr);
-		return CTL_CONFIG;
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		if (strcmp(error, said[i].error) != 0)
+			continue;
+		fprintf(stderr, "s3ferryctl: %s\n", said[i].text);
+		return said[i].exit;
 	}
 	if (strcmp(error, "io.s3ferry.ConfigInvalid") == 0) {
 		fprintf(stderr, "%sThe running configuration stays in force.\n",
@@ -120,7 +145,7 @@ int ctl_tell_error(const struct ctl_options *o, const struct json *reply, const 
 		return CTL_CONFIG;
 	}
 	fprintf(stderr, "s3ferryctl: the daemon answers %s\n", error);
-	return strcmp(error, "io.s3ferry.Stopping") == 0 ? CTL_TEMPFAIL : CTL_SOFTWARE;
+	return CTL_SOFTWARE;
 }
 
 struct json *ctl_ask(const struct ctl_options *o, const char *method, const char *params,
@@ -165,60 +190,109 @@ static int dispatch(const char *name, const struct ctl_options *o)
 	return CTL_USAGE;
 }
 
+enum {
+	OPT_SOCKET = 256,
+	OPT_JSON,
+	OPT_WAIT,
+	OPT_ALL,
+	OPT_FOR,
+	OPT_FROM,
+	OPT_TIMEZONE,
+	OPT_DATE,
+	OPT_MONTH,
+	OPT_AGAIN,
+	OPT_DRY_RUN,
+};
+
+static const struct option longs[] = {
+	{"socket", required_argument, NULL, OPT_SOCKET},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"wait", no_argument, NULL, OPT_WAIT},
+	{"all", no_argument, NULL, OPT_ALL},
+	{"for", required_argument, NULL, OPT_FOR},
+	{"config", required_argument, NULL, 'c'},
+	{"from", required_argument, NULL, OPT_FROM},
+	{"timezone", required_argument, NULL, OPT_TIMEZONE},
+	{"date", required_argument, NULL, OPT_DATE},
+	{"month", optional_argument, NULL, OPT_MONTH},
+	{"again", no_argument, NULL, OPT_AGAIN},
+	{"dry-run", no_argument, NULL, OPT_DRY_RUN},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL},
+};
+
+static bool take_flag(int opt, struct ctl_options *o)
+{
+	const struct {
+		int opt;
+		bool *to;
+	} flags[] = {{OPT_JSON, &o->is_json}, {OPT_WAIT, &o->waits}, {OPT_ALL, &o->is_all},
+		{OPT_AGAIN, &o->is_again}, {OPT_DRY_RUN, &o->is_dry_run}};
+
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		if (flags[i].opt == opt)
+			return *flags[i].to = true;
+	}
+	return false;
+}
+
+static bool take_text(int opt, struct ctl_options *o)
+{
+	const struct {
+		int opt;
+		const char **to;
+	} texts[] = {{OPT_SOCKET, &o->socket}, {'c', &o->config}, {OPT_FROM, &o->from},
+		{OPT_TIMEZONE, &o->timezone}, {OPT_DATE, &o->date}, {OPT_MONTH, &o->month}};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		if (texts[i].opt != opt)
+			continue;
+		*texts[i].to = optarg;
+		return true;
+	}
+	return false;
+}
+
+/* -1, or how to end. */
+static int take_option(int opt, struct ctl_options *o)
+{
+	uint64_t count;
+
+	switch (opt) {
+	case OPT_FOR:
+		if (str_to_duration_s(optarg, &o->for_s) == 0 && o->for_s > 0)
+			return -1;
+		fputs("s3ferryctl: --for takes 30m, 2h or 7d\n", stderr);
+		return CTL_USAGE;
+	case 'n':
+		if (str_to_uint(optarg, 1000, &count) == 0 && count) {
+			o->count = (long)count;
+			return -1;
+		}
+		fputs("s3ferryctl: -n takes 1 to 1000\n", stderr);
+		return CTL_USAGE;
+	case 'h':
+		usage(stdout);
+		return CTL_OK;
+	case 'V':
+		puts("s3ferryctl " PACKAGE_VERSION);
+		return CTL_OK;
+	}
+	return take_flag(opt, o) || take_text(opt, o) ? -1 : CTL_USAGE;
+}
+
 int main(int argc, char **argv)
 {
-	enum { OPT_SOCKET = 256, OPT_JSON, OPT_WAIT, OPT_ALL, OPT_FOR };
-	static const struct option longs[] = {
-		{"socket", required_argument, NULL, OPT_SOCKET},
-		{"json", no_argument, NULL, OPT_JSON},
-		{"wait", no_argument, NULL, OPT_WAIT},
-		{"all", no_argument, NULL, OPT_ALL},
-		{"for", required_argument, NULL, OPT_FOR},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},
-		{NULL},
-	};
 	const char *env = getenv("S3FERRY_SOCKET");
 	struct ctl_options o = {.socket = env && *env ? env : CTL_SOCKET};
-	uint64_t count;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "n:hV", longs, NULL)) != -1) {
-		switch (opt) {
-		case OPT_SOCKET:
-			o.socket = optarg;
-			break;
-		case OPT_JSON:
-			o.is_json = true;
-			break;
-		case OPT_WAIT:
-			o.waits = true;
-			break;
-		case OPT_ALL:
-			o.is_all = true;
-			break;
-		case OPT_FOR:
-			if (str_to_duration_s(optarg, &o.for_s) < 0 || o.for_s <= 0) {
-				fputs("s3ferryctl: --for takes 30m, 2h or 7d\n", stderr);
-				return CTL_USAGE;
-			}
-			break;
-		case 'n':
-			if (str_to_uint(optarg, 1000, &count) < 0 || count == 0) {
-				fputs("s3ferryctl: -n takes 1 to 1000\n", stderr);
-				return CTL_USAGE;
-			}
-			o.count = (long)count;
-			break;
-		case 'h':
-			usage(stdout);
-			return CTL_OK;
-		case 'V':
-			puts("s3ferryctl " PACKAGE_VERSION);
-			return CTL_OK;
-		default:
-			return CTL_USAGE;
-		}
+	while ((opt = getopt_long(argc, argv, "c:n:hV", longs, NULL)) != -1) {
+		int end = take_option(opt, &o);
+
+		if (end >= 0)
+			return end;
 	}
 	argc -= optind;
 	argv += optind;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -119,9 +120,23 @@ static int follow(const struct ctl_options *o, struct client *c)
 	}
 }
 
+static char *job_and_date(const struct ctl_options *o)
+{
+	struct buf out = BUF_INIT(8192);
+	struct json_writer w;
+
+	json_writer_init(&w, &out);
+	json_object_begin(&w, NULL);
+	json_put_str(&w, "job", o->argv[0]);
+	if (o->date)
+		json_put_str(&w, "date", o->date);
+	json_object_end(&w);
+	return buf_take(&out);
+}
+
 int verb_run(const struct ctl_options *o)
 {
-	_cleanup_free_ char *params = ctl_param("job", o->argv[0]);
+	_cleanup_free_ char *params = job_and_date(o);
 	struct sigaction act = {.sa_handler = on_interrupt};
 	struct client *c;
 	int code;
@@ -147,9 +162,11 @@ int verb_cancel(const struct ctl_options *o)
 		return code;
 	if (o->is_json)
 		ctl_print_json(reply);
-	else
+	else if (json_get_str(p, "run"))
 		printf("%s: run %s is being cancelled\n", json_get_str(p, "job"),
 			json_get_str(p, "run"));
+	if (!o->is_json && json_get_bool(p, "backfill", false))
+		printf("%s: no more dates of its backfill are run\n", json_get_str(p, "job"));
 	json_free(reply);
 	return CTL_OK;
 }

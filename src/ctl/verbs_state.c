@@ -1,4 +1,4 @@
-/* status, next, history: what is and what was. */
+/* status and history: what is and what was. Not what will be (verbs_next.c). */
 #include "config.h"
 
 #include <stdio.h>
@@ -120,40 +120,21 @@ static char *job_and_count(const struct ctl_options *o, const char *count_name)
 	return buf_take(&out);
 }
 
-int verb_next(const struct ctl_options *o)
+/* One slot, or a range of them: "Thu 2026-11-26 07:00:00 CET to Fri ...". */
+static void slots_of(
+	const struct json *r, char *at, size_t at_size, char *count, size_t count_size)
 {
-	static const char *const columns[] = {"JOB", "LOCAL", "ZONE", "UTC", "LEFT", "MARK", NULL};
-	static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-	_cleanup_free_ char *params = job_and_count(o, "count");
-	int code;
-	struct json *reply = ctl_ask(o, "io.s3ferry.Next", params, &code);
-	const struct json *slots = json_get(json_get(reply, "parameters"), "slots");
-	struct table *t;
+	int64_t n = json_get_int(r, "count", 1);
+	char first[48], last[48];
 
-	if (!reply)
-		return code;
-	if (o->is_json) {
-		ctl_print_json(reply);
-		json_free(reply);
-		return CTL_OK;
+	snprintf(count, count_size, n >= 1000 ? "%lld+" : "%lld", (long long)n);
+	if (n == 1) {
+		render_time(json_get_str(r, "nominal_at"), at, at_size);
+		return;
 	}
-	t = table_new(columns);
-	for (size_t i = 0; i < json_array_len(slots); i++) {
-		const struct json *s = json_array_at(slots, i);
-		const char *mark = json_get_str(s, "mark");
-		char local[64], left[32];
-
-		snprintf(local, sizeof(local), "%s %s", days[json_get_int(s, "weekday", 0) % 7],
-			json_get_str(s, "local"));
-		table_row(t, (const char *[]){json_get_str(s, "job"), local,
-				     json_get_str(s, "zone"), json_get_str(s, "at"),
-				     render_left(json_get_str(s, "effective"), left,
-					     sizeof(left)),
-				     mark ? mark : ""});
-	}
-	table_print(t);
-	json_free(reply);
-	return CTL_OK;
+	snprintf(at, at_size, "%s to %s",
+		render_time(json_get_str(r, "first_at"), first, sizeof(first)),
+		render_time(json_get_str(r, "last_at"), last, sizeof(last)));
 }
 
 int verb_history(const struct ctl_options *o)
@@ -176,12 +157,11 @@ int verb_history(const struct ctl_options *o)
 	t = table_new(columns);
 	for (size_t i = 0; i < json_array_len(runs); i++) {
 		const struct json *r = json_array_at(runs, i);
-		char at[48], ended[48], count[24];
+		char at[112], ended[48], count[24];
 
-		snprintf(count, sizeof(count), "%lld", (long long)json_get_int(r, "count", 1));
+		slots_of(r, at, sizeof(at), count, sizeof(count));
 		table_row(t, (const char *[]){
-				     render_time(json_get_str(r, "nominal_at"), at, sizeof(at)),
-				     json_get_str(r, "job"), json_get_str(r, "state"),
+				     at, json_get_str(r, "job"), json_get_str(r, "state"),
 				     json_get_str(r, "reason"), count,
 				     render_time(json_get_str(r, "ended_at"), ended,
 					     sizeof(ended)),

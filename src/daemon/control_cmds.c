@@ -2,9 +2,9 @@
  * The verbs of the control socket, one function and one row each. They read the core and
  * ask it to act; they keep no state but the clients that wait for a run.
  *
- * Status   {}            -> {version, uptime_s, config{path, loaded_at, error?},
- * jobs[...]} Run      {job} more    -> {run, job}... {progress}... {verdict, reason,
- * message} Next     {job?, count} -> {slots[{job, at, local, zone, effective, mark?}]}
+ * Status   {}            -> {version, uptime_s, config{path, loaded_at, error?}, jobs[]}
+ * Run      {job, date?} more -> {run, job}... {progress}... {verdict, reason, message}
+ * Next     {job?, count, from?} -> {slots[]}
  * History  {job?, limit} -> {runs[...]}
  * Cancel   {target}      -> {run}
  * Reload   {}            -> {changes} or ConfigInvalid {messages}
@@ -24,7 +24,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "calendar/period.h"
 #include "calendar/slot.h"
+#include "calendar/slot_json.h"
 #include "conf/conf.h"
 #include "daemon/control.h"
 #include "daemon/control_cmds.h"
@@ -94,6 +96,10 @@ static void put_run(struct json_writer *w, const char *key, const struct store_r
 	cmd_put_time(w, "nominal_at", row->nominal_at);
 	cmd_put_time(w, "started_at", row->started_at);
 	cmd_put_time(w, "ended_at", is_open ? 0 : row->ended_at);
+	if (row->count > 1) {
+		cmd_put_time(w, "first_at", row->first_at);
+		cmd_put_time(w, "last_at", row->last_at);
+	}
 	json_put_int(w, "attempts", row->attempts);
 	json_put_int(w, "count", row->count);
 	json_put_int(w, "objects", (int64_t)row->objects);
@@ -138,6 +144,7 @@ static void put_job(struct core *c, struct json_writer *w, const struct conf_job
 	struct store_job state = {0};
 	struct store_run last = {0};
 	struct core_run *running = core_find_run(c, job->name);
+	struct store_backfill backfill;
 	struct slot slot;
 	int64_t effective;
 
@@ -165,6 +172,14 @@ static void put_job(struct core *c, struct json_writer *w, const struct conf_job
 		json_put_str(w, "run", running->row.id);
 		cmd_put_time(w, "started_at", running->row.started_at);
 		put_progress(w, running);
+		json_object_end(w);
+	}
+	if (store_backfill_get(c->store, job->name, &backfill) == 0 && job->schedule) {
+		json_object_begin(w, "backfill");
+		json_put_int(w, "left",
+			(int64_t)schedule_count(job->schedule, backfill.after,
+				backfill.until, CORE_BACKFILL_MAX));
+		cmd_put_time(w, "until", backfill.until);
 		json_object_end(w);
 	}
 	if (sched_next(c->sched, job->name, &slot, &effective) == 0) {
@@ -261,11 +276,31 @@ void core_report_end(struct core_run *cr, const struct run_report *report)
 	}
 }
 
+/* The slot of a date, or where there is none its beginning. */
+static bool take_date(struct core *c, struct control_call *call,
+	const struct json *params, int64_t *ret_nominal_s)
+{
+	const struct conf_job *job = conf_find_job(c->conf, json_get_str(params, "job"));
+	int64_t from, until;
+	struct slot slot;
+
+	if (!json_get_str(params, "date"))
+		return true;
+	if (!cmd_take_period(call, params, "date", job->timezone, &from, &until))
+		return false;
+	*ret_nominal_s = from;
+	if (job->schedule && schedule_next(job->schedule, from - 1, &slot) == 0 &&
+		slot.at_s < until)
+		*ret_nominal_s = slot.at_s;
+	return true;
+}
+
 static void on_run(void *arg, struct control_call *call, const struct json *params)
 {
 	struct core *c = arg;
 	const char *name = json_get_str(params, "job");
 	struct core_watcher *watcher;
+	int64_t nominal_s = 0;
 	struct core_run *cr;
 	struct json_writer w;
 	struct buf out;
@@ -279,7 +314,9 @@ static void on_run(void *arg, struct control_call *call, const struct json *para
 		control_error(call, "io.s3ferry.Stopping", NULL);
 		return;
 	}
-	cr = core_claim_manual(c, name, &r);
+	if (!take_date(c, call, params, &nominal_s))
+		return;
+	cr = core_claim_manual(c, name, nominal_s, &r);
 	if (!cr) {
 		control_error(call,
 			r == -EEXIST ? "io.s3ferry.AlreadyRunning"
@@ -309,45 +346,25 @@ static void on_run(void *arg, struct control_call *call, const struct json *para
 
 /* --- Next --- */
 
-static void put_slot(struct json_writer *w, const struct conf_job *job,
-	const struct slot *slot, int64_t jitter_s)
+static void put_next(struct core *c, struct json_writer *w, const struct conf_job *job,
+	const struct json *params, int64_t count)
 {
-	struct clock_utc local;
-	char text[64], zone[16] = "";
-
-	schedule_offset(job->schedule, slot->at_s, zone);
-	clock_utc_from_seconds(slot->at_s + slot->offset_s, &local);
-	snprintf(text, sizeof(text), "%04lld-%02d-%02d %02d:%02d", (long long)local.year,
-		local.month, local.day, local.hour, local.minute);
-	json_object_begin(w, NULL);
-	json_put_str(w, "job", job->name);
-	cmd_put_time(w, "at", slot->at_s);
-	cmd_put_time(w, "effective", slot->at_s + jitter_s);
-	json_put_str(w, "local", text);
-	json_put_str(w, "zone", zone);
-	json_put_int(w, "weekday", local.weekday);
-	if (slot->is_gap_moved)
-		json_put_str(w, "mark", "gap-moved");
-	else if (slot->is_first_of_two)
-		json_put_str(w, "mark", "first-of-two");
-	json_object_end(w);
-}
-
-static void put_next(
-	struct core *c, struct json_writer *w, const struct conf_job *job, int64_t count)
-{
-	int64_t after = core_now_s(c), effective, jitter = 0;
-	struct slot slot;
+	const char *from = json_get_str(params, "from");
+	struct slot slot = {.at_s = core_now_s(c)};
+	struct schedule_error e;
+	int64_t from_s, unused;
 
 	if (!job->schedule)
 		return;
-	if (sched_next(c->sched, job->name, &slot, &effective) == 0)
-		jitter = effective - slot.at_s;
+	if (from && period_parse(from, job->timezone, &from_s, &unused, &e) == 0)
+		slot.at_s = from_s - 1;
 	for (int64_t i = 0; i < count; i++) {
-		if (schedule_next(job->schedule, after, &slot) < 0)
+		if (schedule_next(job->schedule, slot.at_s, &slot) < 0)
 			return;
-		put_slot(w, job, &slot, jitter);
-		after = slot.at_s;
+		json_object_begin(w, NULL);
+		json_put_str(w, "job", job->name);
+		slot_put_json(w, &slot, sched_start_of(c->sched, job->name, slot.at_s));
+		json_object_end(w);
 	}
 }
 
@@ -355,7 +372,7 @@ static void on_next(void *arg, struct control_call *call, const struct json *par
 {
 	struct core *c = arg;
 	const char *name = json_get_str(params, "job");
-	int64_t count = json_get_int(params, "count", name ? 5 : 1);
+	int64_t count = json_get_int(params, "count", name ? 5 : 1), from, until;
 	struct json_writer w;
 	struct buf out;
 
@@ -365,11 +382,14 @@ static void on_next(void *arg, struct control_call *call, const struct json *par
 	}
 	if (count < 1 || count > COUNT_MAX)
 		count = COUNT_MAX;
+	if (json_get_str(params, "from") &&
+		!cmd_take_period(call, params, "from", "UTC", &from, &until))
+		return;
 	cmd_begin(&w, &out);
 	json_array_begin(&w, "slots");
 	for (size_t i = 0; i < c->conf->job_count; i++) {
 		if (!name || strcmp(name, c->conf->jobs[i]->name) == 0)
-			put_next(c, &w, c->conf->jobs[i], count);
+			put_next(c, &w, c->conf->jobs[i], params, count);
 	}
 	json_array_end(&w);
 	json_object_end(&w);
@@ -407,18 +427,22 @@ static void on_cancel(void *arg, struct control_call *call, const struct json *p
 	struct core *c = arg;
 	const char *target = json_get_str(params, "target");
 	struct core_run *cr = target ? core_find_run(c, target) : NULL;
+	/* By its name a job ends all that was asked of it, by its id one run. */
+	bool is_backfill = target && core_backfill_end(c, target) == 0;
 	struct json_writer w;
 	struct buf out;
 
-	if (!cr) {
+	if (!cr && !is_backfill) {
 		control_error(call, "io.s3ferry.NoSuchRun", NULL);
 		return;
 	}
 	cmd_begin(&w, &out);
-	json_put_str(&w, "run", cr->row.id);
-	json_put_str(&w, "job", cr->row.job);
+	json_put_str(&w, "run", cr ? cr->row.id : NULL);
+	json_put_str(&w, "job", cr ? cr->row.job : target);
+	json_put_bool(&w, "backfill", is_backfill);
 	json_object_end(&w);
-	core_run_cancel(cr, RUN_CANCEL_ASKED);
+	if (cr)
+		core_run_cancel(cr, RUN_CANCEL_ASKED);
 	cmd_reply(call, &out, &w, false);
 }
 
@@ -474,6 +498,7 @@ const struct control_verb core_verbs[] = {
 	{"io.s3ferry.Reload",           on_reload},
 	{"io.s3ferry.Pause",            cmd_pause},
 	{"io.s3ferry.Resume",           cmd_resume},
+	{"io.s3ferry.Backfill",         cmd_backfill},
 	{"org.varlink.service.GetInfo", on_get_info},
 	{"org.varlink.service.GetInterfaceDescription", on_describe},
 	{NULL, NULL},

@@ -20,5 +20,9 @@ void cmd_put_time(struct json_writer *w, const char *key, int64_t at_s);
 void cmd_no_such_job(struct core *c, struct control_call *call, const char *name);
 
 /* control_sched.c */
+/* A member that is a date or a time; answers and returns false when it is none. */
+bool cmd_take_period(struct control_call *call, const struct json *params,
+	const char *key, const char *timezone, int64_t *ret_from_s, int64_t *ret_until_s);
+void cmd_backfill(void *core, struct control_call *call, const struct json *params);
 void cmd_pause(void *core, struct control_call *call, const struct json *params);
 void cmd_resume(void *core, struct control_call *call, const struct json *params);

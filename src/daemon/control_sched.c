@@ -3,6 +3,7 @@
  *
  * Pause  {job | all, for_s?} -> {jobs[], until?}
  * Resume {job | all}         -> {jobs[]}
+ * Backfill {job, from, to, again?, dry_run?} -> {job, count, done, slots[]?}
  */
 #include "config.h"
 
@@ -13,6 +14,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "calendar/period.h"
+#include "calendar/slot.h"
+#include "calendar/slot_json.h"
 #include "conf/conf.h"
 #include "daemon/control.h"
 #include "daemon/control_cmds.h"
@@ -126,4 +130,108 @@ void cmd_resume(void *arg, struct control_call *call, const struct json *params)
 		control_error(call, "io.s3ferry.PausedInConfig", NULL);
 	else
 		steer(c, call, params, resume_one, 0);
+}
+
+/* --- Backfill --- */
+
+bool cmd_take_period(struct control_call *call, const struct json *params,
+	const char *key, const char *timezone, int64_t *ret_from_s, int64_t *ret_until_s)
+{
+	const char *text = json_get_str(params, key);
+	struct schedule_error e;
+	struct json_writer w;
+	struct buf out;
+
+	if (period_parse(text ? text : "", timezone, ret_from_s, ret_until_s, &e) == 0)
+		return true;
+	cmd_begin(&w, &out);
+	json_put_str(&w, "text", e.text);
+	json_put_str(&w, "hint", e.hint);
+	json_object_end(&w);
+	control_error(call, "io.s3ferry.BadDate", buf_str(&out));
+	buf_done(&out);
+	return false;
+}
+
+struct plan {
+	struct json_writer *w; /* NULL: only counted */
+	const struct conf_job *job;
+	int64_t count, done; /* of those, with a success already */
+};
+
+static void plan_slot(void *arg, const struct slot *slot, bool has_succeeded)
+{
+	struct plan *plan = arg;
+
+	plan->count++;
+	plan->done += has_succeeded;
+	if (!plan->w)
+		return;
+	json_object_begin(plan->w, NULL);
+	json_put_str(plan->w, "job", plan->job->name);
+	slot_put_json(plan->w, slot, slot->at_s);
+	json_put_bool(plan->w, "has_succeeded", has_succeeded);
+	json_object_end(plan->w);
+}
+
+static void answer_backfill(struct core *c, struct control_call *call,
+	const struct conf_job *job, const struct core_backfill *b, bool is_dry)
+{
+	struct plan plan = {.job = job};
+	struct json_writer w;
+	struct buf out;
+	int r;
+
+	cmd_begin(&w, &out);
+	if (is_dry) {
+		plan.w = &w;
+		json_array_begin(&w, "slots");
+	}
+	r = core_backfill_plan(c, job, b, plan_slot, &plan);
+	if (is_dry)
+		json_array_end(&w);
+	else if (r == 0 && plan.count > (b->is_again ? 0 : plan.done))
+		r = core_backfill_start(c, job, b);
+	json_put_str(&w, "job", job->name);
+	json_put_int(&w, "count", plan.count - (b->is_again ? 0 : plan.done));
+	json_put_int(&w, "done", plan.done);
+	json_object_end(&w);
+	if (r == 0) {
+		cmd_reply(call, &out, &w, false);
+		return;
+	}
+	control_error(call,
+		r == -E2BIG    ? "io.s3ferry.TooManyDates"
+		: r == -EEXIST ? "io.s3ferry.BackfillUnderWay"
+			       : "io.s3ferry.StateFailed",
+		NULL);
+	buf_done(&out);
+	if (r != -E2BIG && r != -EEXIST)
+		core_store_failed(c, r, "backfill");
+}
+
+void cmd_backfill(void *arg, struct control_call *call, const struct json *params)
+{
+	struct core *c = arg;
+	const char *name = json_get_str(params, "job");
+	const struct conf_job *job = name ? conf_find_job(c->conf, name) : NULL;
+	struct core_backfill b = {.is_again = json_get_bool(params, "again", false)};
+	int64_t from, unused;
+
+	if (!job) {
+		cmd_no_such_job(c, call, name ? name : "");
+		return;
+	}
+	if (!job->schedule || c->is_stopping) {
+		control_error(call,
+			job->schedule ? "io.s3ferry.Stopping" : "io.s3ferry.NoSchedule",
+			NULL);
+		return;
+	}
+	if (!cmd_take_period(call, params, "from", job->timezone, &from, &unused) ||
+		!cmd_take_period(call, params, "to", job->timezone, &unused, &b.until_s))
+		return;
+	b.after_s = from - 1;
+	b.until_s--;
+	answer_backfill(c, call, job, &b, json_get_bool(params, "dry_run", false));
 }

@@ -65,7 +65,9 @@ struct engine_upload *core_uploads_resume(void *core_run, uint64_t xfer, const c
 struct engine_upload *core_uploads_leftover(void *core_run, uint64_t xfer, char *ret_key);
 
 /* core_runs.c: what runs. */
-struct core_run *core_claim_manual(struct core *c, const char *job, int *ret_errno);
+/* nominal_s: the date it is run for; 0: now. */
+struct core_run *core_claim_manual(
+	struct core *c, const char *job, int64_t nominal_s, int *ret_errno);
 struct core_run *core_run_new(const struct store_run *row);
 /* Of a row that is claimed, in the store or in the transaction that is open. */
 struct core_run *core_enqueue(struct core *c, const struct store_run *row);
@@ -98,6 +100,24 @@ int core_resume(struct core *c, const char *job); /* -ENOENT: no core_pause() be
 int core_after_note(struct core *c, const struct store_run *row);
 /* Claim what has become ready; once a tick. */
 void core_after_try(struct core *c);
+
+/* core_backfill.c: past dates, asked for by hand. */
+struct core_backfill {
+	int64_t after_s, until_s; /* slots in (after, until], of the past */
+	bool is_again;            /* also those that have succeeded */
+};
+#define CORE_BACKFILL_MAX 10000 /* dates at once */
+typedef void (*core_backfill_fn)(void *arg, const struct slot *slot, bool has_succeeded);
+/* Each slot of the range. -E2BIG: more than the above. */
+int core_backfill_plan(struct core *c, const struct conf_job *job,
+	const struct core_backfill *b, core_backfill_fn fn, void *arg);
+/* -EEXIST: one is under way. */
+int core_backfill_start(
+	struct core *c, const struct conf_job *job, const struct core_backfill *b);
+/* Claims no more dates; a run under way goes on. -ENOENT: there is none. */
+int core_backfill_end(struct core *c, const char *job);
+/* Claim what may run next; once a tick. */
+void core_backfill_try(struct core *c);
 
 /* core_window.c: the hours of a job. */
 bool core_window_admits(struct core *c, struct core_run *cr, const struct conf_job *job);

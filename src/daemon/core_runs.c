@@ -124,7 +124,9 @@ static int write_end(struct core_run *cr)
 	r = store_run_update(c->store, &cr->row);
 	if (r == 0)
 		r = core_after_note(c, &cr->row);
-	if (r == 0 && store_job_get(c->store, cr->row.job, &job) == 0) {
+	/* An old date that is made up for says nothing of how the job fares now. */
+	if (r == 0 && cr->row.trigger != TRIGGER_BACKFILL &&
+		store_job_get(c->store, cr->row.job, &job) == 0) {
 		job.last_run_at = core_now_s(c);
 		if (cr->row.state == RUN_SUCCEEDED) {
 			job.last_success_at = job.last_run_at;
@@ -212,6 +214,11 @@ static int64_t start_of(const struct core_run *cr)
 	return sched_start_of(cr->core->sched, row->job, row->nominal_at);
 }
 
+static bool is_by_hand(const struct store_run *row)
+{
+	return row->trigger == TRIGGER_MANUAL || row->trigger == TRIGGER_BACKFILL;
+}
+
 /* Whether the run may start, which is what becomes of most. */
 static bool check_queued(struct core_run *cr, const struct conf_job *job)
 {
@@ -228,7 +235,7 @@ static bool check_queued(struct core_run *cr, const struct conf_job *job)
 	}
 	/* What was interrupted had started in time. */
 	if (job->starting_deadline_s && late_s > job->starting_deadline_s &&
-		cr->row.attempts == 0 && cr->row.trigger != TRIGGER_MANUAL) {
+		cr->row.attempts == 0 && !is_by_hand(&cr->row)) {
 		log_warning(LOG_FIELDS({"MESSAGE_ID", MSG_RUN_MISSED}, {"JOB", job->name},
 				    {"RUN_ID", cr->row.id}, {"RESULT", "deadline"}),
 			"%s: a slot missed (deadline): it waited too long for its turn",
@@ -300,8 +307,14 @@ struct core_run *core_run_new(const struct store_run *row)
 	return cr;
 }
 
+/* What is made up for waits until nothing is due. */
 static bool is_before(const struct core_run *a, const struct core_run *b)
 {
+	bool is_a_old = a->row.trigger == TRIGGER_BACKFILL;
+	bool is_b_old = b->row.trigger == TRIGGER_BACKFILL;
+
+	if (is_a_old != is_b_old)
+		return is_b_old;
 	if (a->row.nominal_at != b->row.nominal_at)
 		return a->row.nominal_at < b->row.nominal_at;
 	return strcmp(a->row.job, b->row.job) < 0;
@@ -333,7 +346,8 @@ void core_run_cancel(struct core_run *cr, enum run_cancel_why why)
 	/* else it stays claimed: the next start takes it up */
 }
 
-struct core_run *core_claim_manual(struct core *c, const char *job, int *ret_errno)
+struct core_run *core_claim_manual(
+	struct core *c, const char *job, int64_t nominal_s, int *ret_errno)
 {
 	struct store_run row = {
 		.trigger = TRIGGER_MANUAL, .state = RUN_CLAIMED, .count = 1};
@@ -342,7 +356,8 @@ struct core_run *core_claim_manual(struct core *c, const char *job, int *ret_err
 	crypto_uuid(row.id);
 	snprintf(row.job, sizeof(row.job), "%s", job);
 	snprintf(row.slot, sizeof(row.slot), "manual/%s", row.id);
-	row.nominal_at = row.claimed_at = core_now_s(c);
+	row.claimed_at = core_now_s(c);
+	row.nominal_at = nominal_s ? nominal_s : row.claimed_at;
 	*ret_errno = store_run_insert(c->store, &row);
 	if (*ret_errno < 0)
 		return NULL;

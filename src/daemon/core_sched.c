@@ -239,6 +239,7 @@ static void sched_tick_done(void *arg, int64_t now_s)
 		return; /* what is not on disk does not start */
 	cancel_superseded(c);
 	core_after_try(c);
+	core_backfill_try(c);
 	core_window_enforce(c);
 	core_start_queued(c);
 	core_update_status(c);

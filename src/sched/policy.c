@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/crypto.h"
+#include "calendar/jitter.h"
 #include "conf/conf.h"
 
 #define LATE_MAX_S    INT64_C(300)   /* beyond it a slot is caught up or missed */
@@ -26,37 +26,13 @@ enum policy_step policy_classify_step(int64_t back_s)
 	return back_s <= STEP_REPEAT_S ? STEP_REPEAT : STEP_CORRECT;
 }
 
-int64_t policy_jitter(const uint8_t key[32], const char *name, int64_t jitter_s)
-{
-	uint8_t digest[CRYPTO_SHA256_LEN];
-	uint64_t n = 0;
-
-	if (jitter_s <= 0)
-		return 0;
-	crypto_hmac_sha256(key, 32, name, strlen(name), digest);
-	for (size_t i = 0; i < sizeof(n); i++)
-		n = n << 8 | digest[i];
-	return (int64_t)(n % ((uint64_t)jitter_s + 1));
-}
-
-int64_t policy_effective(
-	const struct conf_job *job, const struct slot *slot, int64_t jitter)
-{
-	struct slot next;
-
-	if (jitter > 0 && schedule_next(job->schedule, slot->at_s, &next) == 0 &&
-		slot->at_s + jitter >= next.at_s)
-		return next.at_s - 1;
-	return slot->at_s + jitter;
-}
-
 int policy_next(const struct conf_job *job, int64_t watermark_s, int64_t jitter,
 	struct slot *ret, int64_t *ret_effective_s)
 {
 	int r = schedule_next(job->schedule, watermark_s, ret);
 
 	if (r == 0)
-		*ret_effective_s = policy_effective(job, ret, jitter);
+		*ret_effective_s = jitter_effective(job->schedule, ret, jitter);
 	return r;
 }
 
@@ -94,12 +70,12 @@ static int newest_due(const struct conf_job *job, int64_t jitter, int64_t until,
 
 	if (r < 0)
 		return r;
-	*ret_effective_s = policy_effective(job, ret, jitter);
+	*ret_effective_s = jitter_effective(job->schedule, ret, jitter);
 	if (*ret_effective_s <= until)
 		return 0;
 	r = schedule_prev(job->schedule, ret->at_s - 1, ret);
 	if (r == 0)
-		*ret_effective_s = policy_effective(job, ret, jitter);
+		*ret_effective_s = jitter_effective(job->schedule, ret, jitter);
 	return r;
 }
 
@@ -180,7 +156,7 @@ static size_t decide_one(const struct policy_case *c, const struct slot *slot,
 		.last_s = slot->at_s,
 		.count = 1,
 		.is_catch_up = lateness_moment(c) -
-				       policy_effective(c->job, slot, c->jitter) >
+				       jitter_effective(c->job->schedule, slot, c->jitter) >
 			       LATE_MAX_S,
 	};
 	return 1;
@@ -262,7 +238,7 @@ static size_t decide_oldest(const struct policy_case *c, const struct slot *newe
 	}
 	if (schedule_next(c->job->schedule, after, &slot) < 0 || slot.at_s > newest->at_s)
 		return n;
-	effective = policy_effective(c->job, &slot, c->jitter);
+	effective = jitter_effective(c->job->schedule, &slot, c->jitter);
 	/* One after another: what is being caught up is no overlap. */
 	if (meeting != MEET_RUN && (c->state->active == SCHED_CATCHING_UP ||
 					   lateness_moment(c) - effective > LATE_MAX_S))

@@ -27,11 +27,6 @@ enum policy_step {
 };
 enum policy_step policy_classify_step(int64_t back_s);
 
-/* 0 .. jitter_s, the same for the same key and name. */
-int64_t policy_jitter(const uint8_t key[32], const char *name, int64_t jitter_s);
-/* When a slot starts: never past the next nominal one. */
-int64_t policy_effective(
-	const struct conf_job *job, const struct slot *slot, int64_t jitter);
 /* First slot after the watermark. 0 or -ENOENT. */
 int policy_next(const struct conf_job *job, int64_t watermark_s, int64_t jitter,
 	struct slot *ret, int64_t *ret_effective_s);

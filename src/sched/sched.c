@@ -8,16 +8,15 @@
 #include "sched/sched.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/crypto.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "calendar/jitter.h"
 #include "conf/conf.h"
 #include "net/loop.h"
 #include "sched/heap.h"
@@ -28,7 +27,6 @@
 #define HOLD_LOOK_S  INT64_C(10)   /* nothing tells when the clock was synchronised */
 #define HOLD_MAX_US  (600 * USEC_PER_SEC)
 #define HOLD_SLACK_S INT64_C(60)
-#define APP_ID       "s3ferry.jitter.1"
 
 struct sched {
 	struct loop *loop;
@@ -42,7 +40,7 @@ struct sched {
 	int timer_fd;       /* -1: the clock is a test's, and `timer` runs on it */
 	struct loop_fd *timer_event;
 	struct loop_timer *timer;
-	uint8_t jitter_key[CRYPTO_SHA256_LEN];
+	uint8_t jitter_key[JITTER_KEY_LEN];
 	int64_t last_wall_s; /* of the newest tick; 0: none yet */
 	int64_t wake_at_s;   /* asked for by sched_wake_at(); 0: not */
 	struct sched_hold hold;
@@ -436,7 +434,7 @@ void sched_set_conf(struct sched *s, const struct conf *c)
 		count++;
 		e->job = job;
 		e->heap_index = NOT_IN_HEAP;
-		e->jitter = policy_jitter(s->jitter_key, job->name, job->jitter_s);
+		e->jitter = jitter_of(s->jitter_key, job->name, job->jitter_s);
 		if (old && !old->is_unadopted)
 			carry_over(s, e, old, now_s);
 		else
@@ -471,21 +469,6 @@ void sched_refresh(struct sched *s, const char *job)
 
 /* --- life and queries --- */
 
-/* The machine's id keys the jitter and goes nowhere else: neither log nor error text. */
-static void read_jitter_key(uint8_t key[CRYPTO_SHA256_LEN])
-{
-	char id[64] = "";
-	ssize_t n = 0;
-	int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		n = read(fd, id, sizeof(id));
-		close(fd);
-	}
-	crypto_hmac_sha256(id, n > 0 ? (size_t)n : 0, APP_ID, strlen(APP_ID), key);
-	mem_wipe(id, sizeof(id));
-}
-
 struct sched *sched_new(
 	struct loop *loop, const struct clock *clock, const struct sched_ops *ops)
 {
@@ -495,7 +478,7 @@ struct sched *sched_new(
 	s->clock = clock;
 	s->ops = *ops;
 	s->timer_fd = -1;
-	read_jitter_key(s->jitter_key);
+	jitter_read_key(s->jitter_key);
 	if (clock != clock_system()) {
 		s->timer = loop_timer_new(loop, on_timer, s);
 		return s;
@@ -551,7 +534,7 @@ int64_t sched_start_of(struct sched *s, const char *job, int64_t nominal_s)
 	const struct entry *e = find(s, job);
 	const struct slot slot = {.at_s = nominal_s};
 
-	return e ? policy_effective(e->job, &slot, e->jitter) : nominal_s;
+	return e ? jitter_effective(e->job->schedule, &slot, e->jitter) : nominal_s;
 }
 
 int sched_next_any(struct sched *s, const char **ret_job, int64_t *ret_effective_s)

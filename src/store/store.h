@@ -105,7 +105,7 @@ int store_run_history(
 /* Keep the newest `keep` closed rows of each job, and always its newest success. */
 int store_run_prune(struct store *s, int keep);
 
-/* Whether a run of this date, by slot or backfill, has succeeded: 1 or 0. */
+/* Whether a run of this date has succeeded, whatever it was started by: 1 or 0. */
 int store_run_has_success(struct store *s, const char *job, int64_t nominal_at);
 
 /* Successes that a job with `after` has not used yet, one a job it follows. */

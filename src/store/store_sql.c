@@ -59,7 +59,7 @@ static const char *const sql_text[SQL_ID_COUNT] = {
 		" WHERE nth > ?1 AND NOT (state = 'succeeded' AND nth_alike = 1))",
 	[SQL_RUN_HAS_SUCCESS] =
 		"SELECT 1 FROM run WHERE job = ?1 AND nominal_utc = ?2"
-		" AND state = 'succeeded' AND trigger != 'manual' LIMIT 1",
+		" AND state = 'succeeded' LIMIT 1",
 	[SQL_READY_PUT] =
 		"INSERT OR REPLACE INTO after_ready (job, upstream, run_id, nominal_utc)"
 		" VALUES (?1, ?2, ?3, ?4)",

@@ -171,3 +171,103 @@ def test_a_window_ends_a_run(daemon, server, at_end):
     until(lambda: row() == ("succeeded", "", "schedule", 1), "the end")
     assert any("4 of 7 parts were there already" in line for line in daemon.log())
     assert not uploads(server)
+
+
+def past(days):
+    day = datetime.datetime.now(datetime.timezone.utc).date() - datetime.timedelta(days=days)
+    return day.isoformat()
+
+
+@SANDBOX
+def test_a_backfill_runs_past_dates(daemon, source):
+    write_jobs(daemon, daily='schedule: "0 0 * * *"', late="after: daily")
+    daemon.start()
+    dry = daemon.ctl("backfill", "daily", past(5), past(2), "--dry-run")[1][0]
+    assert [s["local"] for s in dry["slots"]] == [f"{past(n)} 00:00" for n in (5, 4, 3, 2)]
+    assert (dry["count"], dry["done"], history(daemon, "daily")) == (4, 0, [])
+    assert daemon.ctl("run", "daily", "--wait", "--date", past(4))[0] == 0
+    until(lambda: len(history(daemon, "late")) == 1, "the job that follows")
+    assert daemon.ctl("backfill", "daily", past(5), past(2))[1] == [
+        {"job": "daily", "count": 3, "done": 1}]
+    until(lambda: len(history(daemon, "daily")) == 4, "three more")
+    until(lambda: {h[0] for h in history(daemon, "daily")} == {"succeeded"}, "their ends")
+    rows = daemon.ctl("history", "daily")[1][0]["runs"]
+    assert [(r["nominal_at"][:10], r["trigger"]) for r in reversed(rows)] == [
+        (past(4), "manual"), (past(5), "backfill"), (past(3), "backfill"), (past(2), "backfill")]
+    assert len({r["slot"] for r in rows}) == 4
+    assert len(history(daemon, "late")) == 1  # nobody follows a backfill
+    assert daemon.ctl("backfill", "daily", past(5), past(2))[1][0]["count"] == 0
+    assert daemon.ctl("backfill", "daily", past(3), past(3), "--again")[1][0]["count"] == 1
+    until(lambda: len(history(daemon, "daily")) == 5, "once more")
+
+
+@SANDBOX
+def test_a_backfill_survives_a_crash_and_can_be_cancelled(daemon, server, source):
+    write_jobs(daemon, daily='schedule: "0 0 * * *"', soon=f'schedule: "at({seconds_ahead(3)})"')
+    server.faults((dict(operation="GetObject", count=1000), dict(stall_at=1)))
+    daemon.start()
+    assert daemon.ctl("backfill", "daily", past(6), past(2))[0] == 0
+    until(lambda: status(daemon, "daily")["state"] == "running", "the first date")
+    assert status(daemon, "daily")["backfill"]["left"] == 4
+    code, _, err = daemon.ctl("backfill", "daily", past(9), past(8))
+    assert code == 75 and "under way" in err
+    daemon.kill()
+    daemon.start()
+    until(lambda: status(daemon, "daily")["state"] == "running", "the first date again")
+    assert history(daemon, "daily") == [("running", "interrupted", "backfill", 1)]
+    # A slot of another job is not held up by it.
+    until(lambda: history(daemon, "soon")[:1] and history(daemon, "soon")[0][0] == "running",
+          "the slot")
+    run = daemon.ctl("history", "daily")[1][0]["runs"][0]["run"]
+    assert daemon.ctl("cancel", run)[1][0]["backfill"] is False
+    until(lambda: len(history(daemon, "daily")) == 2, "the second date")
+    assert daemon.ctl("cancel", "daily")[1][0]["backfill"] is True
+    until(lambda: [h[0] for h in history(daemon, "daily")] == ["cancelled"] * 2, "the end")
+    assert "backfill" not in status(daemon, "daily")
+    server.faults()
+
+
+@SANDBOX
+def test_dates_that_cannot_be_backfilled_say_why(daemon):
+    write_jobs(daemon, often='every: 1m', byhand="paused: false")
+    daemon.start()
+    assert daemon.ctl("backfill", "ofen", past(2), past(1))[0] == 66
+    code, _, err = daemon.ctl("backfill", "often", past(30), past(1))
+    assert code == 64 and "10,000" in err
+    code, _, err = daemon.ctl("backfill", "byhand", past(2), past(1))
+    assert code == 78 and "no schedule" in err
+    code, _, err = daemon.ctl("backfill", "often", "yesterday", past(1))
+    assert code == 64 and "'yesterday' is no date" in err
+    assert daemon.ctl("run", "often", "--date", "2026-02-30")[0] == 64
+    assert daemon.ctl("backfill", "often", past(-2), past(-3))[1][0]["count"] == 0
+
+
+def preview(daemon, *args):
+    code, lines, err = daemon.ctl(*args)
+    return code, lines[0] if lines else None, err
+
+
+@SANDBOX
+def test_next_and_calendar_need_no_daemon(daemon):
+    code, answer, _ = preview(daemon, "next", "30 2 * * *", "--timezone", "Europe/Berlin",
+                              "--from", "2026-03-28T12:00", "-n", "2")
+    assert code == 0
+    assert [(s["at"], s["local"], s["zone"], s.get("mark")) for s in answer["slots"]] == [
+        ("2026-03-29T01:00:00Z", "2026-03-29 03:00", "CEST", "gap-moved"),
+        ("2026-03-30T00:30:00Z", "2026-03-30 02:30", "CEST", None)]
+    answer = preview(daemon, "next", "daily-report", "-c", str(daemon.conf), "--from",
+                     "2026-10-24", "-n", "2")[1]
+    daemon.start()
+    assert preview(daemon, "next", "daily-report", "--from", "2026-10-24", "-n", "2")[1] == answer
+    assert [s["local"] for s in answer["slots"]] == ["2026-10-24 07:00", "2026-10-25 07:00"]
+    code, month, _ = preview(daemon, "calendar", "30 2 * * SUN", "2026-10", "--timezone",
+                             "Europe/Berlin")
+    assert (code, month["month"], len(month["slots"])) == (0, "2026-10", 4)
+    assert month["slots"][-1]["mark"] == "first-of-two"
+    month = preview(daemon, "calendar", "daily-report", "--month=2026-02", "-c",
+                    str(daemon.conf))[1]
+    assert len(month["slots"]) == 28
+    code, _, err = preview(daemon, "next", "*/90 * * * *")
+    assert code == 64 and "every: 90m" in err
+    assert preview(daemon, "next", "dayly-report", "-c", str(daemon.conf))[0] == 66
+    assert preview(daemon, "calendar", "daily-report", "2026-13", "-c", str(daemon.conf))[0] == 64

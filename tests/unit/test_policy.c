@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "calendar/jitter.h"
 #include "conf/conf.h"
 
 #define T0 INT64_C(1795503600) /* 2026-11-24T07:00:00Z */
@@ -119,7 +120,7 @@ static void test_queue_one_is_not_late(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(policy_jitter((const uint8_t[32]){1}, "a", 0), 0);
+	assert_int_equal(jitter_of((const uint8_t[32]){1}, "a", 0), 0);
 	schedule_free(f->job.schedule);
 	assert_int_equal(schedule_new(&(struct schedule_spec){.expression = "0 * * * *"},
 				 &f->job.schedule, &(struct schedule_error){0}),
