@@ -47,19 +47,19 @@ static bool stderr_is_journal(void)
 void log_open(const char *identifier, enum log_target target, int max_level)
 {
 	state.identifier = identifier;
-	state.level = max_level;
+	log_set_level(max_level);
 	state.to_journal = HAS_JOURNAL && (target == LOG_TARGET_JOURNAL ||
 		(target == LOG_TARGET_AUTO && stderr_is_journal()));
 }
 
 void log_set_level(int max_level)
 {
-	state.level = max_level;
+	__atomic_store_n(&state.level, max_level, __ATOMIC_RELAXED);
 }
 
 bool log_enabled(int level)
 {
-	return level <= state.level;
+	return level <= __atomic_load_n(&state.level, __ATOMIC_RELAXED);
 }
 
 static const char *level_name(int level)

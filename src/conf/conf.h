@@ -150,6 +150,7 @@ struct conf {
 	size_t file_count;
 	char *aws_config_file, *aws_credentials_file; /* NULL: from the environment */
 	int64_t max_parallel_runs;
+	int64_t engines; /* 0: auto, one per CPU */
 	struct conf_profile **profiles; /* by name */
 	size_t profile_count;
 	struct conf_job **jobs; /* by name */

@@ -80,8 +80,15 @@ static const char *parse_number(
 		*(double *)at = real;
 		return NULL;
 	}
-	if (!n || text[n])
+	if (has_name(row->names, text)) {
+		*(int64_t *)at = 0;
+		return NULL;
+	}
+	if (!n || text[n]) {
+		if (row->names)
+			snprintf(hint, size, "or %s", row->names[0]);
 		return "a whole number is expected";
+	}
 	if (*text == '0' && text[1])
 		return "a number with a leading zero is octal to some and decimal to "
 		       "others";

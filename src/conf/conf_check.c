@@ -320,6 +320,7 @@ void draft_finish(struct draft *d)
 	struct conf *c = d->conf;
 
 	c->max_parallel_runs = d->top.max_parallel_runs;
+	c->engines = d->top.engines;
 	c->aws_config_file = credential_path(
 		d, d->top.aws_config_file, "aws_config_file");
 	c->aws_credentials_file = credential_path(

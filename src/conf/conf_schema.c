@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 
+static const char *const autos[] = {"auto", NULL};
 static const char *const actions[] = {"copy", NULL};
 static const char *const actions_planned[] = {"sync", "move", NULL};
 static const char *const overlaps[] = {"skip", "queue-one", "replace", NULL};
@@ -40,12 +41,12 @@ const struct schema_row schema_rows[] = {
 	TOP("aws_config_file",      SCHEMA_TEXT, NULL, aws_config_file),
 	TOP("aws_credentials_file", SCHEMA_TEXT, NULL, aws_credentials_file),
 	TOP("max_parallel_runs",    SCHEMA_INT,  "8",  max_parallel_runs, 1, 1000),
+	TOP("engines",              SCHEMA_INT,  "1",  engines, 1, 64, .names = autos),
 	CHILD(SCHEMA_TOP, "profiles"),
 	CHILD(SCHEMA_TOP, "defaults"),
 	CHILD(SCHEMA_TOP, "jobs"),
 	PLANNED(SCHEMA_TOP, "notify"),
 	PLANNED(SCHEMA_TOP, "http"),
-	PLANNED(SCHEMA_TOP, "engines"),
 	PLANNED(SCHEMA_TOP, "memory_limit"),
 	PLANNED(SCHEMA_TOP, "drain_timeout"),
 	PLANNED(SCHEMA_TOP, "bandwidth"),

@@ -41,7 +41,7 @@ struct schema_row {
 	const char *fallback; /* as written in YAML; NULL: none */
 	size_t offset;        /* into struct raw_* below */
 	int64_t min, max;     /* of numbers and durations */
-	const char *const *names;
+	const char *const *names; /* of an ENUM; of an INT: the word that stands for 0 */
 	const char *const *planned_names; /* of the language, not of this version */
 	bool is_default_too;              /* also accepted in `defaults` */
 };
@@ -55,7 +55,7 @@ const char *schema_section_name(enum schema_section section);
 struct raw_top {
 	int64_t version;
 	char *aws_config_file, *aws_credentials_file;
-	int64_t max_parallel_runs;
+	int64_t max_parallel_runs, engines;
 };
 
 struct raw_side {

@@ -111,7 +111,9 @@ static void on_creds_event(
 static int open_net(struct core *c)
 {
 	struct http_options options = {.user_agent = "s3ferry/" PACKAGE_VERSION};
-	struct engine_options engines = {0};
+	struct engine_options engines = {
+		.engines = c->conf->engines ? (int)c->conf->engines : ENGINES_AUTO,
+		.user_agent = options.user_agent};
 
 	creds_env_get_proxies(
 		c->env, &options.https_proxy, &options.http_proxy, &options.no_proxy);
@@ -123,7 +125,10 @@ static int open_net(struct core *c)
 	c->creds = creds_pool_new(c->loop, c->http, c->env);
 	creds_pool_on_warning(c->creds, on_creds_event, c);
 	c->engines = engine_set_new(c->loop, c->http, &engines, core_on_engine, c);
-	return c->engines ? 0 : CORE_EXIT_OS;
+	if (c->engines)
+		return 0;
+	log_err(NULL, "the kernel refused the engines: %s", strerror(errno));
+	return CORE_EXIT_OS;
 }
 
 static int open_sched(struct core *c)

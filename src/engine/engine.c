@@ -396,6 +396,8 @@ void engine_take(struct engine *e, const struct engine_cmd *cmd)
 	case ENGINE_CMD_FORGET:
 		forget(find_creds(e, cmd->creds_id));
 		return;
+	case ENGINE_CMD_STOP:
+		return; /* the thread's */
 	}
 }
 

@@ -77,6 +77,7 @@ enum engine_cmd_type {
 	ENGINE_CMD_NOTED,  /* `id`: the upload of ENGINE_EV_UPLOAD is on disk */
 	ENGINE_CMD_CREDS,  /* `creds_id`, `creds` malloc'd; the engine wipes and frees it */
 	ENGINE_CMD_FORGET, /* `creds_id` is used no more */
+	ENGINE_CMD_STOP,   /* of engine_thread: the last one */
 };
 
 struct engine_cmd {

@@ -1,41 +1,62 @@
 /*
- * One engine behind two mailboxes, on the core's own loop. A second thread would change
- * this file alone.
+ * One engine on the core's own loop, or several in threads of their own, behind
+ * mailboxes. Which of them moves an object is decided here; how, is the engine's. One
+ * engine needs no thread: the hand-over would cost and win nothing.
  */
 #include "config.h"
 
 #include "engine/engine_set.h"
 
-#include <stdio.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "aws/creds.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/engine_thread.h"
+#include "net/loop.h"
 #include "net/mailbox.h"
 
-#define WAITING_MAX (1 << 20) /* runs bound what they dispatch: never reached */
+/* One of the engines, as the core sees it. */
+struct seat {
+	struct engine_set *set;
+	struct mailbox *up;
+	struct engine_thread
+		*thread; /* NULL: the engine is on the core's loop, and ... */
+	struct engine *engine;
+	struct mailbox *down;
+	size_t transfers; /* given to it and not yet at their end */
+};
 
 struct engine_set {
-	struct engine *engine;
-	struct mailbox *down, *up;
+	struct seat *seats;
+	size_t count;
 	engine_ev_fn fn;
 	void *arg;
 	bool is_closing;
 };
 
+void engine_set_post(struct mailbox *up, const struct engine_ev *ev)
+{
+	if (mailbox_send(up, ev) < 0 && ev->type != ENGINE_EV_PROGRESS)
+		abort(); /* an end that is not told would hang its run */
+}
+
 static void on_cmd(void *arg, const void *msg)
 {
-	struct engine_set *set = arg;
+	struct seat *s = arg;
 
-	engine_take(set->engine, msg);
+	engine_take(s->engine, msg);
 }
 
 static void on_ev(void *arg, const void *msg)
 {
-	struct engine_set *set = arg;
+	struct seat *s = arg;
+	struct engine_set *set = s->set;
 	const struct engine_ev *ev = msg;
 
+	if (ev->type == ENGINE_EV_DONE)
+		s->transfers--;
 	if (set->is_closing) {
 		free(ev->result);
 		free(ev->upload);
@@ -46,10 +67,91 @@ static void on_ev(void *arg, const void *msg)
 
 static void send_up(void *arg, const struct engine_ev *ev)
 {
-	struct engine_set *set = arg;
+	struct seat *s = arg;
 
-	if (mailbox_send(set->up, ev) < 0 && ev->type != ENGINE_EV_PROGRESS)
-		abort(); /* an end that is not told would hang its run */
+	engine_set_post(s->up, ev);
+}
+
+/* --- commands --- */
+
+static void send(struct seat *s, const struct engine_cmd *cmd)
+{
+	if (s->thread)
+		engine_thread_send(s->thread, cmd);
+	else if (mailbox_send(s->down, cmd) < 0)
+		abort();
+}
+
+/* The parts of a large object stay where it is. */
+static struct seat *least_loaded(struct engine_set *set)
+{
+	struct seat *least = set->seats;
+
+	for (size_t i = 1; i < set->count; i++)
+		if (set->seats[i].transfers < least->transfers)
+			least = &set->seats[i];
+	return least;
+}
+
+static void send_creds(struct engine_set *set, const struct engine_cmd *cmd)
+{
+	struct engine_cmd own = *cmd;
+
+	for (size_t i = 1; i < set->count; i++) {
+		own.creds = mem_alloc(sizeof(*own.creds));
+		*own.creds = *cmd->creds;
+		send(&set->seats[i], &own);
+	}
+	send(&set->seats[0], cmd);
+}
+
+void engine_set_send(struct engine_set *set, const struct engine_cmd *cmd)
+{
+	struct seat *s;
+
+	switch (cmd->type) {
+	case ENGINE_CMD_XFER:
+		s = least_loaded(set);
+		s->transfers++;
+		send(s, cmd);
+		return;
+	case ENGINE_CMD_CREDS:
+		send_creds(set, cmd);
+		return;
+	default: /* of a transfer: those that do not have it ignore it */
+		for (size_t i = 0; i < set->count; i++)
+			send(&set->seats[i], cmd);
+		return;
+	}
+}
+
+/* --- life --- */
+
+static size_t count_engines(int wanted)
+{
+	cpu_set_t cpus;
+
+	if (wanted >= 0)
+		return wanted > 1 ? (size_t)wanted : 1;
+	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (size_t)CPU_COUNT(&cpus)
+							      : 1;
+}
+
+static bool open_seat(struct seat *s, struct loop *loop, struct http *http,
+	const struct engine_options *options)
+{
+	s->up = mailbox_new(loop, sizeof(struct engine_ev), ENGINE_WAITING_MAX, on_ev, s);
+	if (!s->up)
+		return false;
+	if (s->set->count > 1) {
+		s->thread = engine_thread_new(loop_clock(loop), options, s->up);
+		return s->thread;
+	}
+	s->down = mailbox_new(
+		loop, sizeof(struct engine_cmd), ENGINE_WAITING_MAX, on_cmd, s);
+	if (s->down)
+		s->engine = engine_new(loop, http, options, send_up, s);
+	return s->down;
 }
 
 struct engine_set *engine_set_new(struct loop *loop, struct http *http,
@@ -59,16 +161,27 @@ struct engine_set *engine_set_new(struct loop *loop, struct http *http,
 
 	set->fn = fn;
 	set->arg = arg;
-	set->down = mailbox_new(loop, sizeof(struct engine_cmd), WAITING_MAX, on_cmd, set);
-	set->up = mailbox_new(loop, sizeof(struct engine_ev), WAITING_MAX, on_ev, set);
-	if (!set->down || !set->up) {
-		mailbox_free(set->down);
-		mailbox_free(set->up);
-		free(set);
-		return NULL;
+	set->count = count_engines(options->engines);
+	set->seats = mem_array(set->count, sizeof(*set->seats));
+	for (size_t i = 0; i < set->count; i++) {
+		set->seats[i].set = set;
+		if (!open_seat(&set->seats[i], loop, http, options))
+			return engine_set_free(set);
 	}
-	set->engine = engine_new(loop, http, options, send_up, set);
 	return set;
+}
+
+static void close_seat(struct seat *s)
+{
+	engine_thread_free(s->thread);
+	/* What the messages point to is freed on delivery. */
+	if (s->down)
+		mailbox_flush(s->down);
+	if (s->up)
+		mailbox_flush(s->up);
+	engine_free(s->engine);
+	mailbox_free(s->down);
+	mailbox_free(s->up);
 }
 
 void *engine_set_free(struct engine_set *set)
@@ -76,18 +189,9 @@ void *engine_set_free(struct engine_set *set)
 	if (!set)
 		return NULL;
 	set->is_closing = true;
-	/* What the messages point to is freed on delivery. */
-	mailbox_flush(set->down);
-	mailbox_flush(set->up);
-	engine_free(set->engine);
-	mailbox_free(set->down);
-	mailbox_free(set->up);
+	for (size_t i = 0; i < set->count; i++)
+		close_seat(&set->seats[i]);
+	free(set->seats);
 	free(set);
 	return NULL;
-}
-
-void engine_set_send(struct engine_set *set, const struct engine_cmd *cmd)
-{
-	if (mailbox_send(set->down, cmd) < 0)
-		abort();
 }

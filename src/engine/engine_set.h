@@ -1,6 +1,6 @@
 /*
- * The engines behind one handle. Today one engine on the core's loop; commands and events
- * already pass as values through mailboxes. Core's thread.
+ * The engines behind one handle: one on the core's loop, or several in threads of their
+ * own. Commands and events pass as values through mailboxes. Core's thread.
  */
 #pragma once
 
@@ -9,8 +9,16 @@
 struct engine_set;
 struct http;
 struct loop;
+struct mailbox;
+
+#define ENGINE_WAITING_MAX (1 << 20) /* runs bound what they dispatch: never reached */
+
+#define ENGINES_AUTO (-1) /* one per CPU */
 
 struct engine_options {
+	/* 0 or 1: one, with the loop and http given; more: in threads. ENGINES_AUTO */
+	int engines;
+	const char *user_agent;  /* of engines in threads */
 	int max_transfers;       /* at once; more wait in order. 0: 32 */
 	uint64_t buffer_bytes;   /* for all transfers together. 0: 16 MiB */
 	int64_t stall_timeout_ms; /* 0: http's default */
@@ -19,9 +27,13 @@ struct engine_options {
 
 typedef void (*engine_ev_fn)(void *arg, const struct engine_ev *ev);
 
+/* NULL when the kernel refuses a thread or a descriptor. */
 struct engine_set *engine_set_new(struct loop *loop, struct http *http,
 	const struct engine_options *options, engine_ev_fn fn, void *arg);
 /* Transfers in flight are dropped without an event. */
 void *engine_set_free(struct engine_set *set);
 /* Takes what cmd points to. */
 void engine_set_send(struct engine_set *set, const struct engine_cmd *cmd);
+
+/* Of the engines: an event on its way to the core. */
+void engine_set_post(struct mailbox *up, const struct engine_ev *ev);

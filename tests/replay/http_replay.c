@@ -241,10 +241,19 @@ struct http *replay_new(struct loop *loop, const struct replay_answer *script, s
 	return http;
 }
 
+/* Of an engine in a thread of its own: nothing is scripted, every call is reset. */
+struct http *http_new(struct loop *loop, const struct http_options *options)
+{
+	(void)options;
+	return replay_new(loop, NULL, 0);
+}
+
 void *http_free(struct http *http)
 {
 	struct http_call *call;
 
+	if (!http)
+		return NULL;
 	while ((call = LIST_FIRST(&http->calls, struct http_call, link)))
 		finish(call, ERR_CANCELLED, "cancelled");
 	free(http->seen);

@@ -174,9 +174,11 @@ class Daemon:
 
     def write(self, source="s3://account-s-bucket/daily/report.csv",
               destination="s3://account-m-bucket/incoming/", external_id="ferry-42",
-              role="src-reader", source_url=None, destination_url=None, both="", extra=""):
-        """both: keys of both profiles, extra: of the job."""
+              role="src-reader", source_url=None, destination_url=None, both="", extra="",
+              top=""):
+        """both: keys of both profiles, extra: of the job, top: of the top level."""
         self.conf.write_text(f"""version: 1
+{top}
 profiles:
   partner: {{ role_arn: "arn:aws:iam::111111111111:role/{role}", external_id: "{external_id}",
              region: eu-west-1, endpoint_url: "{source_url or self.url}", {both} }}

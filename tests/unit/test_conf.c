@@ -154,6 +154,7 @@ static void values_and_defaults_are_typed(void **state)
 
 	(void)state;
 	assert_int_equal(c->max_parallel_runs, 8);
+	assert_int_equal(c->engines, 1);
 	assert_int_equal(j->timeout_s, 5400);
 	assert_int_equal(j->retry.attempts, 5);
 	assert_int_equal(j->retry.backoff_s, 30);
