@@ -22,6 +22,7 @@
 #include "net/loop.h"
 #include "run/run_identity.h"
 #include "run/run_impl.h"
+#include "s3/op.h"
 
 #define LIST_PAGE 1000
 #define GRACE_MS  30000 /* for what was told to stop */
@@ -229,7 +230,7 @@ static void on_timer(void *arg)
 
 /* --- listing --- */
 
-static void on_page(void *arg, const struct err *e, const struct s3_page *page)
+static void on_page(void *arg, const struct err *e, struct s3_page *page)
 {
 	struct run *r = arg;
 	struct run_side *side = &r->sides[RUN_SOURCE];
@@ -266,12 +267,21 @@ static enum step_result step_list(struct run *r)
 		.ca_bundle = side->ca_bundle,
 		.options = side->options,
 	};
+	const struct s3_env env = {
+		.http = r->env.http,
+		.place = &place,
+		.creds = &r->sides[RUN_SOURCE].set,
+		.now_us = clock_wall_us(loop_clock(r->env.loop)),
+	};
+	const struct s3_list list = {
+		.prefix = source->key,
+		.token = r->token,
+		.max_keys = LIST_PAGE,
+	};
 
 	if (r->list_call)
 		return STEP_WAIT;
-	r->list_call = s3_list_page(r->env.http, &place, &r->sides[RUN_SOURCE].set,
-		source->key, r->token, LIST_PAGE, clock_wall_us(loop_clock(r->env.loop)),
-		on_page, r);
+	r->list_call = s3_list_page(&env, &list, on_page, r);
 	return STEP_WAIT;
 }
 

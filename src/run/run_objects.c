@@ -36,24 +36,26 @@ void run_objects_single(struct run *r)
 
 void run_objects_take_page(struct run *r, const struct s3_page *page)
 {
-	char *token = mem_strdup(page->next_token);
+	const char *next = s3_page_text(page, page->token_at);
+	char *token = page->is_truncated ? mem_strdup(next) : NULL;
 
 	run_objects_clear(r);
 	r->objects = mem_array(page->count, sizeof(*r->objects));
 	for (size_t i = 0; i < page->count; i++) {
 		const struct s3_entry *e = &page->entries[i];
+		const char *key = s3_page_text(page, e->key_at);
 
 		/* A "folder" made by a console: nothing to carry. */
-		if (e->size == 0 && str_has_suffix(e->key, "/"))
+		if (e->size == 0 && str_has_suffix(key, "/"))
 			continue;
 		r->objects[r->object_count++] = (struct run_object){
-			mem_strdup(e->key), mem_strdup(e->etag), e->size};
+			mem_strdup(key), mem_strdup(s3_page_text(page, e->etag_at)), e->size};
 		r->bytes_total = (r->bytes_total < 0 ? 0 : r->bytes_total) + e->size;
 	}
 	r->objects_total += r->object_count;
 	free(r->token);
 	r->token = token;
-	r->is_last_page = !page->is_truncated || !token;
+	r->is_last_page = !token;
 }
 
 int run_destination_key(const struct run *r, const char *source_key, char *out, size_t size)

@@ -9,11 +9,11 @@
 #include <stdint.h>
 
 #include "aws/endpoint.h"
+#include "base/buf.h"
 
-struct creds_set;
 struct err;
-struct http;
 struct s3_call;
+struct s3_env;
 
 struct s3_place {
 	const char *bucket;
@@ -23,25 +23,50 @@ struct s3_place {
 	struct endpoint_options options;
 };
 
+enum s3_restore {
+	S3_RESTORE_NONE, /* not told */
+	S3_RESTORE_RUNNING,
+	S3_RESTORE_DONE,
+};
+
+/* Texts stand in the page: s3_page_text(page, e->key_at). */
 struct s3_entry {
-	char *key;
-	char *etag;
+	uint32_t key_at, key_len; /* decoded, without a NUL inside, at most 1,024 bytes */
+	uint32_t etag_at, storage_class_at; /* "": not told */
+	enum s3_restore restore;
 	int64_t size;
-	int64_t modified_s; /* UTC seconds */
-	char *storage_class;
+	int64_t modified_us; /* wall clock; 0: not told */
+	int64_t restored_until_us;
 };
 
+/* All in two pieces of memory, so that a page can be kept at little cost. */
 struct s3_page {
-	struct s3_entry *entries; /* in key order; borrowed until done() returns */
-	size_t count;
+	struct s3_entry *entries; /* as the service ordered them */
+	size_t count, cap;
+	struct buf text;
+	uint32_t token_at; /* "": none */
 	bool is_truncated;
-	const char *next_token; /* NULL at the end */
+};
+static inline const char *s3_page_text(const struct s3_page *page, uint32_t at)
+{
+	return at ? page->text.data + at : "";
+}
+void s3_page_done(struct s3_page *page); /* also fine on a zeroed one */
+
+struct s3_list {
+	const char *prefix;      /* NULL or "": all */
+	const char *start_after; /* keys behind this one; NULL: from the first */
+	const char *token;       /* NULL: the first page */
+	int max_keys;            /* 0: the service's default */
+	bool wants_restore;      /* x-amz-optional-object-attributes: RestoreStatus */
 };
 
-typedef void (*s3_list_fn)(void *arg, const struct err *err, const struct s3_page *page);
-
-/* token: NULL for the first page. creds is copied. now_us: wall clock for signing. */
-struct s3_call *s3_list_page(struct http *http, const struct s3_place *place,
-	const struct creds_set *creds, const char *prefix, const char *token, int max_keys,
-	int64_t now_us, s3_list_fn fn, void *arg);
+/*
+ * The page is the callee's while it is called; it may take it (and zero it) to keep it.
+ * An answer that is no listing is class RETRY, code S3_LISTING_GARBLED.
+ */
+#define S3_LISTING_GARBLED "listing-garbled"
+typedef void (*s3_list_fn)(void *arg, const struct err *err, struct s3_page *page);
+struct s3_call *s3_list_page(
+	const struct s3_env *env, const struct s3_list *list, s3_list_fn fn, void *arg);
 void s3_call_cancel(struct s3_call *call); /* done() comes with class CANCELLED */

@@ -20,7 +20,7 @@
 #include "base/str.h"
 #include "engine/engine_set.h"
 #include "net/loop.h"
-#include "s3/list.h"
+#include "s3/op.h"
 #include "tests/replay/http_replay.h"
 
 #define WALL   (INT64_C(1764000000) * USEC_PER_SEC)
@@ -631,7 +631,7 @@ static void test_hostile_keys(void **state)
 	assert_string_equal(replay_seen(f->http, 1)->line, url);
 }
 
-static void on_page(void *arg, const struct err *err, const struct s3_page *page)
+static void on_page(void *arg, const struct err *err, struct s3_page *page)
 {
 	struct fixture *f = arg;
 
@@ -643,12 +643,13 @@ static void on_page(void *arg, const struct err *err, const struct s3_page *page
 	}
 	assert_null(err);
 	assert_int_equal(page->count, 2);
-	assert_string_equal(page->entries[0].key, "a b+c/%");
+	assert_string_equal(s3_page_text(page, page->entries[0].key_at), "a b+c/%");
+	assert_int_equal(page->entries[0].key_len, 7);
 	assert_int_equal(page->entries[0].size, 12);
-	assert_string_equal(page->entries[0].etag, "\"e\"");
-	assert_int_equal(page->entries[1].modified_s, 1764000000);
+	assert_string_equal(s3_page_text(page, page->entries[0].etag_at), "\"e\"");
+	assert_int_equal(page->entries[1].modified_us, 1764000000 * USEC_PER_SEC);
 	assert_true(page->is_truncated);
-	assert_string_equal(page->next_token, "t/=");
+	assert_string_equal(s3_page_text(page, page->token_at), "t/=");
 }
 
 static void test_list(void **state)
@@ -656,6 +657,8 @@ static void test_list(void **state)
 	struct fixture *f = *state;
 	const struct s3_place place = {"b", "eu-west-1", "http://127.0.0.1:9", NULL};
 	struct creds_set creds = {.access_key_id = "A", .secret_access_key = "B"};
+	struct s3_env env = {.place = &place, .creds = &creds, .now_us = WALL};
+	struct s3_list list = {.prefix = "a b", .max_keys = 2};
 
 	add_error(f, "GET http://127.0.0.1:9/b?", 200,
 		"<?xml version=\"1.0\"?><ListBucketResult><EncodingType>url</EncodingType>"
@@ -667,11 +670,13 @@ static void test_list(void **state)
 		"</ListBucketResult>");
 	add_error(f, "GET", 200, "<Error><Code>InternalError</Code></Error>");
 	f->http = replay_new(f->loop, f->script, f->count);
-	s3_list_page(f->http, &place, &creds, "a b", NULL, 2, WALL, on_page, f);
+	env.http = f->http;
+	s3_list_page(&env, &list, on_page, f);
 	assert_int_equal(f->pages, 0);
 	run_until(f, &f->pages, 1);
 	assert_non_null(strstr(replay_seen(f->http, 0)->line, "prefix=a%20b"));
-	s3_list_page(f->http, &place, &creds, "a b", "t/=", 2, WALL, on_page, f);
+	list.token = "t/=";
+	s3_list_page(&env, &list, on_page, f);
 	run_until(f, &f->pages, 2);
 	assert_non_null(
 		strstr(replay_seen(f->http, 1)->line, "continuation-token=t%2F%3D"));
