@@ -84,9 +84,11 @@ struct conf_side {
 	const struct conf_profile *profile; /* NULL: the default chain */
 	char *url;
 	enum conf_scheme scheme;
-	char *bucket;
+	char *bucket;   /* of files: the folder, absolute, without a '/' at its end */
 	char *key;      /* without the leading '/'; "" for the whole bucket */
 	bool is_prefix; /* key is empty or ends in '/' */
+	int mode;       /* of files that are made; 0: the umask's */
+	int64_t gid;    /* of the same; -1: as the kernel chooses */
 	struct conf_mark mark;
 };
 

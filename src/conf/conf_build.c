@@ -511,8 +511,12 @@ static void raw_job_done(struct raw_job *job)
 	free(job->profile);
 	free(job->source.profile);
 	free(job->source.url);
+	free(job->source.group);
+	free(job->source.mode);
 	free(job->destination.profile);
 	free(job->destination.url);
+	free(job->destination.group);
+	free(job->destination.mode);
 }
 
 /* What the conf took over is no longer in the draft. */

@@ -93,6 +93,11 @@ void schedule_finish(const struct spot *s, struct raw_job *raw, struct conf_job 
 
 /* conf_after.c: the jobs that others follow, when all are known and sorted. */
 void after_finish(struct draft *d);
+/* conf_file.c: local files. false: the url is wrong, and that was said. */
+bool file_parse_url(const struct spot *s, const char *url, struct conf_side *side);
+/* group, mode, and what a side must not have for its scheme. */
+void file_finish_side(const struct spot *s, const struct raw_side *raw, bool is_destination,
+	struct conf_side *side);
 /* conf_window.c */
 void window_finish(const struct spot *s, struct raw_window *raw, struct conf_job *job);
 

@@ -86,13 +86,9 @@ static bool parse_url(const struct spot *s, const char *url, struct conf_side *s
 	const char *rest = url + 5;
 	size_t n;
 
-	if (str_has_prefix(url, "file://")) {
-		spot_complain(
-			s, "url", NULL, "local files are not supported by this version");
-		return false;
-	}
-	if (!str_has_prefix(url, "s3://")) {
-		spot_complain(s, "url", "s3://bucket/key", "not an S3 URL");
+	if (!str_has_prefix(url, "s3://") && !str_has_prefix(url, "file://")) {
+		spot_complain(s, "url", "s3://bucket/key, or file:///path",
+			"not an S3 URL, nor one of a local file");
 		return false;
 	}
 	if (strstr(url, "${")) {
@@ -100,6 +96,8 @@ static bool parse_url(const struct spot *s, const char *url, struct conf_side *s
 			"templates such as ${date} are not supported by this version");
 		return false;
 	}
+	if (str_has_prefix(url, "file://"))
+		return file_parse_url(s, url, side);
 	n = s3name_bucket_len(rest);
 	side->bucket = mem_strndup(rest, n);
 	side->key = mem_strdup(rest[n] ? rest + n + 1 : "");
@@ -138,7 +136,8 @@ static void finish_side(const struct spot *job, const char *key, const char *job
 {
 	struct spot s = {
 		job->d, job->src, node_key(job->map, key), node_get(job->map, key), ""};
-	const char *name = raw->profile ? raw->profile : job_profile;
+	bool is_file = raw->url && str_has_prefix(raw->url, "file:");
+	const char *name = raw->profile || is_file ? raw->profile : job_profile;
 
 	snprintf(s.path, sizeof(s.path), "%.250s.%s", job->path, key);
 	if (s.map && s.map->kind != NODE_MAP)
@@ -160,7 +159,8 @@ static void finish_side(const struct spot *job, const char *key, const char *job
 		} else {
 			unknown_profile(&s, job, name);
 		}
-	} else if (!node_get(s.map, "profile") && !node_get(job->map, "profile")) {
+	} else if (!is_file && !node_get(s.map, "profile") &&
+		   !node_get(job->map, "profile")) {
 		spot_complain(&s, NULL, "profile: NAME",
 			"a profile is missing: it names the identity and the region");
 	}
@@ -172,7 +172,8 @@ static void finish_side(const struct spot *job, const char *key, const char *job
 		return;
 	}
 	side->url = MEM_STEAL(raw->url);
-	parse_url(&s, side->url, side);
+	if (parse_url(&s, side->url, side))
+		file_finish_side(&s, raw, strcmp(key, "destination") == 0, side);
 }
 
 /* --- jobs --- */
@@ -183,7 +184,7 @@ static bool is_same_bucket(const struct conf_side *a, const struct conf_side *b)
 	const char *x = a->profile ? a->profile->endpoint_url : NULL;
 	const char *y = b->profile ? b->profile->endpoint_url : NULL;
 
-	return str_eq(a->bucket, b->bucket) && str_eq(x, y) &&
+	return a->scheme == b->scheme && str_eq(a->bucket, b->bucket) && str_eq(x, y) &&
 	       (!x || a->profile == b->profile);
 }
 
@@ -197,6 +198,9 @@ static void check_sides(const struct spot *s, const struct conf_job *job)
 	if (from->is_prefix && !to->is_prefix)
 		spot_complain(s, NULL, "end the destination's url with /",
 			"many objects cannot go to one key");
+	if (from->scheme == CONF_FILE && to->scheme == CONF_FILE)
+		spot_complain(s, NULL, NULL,
+			"source and destination are both local: one side must be S3");
 	if (!is_same_bucket(from, to))
 		return;
 	last = strrchr(from->key, '/');

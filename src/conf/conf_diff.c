@@ -90,7 +90,8 @@ static const char *profile_name(const struct conf_side *s)
 
 static bool side_differs(const struct conf_side *a, const struct conf_side *b)
 {
-	return !str_eq(a->url, b->url) || !str_eq(profile_name(a), profile_name(b));
+	return !str_eq(a->url, b->url) || !str_eq(profile_name(a), profile_name(b)) ||
+	       a->mode != b->mode || a->gid != b->gid;
 }
 
 static void compare_jobs(const struct conf_job *a, const struct conf_job *b, struct buf *out)

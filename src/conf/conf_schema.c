@@ -116,14 +116,14 @@ const struct schema_row schema_rows[] = {
 
 	SIDE("profile", profile),
 	SIDE("url",     url),
+	SIDE("group",   group),
+	SIDE("mode",    mode),
 	PLANNED(SCHEMA_SIDE, "expected_bucket_owner"),
 	PLANNED(SCHEMA_SIDE, "storage_class"),
 	PLANNED(SCHEMA_SIDE, "server_side_encryption"),
 	PLANNED(SCHEMA_SIDE, "kms_key_id"),
 	PLANNED(SCHEMA_SIDE, "acl"),
 	PLANNED(SCHEMA_SIDE, "stable_for"),
-	PLANNED(SCHEMA_SIDE, "group"),
-	PLANNED(SCHEMA_SIDE, "mode"),
 
 	RETRY("attempts",    SCHEMA_INT,      "3",   attempts, 1, 100),
 	RETRY("backoff",     SCHEMA_DURATION, "30s", backoff_s, 1, DAY),

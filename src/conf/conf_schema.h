@@ -59,7 +59,7 @@ struct raw_top {
 };
 
 struct raw_side {
-	char *profile, *url;
+	char *profile, *url, *group, *mode;
 };
 
 struct raw_retry {

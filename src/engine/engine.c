@@ -15,6 +15,7 @@
 #include "engine/xfer.h"
 #include "net/http.h"
 #include "net/loop.h"
+#include "net/pool.h"
 #include "s3/regions.h"
 
 #define TRANSFERS    32
@@ -22,6 +23,7 @@
 #define PARTS        32 /* of all large objects together */
 #define TELLERS      16
 #define CLOCKS       16
+#define FILE_THREADS 3
 #define BUFFER_BYTES (16 << 20)
 #define RING_MIN     (256 << 10)
 #define RING_MAX     (4 << 20)
@@ -191,6 +193,7 @@ static void *release(void *arg)
 		xfer_free(xfer_from_link(e->queue.next));
 	while ((s = LIST_FIRST(&e->creds, struct creds_slot, link)))
 		forget(s);
+	pool_free(e->env.pool);
 	for (size_t i = 0; i < TELLERS; i++)
 		free(e->tellers[i]);
 	for (size_t i = 0; i < CLOCKS; i++)
@@ -407,11 +410,14 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 	const struct engine_options *options,
 	void (*emit)(void *arg, const struct engine_ev *ev), void *arg)
 {
-	struct engine *e = mem_alloc(sizeof(*e));
+	struct pool *pool = pool_new(loop, FILE_THREADS);
+	struct engine *e = pool ? mem_alloc(sizeof(*e)) : NULL;
 	uint64_t bytes = options->buffer_bytes ? options->buffer_bytes : BUFFER_BYTES;
 	uint64_t ring;
 	int64_t part;
 
+	if (!e)
+		return NULL;
 	e->max_active = options->max_transfers > 0 ? options->max_transfers : TRANSFERS;
 	ring = bytes / (uint64_t)(e->max_active + PARTS);
 	if (ring < RING_MIN)
@@ -423,6 +429,7 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 		.large_bytes = 4 * part,
 		.loop = loop,
 		.http = http,
+		.pool = pool,
 		.ring_bytes = (size_t)ring,
 		.stall_timeout_ms = options->stall_timeout_ms,
 		.creds = get_creds,
@@ -470,5 +477,6 @@ void *engine_free(struct engine *e)
 		list_append(&e->removals, link);
 		removal_cancel(removal_from_link(link));
 	}
+	pool_close(e->env.pool);
 	return NULL;
 }

@@ -9,7 +9,7 @@
 
 struct engine;
 
-/* emit hands an event over; what it points to is then the receiver's. */
+/* NULL when the kernel refuses an eventfd. emit hands an event over; what it points to is then the receiver's. */
 struct engine *engine_new(struct loop *loop, struct http *http,
 	const struct engine_options *options,
 	void (*emit)(void *arg, const struct engine_ev *ev), void *arg);

@@ -14,9 +14,17 @@
 #define ENGINE_KEY_LEN    1025
 #define ENGINE_BUCKET_LEN 256
 #define ENGINE_URL_LEN    512
+#define ENGINE_ROOT_LEN   1024
+
+enum engine_scheme {
+	ENGINE_S3,
+	ENGINE_FILE,
+	ENGINE_SCHEMES,
+};
 
 /* One end of a transfer: where, and as whom. */
 struct engine_side {
+	enum engine_scheme scheme;
 	char bucket[ENGINE_BUCKET_LEN];
 	char key[ENGINE_KEY_LEN];
 	char region[64];                   /* "": that of the bucket is found */
@@ -24,6 +32,10 @@ struct engine_side {
 	char ca_bundle[256];               /* "": the system's */
 	struct endpoint_options options;
 	uint32_t creds_id;                 /* which set of ENGINE_CMD_CREDS signs */
+	/* Of a file: key is below root; of what is made there: */
+	char root[ENGINE_ROOT_LEN];
+	int mode;    /* 0: the umask's */
+	int64_t gid; /* -1: as the kernel chooses */
 };
 
 struct engine_part {
@@ -98,6 +110,7 @@ enum engine_proof {
 	ENGINE_PROOF_CHECKSUM, /* the destination's full-object checksum is ours */
 	ENGINE_PROOF_MD5,      /* its ETag is the MD5 of the bytes we read */
 	ENGINE_PROOF_TRANSIT,  /* neither side gives a digest: own CRC and length */
+	ENGINE_PROOF_FILE,     /* the kernel wrote and synced all bytes of a local file */
 };
 
 struct engine_result {
@@ -106,7 +119,9 @@ struct engine_result {
 	char source_version[128], destination_version[128];
 	char checksum[48]; /* "crc64nvme:<base64>" of the bytes that passed */
 	enum engine_proof proof; /* of what the destination stored */
-	bool is_source_proven; /* the bytes are those of a digest that the source gave */
+	/* The bytes are those of a digest that the source gave, or of a file that stayed
+	   the same from its opening to its end. */
+	bool is_source_proven;
 	int attempts;
 	int64_t duration_us;
 	int parts;         /* of a multipart upload; 0: one PUT */

@@ -151,7 +151,7 @@ static bool open_seat(struct seat *s, struct loop *loop, struct http *http,
 		loop, sizeof(struct engine_cmd), ENGINE_WAITING_MAX, on_cmd, s);
 	if (s->down)
 		s->engine = engine_new(loop, http, options, send_up, s);
-	return s->down;
+	return s->engine;
 }
 
 struct engine_set *engine_set_new(struct loop *loop, struct http *http,

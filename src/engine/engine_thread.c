@@ -85,7 +85,7 @@ struct engine_thread *engine_thread_new(const struct clock *clock,
 	if (r == 0) {
 		t->http = http_new(t->loop, &http);
 		t->engine = engine_new(t->loop, t->http, options, send_up, t);
-		r = start(t);
+		r = t->engine ? start(t) : errno;
 	}
 	if (r == 0)
 		return t;

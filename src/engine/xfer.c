@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "engine/xfer_file.h"
 #include "engine/xfer_parts.h"
 #include "net/loop.h"
 
@@ -83,7 +84,9 @@ static void emit(struct xfer *x, enum engine_ev_type type)
 
 static enum step_result give_up(struct xfer *x)
 {
-	return xfer_goto(x, x->upload && !x->keeps_upload ? XFER_ABORT : XFER_DONE);
+	bool is_kept = x->keeps_upload && !x->target; /* a file is not gone on with */
+
+	return xfer_goto(x, x->upload && !is_kept ? XFER_ABORT : XFER_DONE);
 }
 
 /* --- steps --- */
@@ -93,6 +96,8 @@ static bool is_usable(const struct xfer *x, enum xfer_side side)
 	const struct creds_set *set =
 		x->env->creds(x->env->arg, side_of(x, side)->creds_id);
 
+	if (side_of(x, side)->scheme == ENGINE_FILE)
+		return true; /* nobody signs there */
 	return set && set->generation != x->refused[side] &&
 	       set->expires_at_us > clock_wall_us(loop_clock(x->env->loop));
 }
@@ -247,6 +252,7 @@ static enum step_result after_failure(struct xfer *x)
 static bool is_busy(const struct xfer *x)
 {
 	return x->calls[XFER_SOURCE] || x->calls[XFER_DESTINATION] || x->ask ||
+	       x->files[XFER_SOURCE] || x->files[XFER_DESTINATION] ||
 	       xfer_parts_is_busy(x);
 }
 
@@ -263,6 +269,8 @@ static enum step_result step_stop(struct xfer *x)
 		s3_call_cancel(x->calls[XFER_SOURCE]);
 		s3_call_cancel(x->calls[XFER_DESTINATION]);
 		s3_call_cancel(x->ask);
+		xfer_file_cancel(x->files[XFER_SOURCE]);
+		xfer_file_cancel(x->files[XFER_DESTINATION]);
 		xfer_parts_cancel(x);
 		return STEP_WAIT;
 	}
@@ -281,7 +289,7 @@ static enum step_result step_create(struct xfer *x)
 		xfer_parts_create(x);
 	if (x->is_failed || x->is_cancelled)
 		return xfer_goto(x, XFER_STOP);
-	return xfer_parts_is_created(x) ? xfer_goto(x, XFER_NOTE) : STEP_WAIT;
+	return xfer_parts_is_created(x) ? xfer_goto(x, xfer_parts_entry(x)) : STEP_WAIT;
 }
 
 static void enter_note(struct xfer *x)
@@ -467,6 +475,7 @@ void *xfer_free(void *arg)
 	loop_timer_free(x->timer);
 	loop_timer_free(x->teller);
 	xfer_parts_free(x->upload);
+	free(x->target);
 	crypto_hash_free(x->running);
 	xfer_pipe_free(x->pipe);
 	s3_meta_done(&x->meta);

@@ -9,6 +9,7 @@
 
 struct http;
 struct loop;
+struct pool;
 struct s3_regions;
 struct skew;
 struct xfer;
@@ -17,6 +18,7 @@ struct xfer;
 struct xfer_env {
 	struct loop *loop;
 	struct http *http;
+	struct pool *pool; /* for files */
 	size_t ring_bytes;
 	int64_t part_bytes, large_bytes; /* of a part; above which objects have parts */
 	int64_t stall_timeout_ms;

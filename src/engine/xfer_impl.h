@@ -40,8 +40,11 @@ struct xfer_range {
 	int64_t first, length; /* bytes of the source */
 	bool has_checksum;     /* the upload keeps CRC64NVME */
 	const struct crypto_hash *before; /* MD5 of all bytes before it; NULL: not kept */
+	const struct xfer_target *target; /* the file it goes to; NULL: S3 */
 };
 
+struct xfer_file;
+struct xfer_target;
 struct xfer_upload;
 
 struct xfer {
@@ -58,6 +61,7 @@ struct xfer {
 
 	struct xfer_range range;
 	struct xfer_upload *upload; /* of a large object, else NULL */
+	struct xfer_target *target; /* its file, at a local destination */
 	bool is_large, is_noted, keeps_upload, is_restarting;
 	int restarts;
 
@@ -68,6 +72,7 @@ struct xfer {
 
 	/* of this attempt */
 	struct s3_call *calls[XFER_SIDES], *ask;
+	struct xfer_file *files[XFER_SIDES];
 	bool is_begun[XFER_SIDES], is_ended[XFER_SIDES], is_asked;
 	bool is_head_in, is_lost; /* is_lost: all was sent, no answer came */
 	struct s3_head heads[XFER_SIDES];
@@ -111,4 +116,12 @@ void xfer_io_verify(struct xfer *x);
 /* After the HEAD of XFER_ASK: the object there is provably ours. */
 bool xfer_io_is_ours(struct xfer *x);
 void xfer_io_tell_progress(void *x);
+
+/* What both schemes tell of a side. false: this head cannot be used, the attempt failed. */
+bool xfer_io_take_head(struct xfer *x, const struct s3_head *head, struct s3_meta *meta);
+void xfer_io_received(struct xfer *x, size_t bytes);
+/* They end in xfer_run(). */
+void xfer_io_head_ended(struct xfer *x, const struct err *err);
+void xfer_io_get_ended(struct xfer *x, const struct err *err);
+void xfer_io_put_ended(struct xfer *x, const struct err *err, const struct s3_head *head);
 void xfer_io_checksum(const struct xfer *x, char *out, size_t size);

@@ -13,12 +13,14 @@
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "engine/xfer_file.h"
 #include "engine/xfer_impl.h"
 #include "engine/xfer_parts.h"
 #include "net/loop.h"
 #include "s3/multipart.h"
 
 #define PROGRESS_MS 500
+#define FILE_RING   (512 << 10) /* half of it is a piece: fewer cost more */
 
 static const struct engine_side *side_of(const struct xfer *x, enum xfer_side side)
 {
@@ -31,9 +33,14 @@ static void fail_here(
 {
 	struct err e;
 
-	err_set(&e, class, ERR_FROM_S3, code, "%s", text);
-	snprintf(e.operation, sizeof(e.operation), "%s",
-		side == XFER_SOURCE ? "GetObject" : "PutObject");
+	static const char *const operations[ENGINE_SCHEMES][XFER_SIDES] = {
+		[ENGINE_S3] = {"GetObject", "PutObject"},
+		[ENGINE_FILE] = {"read", "write"}};
+	enum engine_scheme scheme = side_of(x, side)->scheme;
+
+	err_set(&e, class, scheme == ENGINE_S3 ? ERR_FROM_S3 : ERR_FROM_LOCAL, code, "%s",
+		text);
+	snprintf(e.operation, sizeof(e.operation), "%s", operations[scheme][side]);
 	xfer_fail(x, side, &e);
 }
 
@@ -120,7 +127,8 @@ static bool is_fit(struct xfer *x, const struct s3_head *head)
 	return !x->is_failed;
 }
 
-static bool take_head(struct xfer *x, const struct s3_head *head, struct s3_meta *meta)
+bool xfer_io_take_head(
+	struct xfer *x, const struct s3_head *head, struct s3_meta *meta)
 {
 	x->heads[XFER_SOURCE] = *head;
 	if (!is_fit(x, head))
@@ -141,7 +149,7 @@ static enum http_flow on_get_head(
 	struct xfer *x = arg;
 
 	/* A large object comes in parts: this answer told all that was needed. */
-	if (!take_head(x, head, meta) || x->is_large)
+	if (!xfer_io_take_head(x, head, meta) || x->is_large)
 		return HTTP_ABORT;
 	xfer_run(x);
 	return HTTP_GO;
@@ -160,8 +168,9 @@ void xfer_io_tell_progress(void *arg)
 	x->env->event(x->env->owner, &ev);
 }
 
-static void note_progress(struct xfer *x)
+void xfer_io_received(struct xfer *x, size_t bytes)
 {
+	x->received += bytes;
 	if (!x->is_telling)
 		loop_timer_set(x->teller, PROGRESS_MS);
 	x->is_telling = true;
@@ -174,13 +183,12 @@ static enum http_flow on_get_body(void *arg, const char *data, size_t len)
 
 	if (flow != HTTP_GO)
 		return flow;
-	x->received += len;
 	x->crc = crc64nvme(x->crc, data, len);
 	if (x->has_md5)
 		crypto_hash_update(x->md5, data, len);
 	if (x->running)
 		crypto_hash_update(x->running, data, len);
-	note_progress(x);
+	xfer_io_received(x, len);
 	return HTTP_GO;
 }
 
@@ -202,6 +210,7 @@ static bool is_as_declared(struct xfer *x)
 	}
 	if (x->range.length) /* what is declared is of the whole */
 		return true;
+	x->is_source_proven = x->spec->source.scheme == ENGINE_FILE;
 	crc64nvme_base64(x->crc, crc);
 	if (s->crc64nvme[0]) {
 		x->is_source_proven = str_eq(s->crc64nvme, crc);
@@ -213,11 +222,8 @@ static bool is_as_declared(struct xfer *x)
 	return x->is_source_proven;
 }
 
-static void on_get_done(void *arg, const struct err *err, const struct s3_head *head)
+void xfer_io_get_ended(struct xfer *x, const struct err *err)
 {
-	struct xfer *x = arg;
-
-	x->calls[XFER_SOURCE] = NULL;
 	x->is_ended[XFER_SOURCE] = true;
 	if (x->is_large)
 		x->rounds = 0;
@@ -234,7 +240,15 @@ static void on_get_done(void *arg, const struct err *err, const struct s3_head *
 	xfer_run(x);
 }
 
-void xfer_io_get(struct xfer *x)
+static void on_get_done(void *arg, const struct err *err, const struct s3_head *head)
+{
+	struct xfer *x = arg;
+
+	x->calls[XFER_SOURCE] = NULL;
+	xfer_io_get_ended(x, err);
+}
+
+static void get_object(struct xfer *x)
 {
 	struct s3_place place;
 	struct s3_env env;
@@ -253,8 +267,16 @@ static enum http_flow on_source_head(
 {
 	struct xfer *x = arg;
 
-	take_head(x, head, meta);
+	xfer_io_take_head(x, head, meta);
 	return HTTP_GO;
+}
+
+void xfer_io_head_ended(struct xfer *x, const struct err *err)
+{
+	x->is_ended[XFER_SOURCE] = true;
+	if (err)
+		xfer_fail(x, XFER_SOURCE, err);
+	xfer_run(x);
 }
 
 static void on_head_done(void *arg, const struct err *err, const struct s3_head *head)
@@ -263,13 +285,10 @@ static void on_head_done(void *arg, const struct err *err, const struct s3_head 
 
 	(void)head;
 	x->calls[XFER_SOURCE] = NULL;
-	x->is_ended[XFER_SOURCE] = true;
-	if (err)
-		xfer_fail(x, XFER_SOURCE, err);
-	xfer_run(x);
+	xfer_io_head_ended(x, err);
 }
 
-void xfer_io_head(struct xfer *x)
+static void head_object(struct xfer *x)
 {
 	struct s3_place place;
 	struct s3_env env;
@@ -290,13 +309,11 @@ static enum http_flow on_put_send(void *arg, char *out, size_t max, size_t *ret_
 	return xfer_pipe_read(x->pipe, out, max, ret_len);
 }
 
-static void on_put_done(void *arg, const struct err *err, const struct s3_head *head)
+void xfer_io_put_ended(struct xfer *x, const struct err *err, const struct s3_head *head)
 {
-	struct xfer *x = arg;
 	uint64_t length = (uint64_t)x->heads[XFER_SOURCE].length;
 	bool is_all_sent = xfer_pipe_bytes_out(x->pipe) == length;
 
-	x->calls[XFER_DESTINATION] = NULL;
 	x->is_ended[XFER_DESTINATION] = true;
 	x->heads[XFER_DESTINATION] = *head;
 	if (err) {
@@ -310,11 +327,20 @@ static void on_put_done(void *arg, const struct err *err, const struct s3_head *
 	xfer_run(x);
 }
 
+static void on_put_done(void *arg, const struct err *err, const struct s3_head *head)
+{
+	struct xfer *x = arg;
+
+	x->calls[XFER_DESTINATION] = NULL;
+	xfer_io_put_ended(x, err, head);
+}
+
 static void resume_get(void *arg)
 {
 	struct xfer *x = arg;
 
 	s3_call_resume(x->calls[XFER_SOURCE]);
+	xfer_file_resume(x->files[XFER_SOURCE]);
 }
 
 static void resume_put(void *arg)
@@ -322,6 +348,7 @@ static void resume_put(void *arg)
 	struct xfer *x = arg;
 
 	s3_call_resume(x->calls[XFER_DESTINATION]);
+	xfer_file_resume(x->files[XFER_DESTINATION]);
 }
 
 /* MD5 costs more than all else: only where nothing better proves a side. */
@@ -331,12 +358,12 @@ static bool wants_md5(const struct xfer *x)
 	const char *custom = x->spec->destination.endpoint_url;
 
 	if (x->range.length)
-		return !x->range.has_checksum;
+		return !x->range.has_checksum && !x->range.target;
 	return (source->is_etag_md5 && !source->crc64nvme[0]) ||
 	       (custom[0] && !x->env->tells_checksum(x->env->arg, custom, false));
 }
 
-void xfer_io_put(struct xfer *x)
+static void put_object(struct xfer *x)
 {
 	struct s3_place place;
 	struct s3_env env;
@@ -345,23 +372,58 @@ void xfer_io_put(struct xfer *x)
 		.length = source->length, .meta = &x->meta,
 		.crc64nvme = source->crc64nvme, .on_send = on_put_send,
 		.done = on_put_done, .arg = x};
-	size_t ring = x->env->ring_bytes;
 
-	x->is_begun[XFER_DESTINATION] = true;
-	if ((uint64_t)source->length < ring)
-		ring = (size_t)source->length;
-	x->pipe = xfer_pipe_new(ring, resume_get, resume_put, x);
-	x->has_md5 = wants_md5(x);
-	if (x->has_md5 && !x->md5)
-		x->md5 = crypto_hash_new(CRYPTO_MD5);
-	if (x->range.before)
-		x->running = crypto_hash_copy(x->range.before);
 	if (!xfer_io_env(x, XFER_DESTINATION, &place, &env))
 		return;
 	x->calls[XFER_DESTINATION] =
 		x->range.length ? s3_upload_part(&env, &o, x->range.upload_id,
 					  x->range.number)
 				: s3_put_object(&env, &o);
+}
+
+/* --- by scheme --- */
+
+static const struct {
+	void (*head)(struct xfer *x);
+	void (*get)(struct xfer *x);
+	void (*put)(struct xfer *x);
+} ports[ENGINE_SCHEMES] = {
+	[ENGINE_S3] = {head_object, get_object, put_object},
+	[ENGINE_FILE] = {xfer_file_head, xfer_file_get, xfer_file_put},
+};
+
+void xfer_io_head(struct xfer *x)
+{
+	ports[x->spec->source.scheme].head(x);
+}
+
+void xfer_io_get(struct xfer *x)
+{
+	ports[x->spec->source.scheme].get(x);
+}
+
+static size_t ring_size(const struct xfer *x)
+{
+	bool has_file = x->spec->source.scheme == ENGINE_FILE ||
+			x->spec->destination.scheme == ENGINE_FILE;
+	size_t size = x->env->ring_bytes;
+	uint64_t length = (uint64_t)x->heads[XFER_SOURCE].length;
+
+	if (has_file && size < FILE_RING)
+		size = FILE_RING;
+	return length < size ? (size_t)length : size;
+}
+
+void xfer_io_put(struct xfer *x)
+{
+	x->is_begun[XFER_DESTINATION] = true;
+	x->pipe = xfer_pipe_new(ring_size(x), resume_get, resume_put, x);
+	x->has_md5 = wants_md5(x);
+	if (x->has_md5 && !x->md5)
+		x->md5 = crypto_hash_new(CRYPTO_MD5);
+	if (x->range.before)
+		x->running = crypto_hash_copy(x->range.before);
+	ports[x->spec->destination.scheme].put(x);
 }
 
 /* --- HEAD of the destination --- */
@@ -399,6 +461,8 @@ static enum engine_proof prove(const struct xfer *x, bool *ret_is_wrong)
 
 	crc64nvme_base64(x->crc, crc);
 	*ret_is_wrong = false;
+	if (x->spec->destination.scheme == ENGINE_FILE)
+		return ENGINE_PROOF_FILE;
 	if (d->crc64nvme[0]) {
 		*ret_is_wrong = !str_eq(d->crc64nvme, crc);
 		return ENGINE_PROOF_CHECKSUM;
@@ -443,6 +507,8 @@ void xfer_io_check_whole(struct xfer *x)
 		x->is_source_proven = is_md5(source, x->md5_hex);
 	else
 		has_digest = false;
+	if (x->spec->source.scheme == ENGINE_FILE)
+		x->is_source_proven = true; /* each part saw the same file */
 	if (has_digest && !x->is_source_proven)
 		fail_here(x, XFER_SOURCE, ERR_INTEGRITY, "digest",
 			"the bytes read are not those the source declares");

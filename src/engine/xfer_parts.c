@@ -15,6 +15,7 @@
 #include "base/crc.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "engine/xfer_file.h"
 #include "net/loop.h"
 #include "s3/multipart.h"
 
@@ -238,7 +239,7 @@ static void on_created(
 	xfer_run(x);
 }
 
-void xfer_parts_create(struct xfer *x)
+static void create_upload(struct xfer *x)
 {
 	struct xfer_upload *u = x->upload;
 	struct s3_place place;
@@ -321,7 +322,8 @@ static void start_part(struct xfer_upload *u, int i)
 		.first = i * u->part_size,
 		.length = part_length(u, i),
 		.has_checksum = u->has_checksum,
-		.before = u->md5};
+		.before = u->md5,
+		.target = u->x->target};
 	struct xfer *child;
 
 	*spec = *u->x->spec;
@@ -380,7 +382,7 @@ static void on_completed(void *arg, const struct err *err, const struct s3_head 
 	xfer_run(x);
 }
 
-void xfer_parts_complete(struct xfer *x)
+static void complete_upload(struct xfer *x)
 {
 	struct xfer_upload *u = x->upload;
 	struct s3_complete c = {.upload = {x->spec->destination.key, u->id},
@@ -443,7 +445,7 @@ static void on_aborted(void *arg, const struct err *err, const struct s3_head *h
 	xfer_run(x);
 }
 
-void xfer_parts_abort(struct xfer *x)
+static void abort_upload(struct xfer *x)
 {
 	struct xfer_upload *u = x->upload;
 	struct s3_upload upload = {x->spec->destination.key, u->id};
@@ -460,11 +462,50 @@ void xfer_parts_abort(struct xfer *x)
 	u->call = s3_abort_upload(&env, &upload, on_aborted, x);
 }
 
+/* --- by the destination's scheme --- */
+
+static const struct {
+	void (*create)(struct xfer *x);
+	void (*complete)(struct xfer *x);
+	void (*abort)(struct xfer *x);
+} makers[ENGINE_SCHEMES] = {
+	[ENGINE_S3] = {create_upload, complete_upload, abort_upload},
+	[ENGINE_FILE] = {xfer_file_create, xfer_file_complete, xfer_file_abort},
+};
+
+void xfer_parts_create(struct xfer *x)
+{
+	makers[x->spec->destination.scheme].create(x);
+}
+
+void xfer_parts_complete(struct xfer *x)
+{
+	makers[x->spec->destination.scheme].complete(x);
+}
+
+void xfer_parts_abort(struct xfer *x)
+{
+	makers[x->spec->destination.scheme].abort(x);
+}
+
+void xfer_parts_created(struct xfer *x)
+{
+	mem_replace(&x->upload->id, "");
+	x->is_noted = true; /* a crash leaves nothing of it */
+}
+
+void xfer_parts_aborted(struct xfer *x)
+{
+	mem_replace(&x->upload->id, NULL);
+	x->upload->is_aborted = true;
+}
+
 /* --- questions --- */
 
 bool xfer_parts_is_busy(const struct xfer *x)
 {
-	return x->upload && (x->upload->call || !list_is_empty(&x->upload->children));
+	return xfer_file_is_busy(x->target) ||
+	       (x->upload && (x->upload->call || !list_is_empty(&x->upload->children)));
 }
 
 void xfer_parts_cancel(struct xfer *x)

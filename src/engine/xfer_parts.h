@@ -36,6 +36,9 @@ bool xfer_parts_is_full(const struct xfer *x);
 bool xfer_parts_is_completed(const struct xfer *x);
 /* Asked, the destination has the object: Complete had its effect. */
 void xfer_parts_settle(struct xfer *x);
+/* Of a file: it is there, nameless; it is gone again. */
+void xfer_parts_created(struct xfer *x);
+void xfer_parts_aborted(struct xfer *x);
 bool xfer_parts_is_size(const struct xfer *x, int64_t size);
 bool xfer_parts_is_aborted(const struct xfer *x);
 bool xfer_parts_is_resumed(const struct xfer *x);

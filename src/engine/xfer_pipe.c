@@ -89,15 +89,65 @@ enum http_flow xfer_pipe_read(struct xfer_pipe *p, char *out, size_t max, size_t
 	first = n < p->size - p->head ? n : p->size - p->head;
 	memcpy(out, p->data + p->head, first);
 	memcpy(out + first, p->data, n - first);
-	p->head = (p->head + n) % p->size;
-	p->len -= n;
-	p->bytes_out += n;
 	*ret_len = n;
+	xfer_pipe_drop(p, n);
+	return HTTP_GO;
+}
+
+/* len bytes from at on, in as many pieces as the ring's end makes of them. */
+static int cut(struct xfer_pipe *p, size_t at, size_t len, struct iovec iov[2])
+{
+	size_t first = len < p->size - at ? len : p->size - at;
+
+	iov[0] = (struct iovec){p->data + at, first};
+	iov[1] = (struct iovec){p->data, len - first};
+	if (len == 0)
+		return 0;
+	return len == first ? 1 : 2;
+}
+
+int xfer_pipe_room(struct xfer_pipe *p, size_t max, struct iovec iov[2])
+{
+	size_t room = p->size - p->len, least = p->size / 2 < max ? p->size / 2 : max;
+
+	p->is_writer_paused = room < least;
+	if (p->is_writer_paused) {
+		wake_reader(p);
+		return 0;
+	}
+	return cut(p, (p->head + p->len) % p->size, room < max ? room : max, iov);
+}
+
+void xfer_pipe_fill(struct xfer_pipe *p, size_t len)
+{
+	p->len += len;
+	if (p->len >= p->size / 2)
+		wake_reader(p);
+}
+
+int xfer_pipe_content(struct xfer_pipe *p, size_t max, struct iovec iov[2])
+{
+	if (!p->is_ended && !p->is_writer_paused && p->len < (p->size + 1) / 2) {
+		p->is_reader_paused = true;
+		return 0;
+	}
+	return cut(p, p->head, p->len < max ? p->len : max, iov);
+}
+
+void xfer_pipe_drop(struct xfer_pipe *p, size_t len)
+{
+	p->head = (p->head + len) % p->size;
+	p->len -= len;
+	p->bytes_out += len;
 	if (p->is_writer_paused && p->len <= p->size / 2) {
 		p->is_writer_paused = false;
 		p->resume_writer(p->arg);
 	}
-	return HTTP_GO;
+}
+
+bool xfer_pipe_is_ended(const struct xfer_pipe *p)
+{
+	return p->is_ended;
 }
 
 uint64_t xfer_pipe_bytes_out(const struct xfer_pipe *p)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "net/http.h"
 
@@ -25,5 +26,17 @@ enum http_flow xfer_pipe_write(struct xfer_pipe *p, const char *data, size_t len
 void xfer_pipe_end(struct xfer_pipe *p);
 /* HTTP_PAUSE when there is too little to be worth it; *ret_len 0 only at the end. */
 enum http_flow xfer_pipe_read(struct xfer_pipe *p, char *out, size_t max, size_t *ret_len);
+
+/*
+ * For who moves bytes right in the ring: up to max of the room, or of the content, in
+ * iov; returns how many of the two are filled, or 0 when there is too little to be worth
+ * it. Theirs until xfer_pipe_fill() or xfer_pipe_drop(), of as many bytes as were moved;
+ * the other side goes on meanwhile. Nothing is kept back of the content.
+ */
+int xfer_pipe_room(struct xfer_pipe *p, size_t max, struct iovec iov[2]);
+void xfer_pipe_fill(struct xfer_pipe *p, size_t len);
+int xfer_pipe_content(struct xfer_pipe *p, size_t max, struct iovec iov[2]);
+void xfer_pipe_drop(struct xfer_pipe *p, size_t len);
+bool xfer_pipe_is_ended(const struct xfer_pipe *p);
 
 uint64_t xfer_pipe_bytes_out(const struct xfer_pipe *p);

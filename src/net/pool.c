@@ -26,6 +26,7 @@ struct pool {
 	/* the loop's thread alone */
 	pthread_t *threads;
 	int count, most;
+	bool is_closed;
 	size_t under_way; /* submitted, and not delivered yet */
 	int fd;
 	struct loop_fd *watch;
@@ -191,7 +192,7 @@ void pool_submit(struct pool *p, struct pool_job *job)
 	finish(p, job);
 }
 
-void pool_flush(struct pool *p)
+void pool_close(struct pool *p)
 {
 	struct pool_job *job;
 
@@ -203,4 +204,10 @@ void pool_flush(struct pool *p)
 		while ((job = take_done(p)))
 			deliver(p, job);
 	}
+	p->is_closed = true;
+}
+
+bool pool_is_closed(const struct pool *p)
+{
+	return p->is_closed;
 }

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/list.h"
 
 struct loop;
@@ -22,10 +24,11 @@ struct pool_job {
  * eventfd.
  */
 struct pool *pool_new(struct loop *loop, int threads);
-/* Nothing may be under way: see pool_flush(). NULL-safe. */
+/* Nothing may be under way: see pool_close(). NULL-safe. */
 void *pool_free(struct pool *p);
 
 /* Jobs begin in order. Where no thread can be had, the loop's own does the work. */
 void pool_submit(struct pool *p, struct pool_job *job);
-/* Blocks until no job is left, those that done() submits included. */
-void pool_flush(struct pool *p);
+/* Blocks until no job is left, those that done() submits included; then none may come. */
+void pool_close(struct pool *p);
+bool pool_is_closed(const struct pool *p);

@@ -180,7 +180,9 @@ static void ask_creds(struct run *r, int which)
 
 	if (side->wait)
 		return;
-	side->has_set = false;
+	side->has_set = !side->creds; /* of local files */
+	if (!side->creds)
+		return;
 	side->wait = creds_get(side->creds,
 		which == RUN_SOURCE ? on_source_creds : on_destination_creds, r);
 }
@@ -444,6 +446,8 @@ struct run *run_new(const struct run_env *env, const struct conf *conf,
 	for (int i = 0; i < RUN_SIDES; i++) {
 		r->sides[i].conf = ends[i];
 		r->sides[i].creds_id = (uint32_t)(serial * RUN_SIDES) + (uint32_t)i;
+		if (ends[i]->scheme == CONF_FILE)
+			continue;
 		run_identity_place(env->creds, conf, ends[i]->profile, &r->sides[i].place);
 		r->sides[i].creds = run_identity_open(env->creds, conf, ends[i]->profile);
 	}
@@ -462,7 +466,8 @@ void *run_free(struct run *r)
 		if (r->sides[i].wait)
 			creds_wait_cancel(r->sides[i].wait);
 		engine_set_send(r->env.engines, &cmd);
-		creds_release(r->sides[i].creds);
+		if (r->sides[i].creds)
+			creds_release(r->sides[i].creds);
 		creds_set_wipe(&r->sides[i].set);
 	}
 	run_objects_clear(r);

@@ -46,9 +46,9 @@ static const char *reason_of(int side, const struct err *e)
 		return "local";
 	case ERR_CONFIG:
 		return "config";
-	case ERR_RETRY:
-		return e->origin == ERR_FROM_NET ? "network" : "service";
 	default:
+		if (e->origin == ERR_FROM_LOCAL)
+			return "local";
 		return e->origin == ERR_FROM_NET ? "network" : "service";
 	}
 }
@@ -97,8 +97,11 @@ void run_explain(struct run *r, int side, const char *key, const struct err *e)
 		snprintf(report->message, sizeof(report->message), "%s", e->text);
 		return;
 	}
-	buf_printf(&text, "%s s3://%s/%.200s (profile %s): ", side_name(side),
-		where->bucket, key, p ? p->name : "default");
+	buf_printf(&text, "%s %s%s/%.200s", side_name(side),
+		where->scheme == CONF_FILE ? "file://" : "s3://", where->bucket, key);
+	if (where->scheme == CONF_S3)
+		buf_printf(&text, " (profile %s)", p ? p->name : "default");
+	buf_puts(&text, ": ");
 	if (e->operation[0])
 		buf_printf(&text, "%s: ", e->operation);
 	if (e->http_status)
@@ -128,6 +131,13 @@ static void account_of(const char *arn, char out[16])
 		snprintf(out, 16, "%.*s", (int)strcspn(p, ":"), p);
 }
 
+static const char *profile_of(const struct conf_side *side)
+{
+	if (side->scheme == CONF_FILE)
+		return NULL;
+	return side->profile ? side->profile->name : "default";
+}
+
 /* Everything that a filter in journalctl may ask for about an error. */
 static void log_with_error(const struct run *r, int level, const char *message_id, int side,
 	const struct err *e, const char *text)
@@ -144,7 +154,7 @@ static void log_with_error(const struct run *r, int level, const char *message_i
 	log_write(level,
 		LOG_FIELDS({"MESSAGE_ID", message_id}, {"JOB", r->job->name},
 			{"RUN_ID", r->id}, {"SIDE", side_name(side)},
-			{"PROFILE", p ? p->name : "default"}, {"ROLE_ARN", role},
+			{"PROFILE", profile_of(where)}, {"ROLE_ARN", role},
 			{"ACCOUNT", account}, {"BUCKET", where->bucket},
 			{"KEY", r->failed_key}, {"REGION", p ? p->region : NULL},
 			{"OPERATION", e->operation}, {"HTTP_STATUS", status},

@@ -79,9 +79,16 @@ static void fill_side(
 	struct engine_side *out, const struct run_side *side, const char *key)
 {
 	*out = side->place;
-	snprintf(out->bucket, sizeof(out->bucket), "%s", side->conf->bucket);
 	snprintf(out->key, sizeof(out->key), "%s", key);
 	out->creds_id = side->creds_id;
+	if (side->conf->scheme == CONF_S3) {
+		snprintf(out->bucket, sizeof(out->bucket), "%s", side->conf->bucket);
+		return;
+	}
+	out->scheme = ENGINE_FILE;
+	snprintf(out->root, sizeof(out->root), "%s", side->conf->bucket);
+	out->mode = side->conf->mode;
+	out->gid = side->conf->gid;
 }
 
 /* Ids of one run grow by one, so id % RUN_WINDOW finds its slot when it is free. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "s3/multipart.h"
@@ -92,10 +93,13 @@ void s3_head_read(const struct s3_answer *a, struct s3_head *ret)
 	const struct http_response *r = a->http;
 	const char *kind = http_header(r, "x-amz-checksum-type");
 	const char *sse = http_header(r, "x-amz-server-side-encryption");
+	const char *modified = http_header(r, "last-modified");
 
 	*ret = (struct s3_head){
 		.length = r->content_length, .is_aws = a->is_aws, .status = r->status};
 	copy_header(r, "etag", ret->etag, sizeof(ret->etag));
+	if (modified)
+		clock_parse_http_us(modified, &ret->modified_us);
 	copy_header(r, "x-amz-version-id", ret->version, sizeof(ret->version));
 	if (!kind || str_eq(kind, "FULL_OBJECT"))
 		copy_header(r, "x-amz-checksum-crc64nvme", ret->crc64nvme,

@@ -19,6 +19,7 @@ struct s3_head {
 	int64_t length; /* HTTP_NO_LENGTH: not told */
 	char etag[128];
 	char version[128];
+	int64_t modified_us; /* since 1970; 0: not told */
 	char crc64nvme[16]; /* base64, of the whole object; "": not told */
 	bool is_etag_md5;   /* a digest of the bytes: 32 hex digits, no KMS, no SSE-C */
 	bool is_aws;

@@ -94,16 +94,17 @@ static void each_job_is_done_as_often_as_asked(void **state)
 	free(tasks);
 }
 
-static void a_flush_waits_for_all_that_follows(void **state)
+static void a_close_waits_for_all_that_follows(void **state)
 {
 	struct task *tasks = calloc(JOBS, sizeof(*tasks));
 	struct bench b;
 
 	bench_init(&b, 2);
 	submit_all(&b, tasks, 5);
-	pool_flush(b.pool);
+	pool_close(b.pool);
 	assert_int_equal(b.done, 5 * JOBS);
-	pool_flush(b.pool);
+	assert_true(pool_is_closed(b.pool));
+	pool_close(b.pool);
 	bench_done(&b);
 	free(tasks);
 }
@@ -113,7 +114,7 @@ static void an_unused_pool_has_no_threads(void **state)
 	struct bench b;
 
 	bench_init(&b, 4);
-	pool_flush(b.pool);
+	pool_close(b.pool);
 	bench_done(&b);
 	assert_null(pool_free(NULL));
 }
@@ -145,12 +146,12 @@ static void jobs_run_side_by_side(void **state)
 		m[i] = (struct meeting){{.work = meet, .done = nothing}, &barrier};
 		pool_submit(b.pool, &m[i].job);
 	}
-	pool_flush(b.pool);
+	pool_close(b.pool);
 	pthread_barrier_destroy(&barrier);
 	bench_done(&b);
 }
 
 UNIT_MAIN(cmocka_unit_test(each_job_is_done_as_often_as_asked),
-	cmocka_unit_test(a_flush_waits_for_all_that_follows),
+	cmocka_unit_test(a_close_waits_for_all_that_follows),
 	cmocka_unit_test(an_unused_pool_has_no_threads),
 	cmocka_unit_test(jobs_run_side_by_side))
