@@ -111,6 +111,7 @@ void engine_set_send(struct engine_set *set, const struct engine_cmd *cmd)
 
 	switch (cmd->type) {
 	case ENGINE_CMD_XFER:
+	case ENGINE_CMD_REMOVE:
 		s = least_loaded(set);
 		s->transfers++;
 		send(s, cmd);
