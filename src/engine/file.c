@@ -109,12 +109,13 @@ static int fail(
 
 /* --- opening --- */
 
-static int open_beneath(int root, const char *path, int flags)
+int file_open_below(int folder, const char *path, int flags)
 {
 	struct open_how how = {.flags = (uint64_t)flags | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+	int fd = (int)syscall(SYS_openat2, folder, path, &how, sizeof(how));
 
-	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	return fd < 0 ? -errno : fd;
 }
 
 /* The root is the administrator's: links on the way to it are his. */
@@ -128,7 +129,7 @@ static int64_t nanoseconds(const struct timespec *t)
 	return (int64_t)t->tv_sec * NSEC_PER_SEC + t->tv_nsec;
 }
 
-static void take_stat(const struct stat *st, struct file_stat *ret)
+void file_take_stat(const struct stat *st, struct file_stat *ret)
 {
 	*ret = (struct file_stat){st->st_size, nanoseconds(&st->st_mtim),
 		nanoseconds(&st->st_ctim), st->st_dev, st->st_ino};
@@ -140,7 +141,7 @@ int file_stat_fd(int fd, struct file_stat *ret)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	take_stat(&st, ret);
+	file_take_stat(&st, ret);
 	return 0;
 }
 
@@ -172,26 +173,27 @@ static int take_regular(
 			"it is a device, a pipe or a socket, not a regular file");
 		return -1;
 	}
-	take_stat(&st, ret);
+	file_take_stat(&st, ret);
 	return 0;
 }
 
 int file_open(const struct file_place *place, struct file_stat *ret, struct err *err)
 {
 	struct buf path = BUF_INIT(PATH_LEN_MAX);
-	int error = -file_name_from_key(&path, place->key);
-	int root = error ? -1 : open_root(place), fd = -1;
+	int fd = file_name_from_key(&path, place->key);
+	int root = fd < 0 ? -1 : open_root(place);
 
-	if (root >= 0)
+	if (root >= 0) {
 		/* A pipe without a writer would block, but for O_NONBLOCK. */
-		fd = open_beneath(root, buf_str(&path), O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 && !error)
-		error = errno;
-	if (root >= 0)
+		fd = file_open_below(
+			root, buf_str(&path), O_RDONLY | O_NONBLOCK | O_NOCTTY);
 		close(root);
+	} else if (fd == 0) {
+		fd = -errno;
+	}
 	buf_done(&path);
 	if (fd < 0)
-		return fail(err, error, "open", place);
+		return fail(err, -fd, "open", place);
 	if (take_regular(fd, place, ret, err) < 0) {
 		close(fd);
 		return -1;
@@ -240,15 +242,15 @@ static int finish_folder(int fd, const struct file_place *place)
 /* One name below parent, made where it is missing: a descriptor, or negative errno. */
 static int enter(int parent, const char *name, const struct file_place *place)
 {
-	int fd = open_beneath(parent, name, O_RDONLY | O_DIRECTORY), r = 0;
+	int fd = file_open_below(parent, name, O_RDONLY | O_DIRECTORY), r;
 
-	if (fd >= 0 || errno != ENOENT)
-		return fd >= 0 ? fd : -errno;
+	if (fd != -ENOENT)
+		return fd;
 	if (mkdirat(parent, name, 0777) < 0 && errno != EEXIST)
 		return -errno;
-	fd = open_beneath(parent, name, O_RDONLY | O_DIRECTORY);
+	fd = file_open_below(parent, name, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	r = finish_folder(fd, place);
 	/* The name of the new folder has to last too. */
 	if (r == 0 && fsync(parent) < 0)
@@ -259,21 +261,13 @@ static int enter(int parent, const char *name, const struct file_place *place)
 	return r;
 }
 
-/* The folder of a path, made where it is missing: a descriptor, or negative errno. */
-static int open_folder(char *path, const struct file_place *place)
+static int make_folders(char *path, const struct file_place *place)
 {
-	char *slash = strrchr(path, '/'), *name, *next;
-	int root = open_root(place), fd, deeper;
+	int fd = open(place->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), deeper;
+	char *name, *next;
 
-	if (root < 0)
+	if (fd < 0)
 		return -errno;
-	if (slash)
-		*slash = '\0';
-	fd = open_beneath(root, slash ? path : ".", O_RDONLY | O_DIRECTORY);
-	close(root);
-	if (fd >= 0 || errno != ENOENT || !slash)
-		return fd >= 0 ? fd : -errno;
-	fd = open(place->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (name = path; name && fd >= 0; name = next) {
 		next = strchr(name, '/');
 		if (next)
@@ -281,10 +275,23 @@ static int open_folder(char *path, const struct file_place *place)
 		deeper = enter(fd, name, place);
 		close(fd);
 		fd = deeper;
-		if (fd < 0)
-			return fd;
 	}
-	return fd >= 0 ? fd : -errno;
+	return fd;
+}
+
+/* The folder of a path, made where it is missing: a descriptor, or negative errno. */
+static int open_folder(char *path, const struct file_place *place)
+{
+	char *slash = strrchr(path, '/');
+	int root = open_root(place), fd;
+
+	if (root < 0)
+		return -errno;
+	if (slash)
+		*slash = '\0';
+	fd = file_open_below(root, slash ? path : ".", O_RDONLY | O_DIRECTORY);
+	close(root);
+	return fd == -ENOENT && slash ? make_folders(path, place) : fd;
 }
 
 /* --- making a file --- */

@@ -36,6 +36,10 @@ bool file_is_same(const struct file_stat *a, const struct file_stat *b);
 /* A descriptor, or -1 with *err. Regular files only. */
 int file_open(const struct file_place *place, struct file_stat *ret, struct err *err);
 int file_stat_fd(int fd, struct file_stat *ret);
+struct stat;
+void file_take_stat(const struct stat *st, struct file_stat *ret);
+/* A path below an open folder, or negative errno; flags of open(). */
+int file_open_below(int folder, const char *path, int flags);
 
 /* A file that is being made. Nobody sees it before file_commit(). */
 struct file_target {

@@ -33,6 +33,9 @@ struct lister_entry {
 	const char *storage_class; /* "": the standard one */
 	enum lister_restore restore;
 	int64_t restored_until_us;
+	/* NULL; or why it cannot be moved: "a symbolic link". Static. Its key ends in '/'
+	 * where it is a folder. */
+	const char *unfit;
 };
 
 enum lister_state {

@@ -1,0 +1,24 @@
+/*
+ * The files below a root, one after the other, in the byte order of the keys that their
+ * paths are (file_name.h): a folder "a" comes where "a/" does, behind "a-b" and before
+ * "a0". No symbolic link is followed. Memory: the names of the folders on the way to
+ * where it is, whatever the tree holds besides. May block: for threads of a pool. What
+ * cannot be seen whole is an error, never less.
+ */
+#pragma once
+
+#include "engine/file.h"
+
+struct file_tree;
+
+/* Texts are valid until the next call. */
+struct file_tree_entry {
+	const char *key;
+	const struct file_stat *stat;
+	const char *unfit; /* NULL, or why it is no object: "a symbolic link" */
+};
+
+struct file_tree *file_tree_new(const char *root);
+void *file_tree_free(struct file_tree *t);
+/* 1: an entry; 0: there are no more; -1 with *err: final. */
+int file_tree_next(struct file_tree *t, struct file_tree_entry *ret, struct err *err);
