@@ -440,9 +440,6 @@ static int check_shape(const char *text, struct schedule_error *e)
 	if (strncasecmp(text, "CRON_TZ=", 8) == 0 || strncasecmp(text, "TZ=", 3) == 0)
 		return schedule_fail(e, 0, "use the job's key timezone:",
 			"the zone does not belong into the expression");
-	if (strcasecmp(text, "@reboot") == 0)
-		return schedule_fail(e, 0, "catch_up: latest runs what a reboot missed",
-			"@reboot is not supported");
 	if (*text == '@')
 		return schedule_fail(
 			e, 0, "@yearly @monthly @weekly @daily @hourly", "not a macro");

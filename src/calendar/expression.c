@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -131,6 +132,10 @@ static int parse_by_syntax(const struct schedule_spec *spec, struct schedule *s,
 		break;
 	case SCHEDULE_CRON:
 		break;
+	}
+	if (strcasecmp(expr, "@reboot") == 0) {
+		s->kind = KIND_BOOT;
+		return 0;
 	}
 	return cron_parse_fields(expr, &s->cron, e);
 }

@@ -197,7 +197,7 @@ bool schedule_lint_future(
 
 	while (n < 3 && schedule_next(s, slot.at_s, &slot) == 0)
 		n++;
-	if (n == 3 || (n > 0 && schedule_is_one_shot(s)))
+	if (n == 3 || (n > 0 && schedule_is_one_shot(s)) || schedule_is_boot(s))
 		return false;
 	*ret = (struct schedule_note){0};
 	if (n == 0)

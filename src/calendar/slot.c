@@ -17,14 +17,17 @@
 #include "calendar/oncalendar.h"
 #include "calendar/slot_impl.h"
 #include "calendar/tz.h"
+#include "calendar/tz_set.h"
 
 /* --- making one --- */
 
-static int load_zone(
-	const char *name, size_t at, struct schedule *s, struct schedule_error *e)
+static int load_zone(const struct schedule_spec *spec, const char *name, size_t at,
+	struct schedule *s, struct schedule_error *e)
 {
-	int r = tz_load(name, &s->tz);
+	int r = spec->zones ? tz_set_get(spec->zones, name, &s->tz)
+			    : tz_load(name, &s->tz);
 
+	s->is_tz_shared = spec->zones != NULL;
 	s->timezone = mem_strdup(name);
 	if (r == 0)
 		return 0;
@@ -49,9 +52,9 @@ int schedule_new(
 	s->dst_gap = spec->dst_gap;
 	s->dst_overlap = spec->dst_overlap;
 	if (r == 0 && *zone) {
-		r = load_zone(zone, zone_at, s, e);
+		r = load_zone(spec, zone, zone_at, s, e);
 	} else if (r == 0) {
-		r = load_zone(spec->timezone ? spec->timezone : "UTC", 0, s, e);
+		r = load_zone(spec, spec->timezone ? spec->timezone : "UTC", 0, s, e);
 		e->is_timezone = r < 0;
 	}
 	/* systemd takes a date that never comes; there it is for schedule_lint() to say.
@@ -87,7 +90,8 @@ void *schedule_free(struct schedule *s)
 		for (size_t i = 0; i < s->member_count; i++)
 			schedule_free(s->members[i]);
 		free(s->members);
-		tz_free(s->tz);
+		if (!s->is_tz_shared)
+			tz_free(s->tz);
 		free(s->timezone);
 		free(s);
 	}
@@ -349,6 +353,8 @@ int schedule_next(const struct schedule *s, int64_t after_s, struct slot *ret)
 		return next_at(s, after_s, ret);
 	case KIND_LIST:
 		return next_of_list(s, after_s, ret);
+	case KIND_BOOT:
+		break;
 	}
 	return -ENOENT;
 }
@@ -360,6 +366,8 @@ int schedule_prev(const struct schedule *s, int64_t at_or_before_s, struct slot 
 
 	if (s->kind == KIND_LIST)
 		return prev_of_list(s, at_or_before_s, ret);
+	if (s->kind == KIND_BOOT)
+		return -ENOENT;
 	for (int64_t window = 3600;; window *= 4) {
 		int64_t after = at_or_before_s - window;
 		bool is_found = false;
@@ -421,4 +429,13 @@ bool schedule_is_one_shot(const struct schedule *s)
 			return false;
 	}
 	return s->kind == KIND_AT || s->kind == KIND_LIST;
+}
+
+bool schedule_is_boot(const struct schedule *s)
+{
+	for (size_t i = 0; i < s->member_count; i++) {
+		if (s->members[i]->kind == KIND_BOOT)
+			return true;
+	}
+	return s->kind == KIND_BOOT;
 }

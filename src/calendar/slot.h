@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct schedule;
+struct tz_set;
 
 enum schedule_syntax {
 	SCHEDULE_AUTO,        /* of `schedule:`: five fields, macro, cron() rate() at() */
@@ -40,6 +41,8 @@ struct schedule_spec {
 	enum schedule_syntax syntax;
 	const char *expression;
 	const char *timezone; /* IANA name, "UTC" (also NULL), "local" */
+	/* Has the zone, and must outlive the schedule; NULL: it reads one of its own. */
+	struct tz_set *zones;
 	int64_t start_s;      /* of `every` and rate(): phase of the grid, UTC seconds */
 	enum dst_gap dst_gap;
 	enum dst_overlap dst_overlap;
@@ -102,5 +105,7 @@ uint64_t schedule_count(
  * holds >= 16 bytes. */
 int schedule_offset(const struct schedule *s, int64_t at_s, char *abbreviation);
 const char *schedule_timezone(const struct schedule *s);
+/* @reboot, alone or in a list: it has no slots here, its owner knows when it booted. */
+bool schedule_is_boot(const struct schedule *s);
 /* at() and a grid have one slot or a phase instead of local minutes. */
 bool schedule_is_one_shot(const struct schedule *s);

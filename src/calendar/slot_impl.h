@@ -13,6 +13,7 @@ enum schedule_kind {
 	KIND_CRON, /* sets of local seconds, OnCalendar too */
 	KIND_GRID, /* every, rate(): start + k * interval */
 	KIND_AT,   /* one local time */
+	KIND_BOOT, /* @reboot: no slots */
 	KIND_LIST, /* several schedules, merged */
 };
 
@@ -24,6 +25,7 @@ struct schedule {
 	struct schedule **members; /* of KIND_LIST, owned; tz is NULL then */
 	size_t member_count;
 	struct tz *tz;
+	bool is_tz_shared; /* it is of a tz_set */
 	char *timezone;
 	enum dst_gap dst_gap;
 	enum dst_overlap dst_overlap;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -350,28 +351,56 @@ static bool is_zone_name(const char *name)
 			    "0123456789_+-/") == strlen(name);
 }
 
-static int load_file(const char *path, struct tz **ret)
+/* As much of the file as FILE_MAX; its length, or -ENOENT. */
+static ssize_t read_all(const char *path, char **ret)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char *data;
+	struct stat st;
+	size_t len = 0, size;
 	ssize_t n;
-	size_t len = 0;
-	int r;
 
 	if (fd < 0)
 		return -ENOENT;
-	data = mem_alloc(FILE_MAX);
-	while (len < FILE_MAX && (n = read(fd, data + len, FILE_MAX - len)) > 0)
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -ENOENT;
+	}
+	size = st.st_size < FILE_MAX ? (size_t)st.st_size : FILE_MAX;
+	*ret = mem_alloc(size + 1);
+	while (len < size && (n = read(fd, *ret + len, size - len)) > 0)
 		len += (size_t)n;
 	close(fd);
-	r = tz_parse(data, len, ret);
+	return (ssize_t)len;
+}
+
+int tz_read(const char *path, struct tz **ret)
+{
+	char *data;
+	ssize_t len = read_all(path, &data);
+	int r;
+
+	if (len < 0)
+		return (int)len;
+	r = tz_parse(data, (size_t)len, ret);
 	free(data);
 	return r;
+}
+
+int tz_path(const char *dir, const char *name, char *out, size_t size)
+{
+	if (strcmp(name, "local") == 0 && !dir)
+		snprintf(out, size, "/etc/localtime");
+	else if (is_zone_name(name))
+		snprintf(out, size, "%s/%s", dir ? dir : ZONEINFO_DIR, name);
+	else
+		return -EINVAL;
+	return 0;
 }
 
 int tz_load(const char *name, struct tz **ret)
 {
 	char path[400];
+	int r;
 
 	if (strcmp(name, "UTC") == 0) {
 		struct tz *tz = mem_alloc(sizeof(*tz));
@@ -381,12 +410,32 @@ int tz_load(const char *name, struct tz **ret)
 		*ret = tz;
 		return 0;
 	}
-	if (strcmp(name, "local") == 0)
-		return load_file("/etc/localtime", ret);
-	if (!is_zone_name(name))
-		return -EINVAL;
-	snprintf(path, sizeof(path), "%s/%s", ZONEINFO_DIR, name);
-	return load_file(path, ret);
+	r = tz_path(NULL, name, path, sizeof(path));
+	return r < 0 ? r : tz_read(path, ret);
+}
+
+void tz_swap(struct tz *a, struct tz *b)
+{
+	struct tz t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+char *tz_version(char *out, size_t size)
+{
+	static const char head[] = "# version ";
+	char *text;
+	ssize_t len = read_all(ZONEINFO_DIR "/tzdata.zi", &text);
+
+	*out = '\0';
+	if (len < 0)
+		return out;
+	if (str_has_prefix(text, head))
+		snprintf(out, size, "%.*s", (int)strcspn(text + strlen(head), "\n"),
+			text + strlen(head));
+	free(text);
+	return out;
 }
 
 /* Index of the last transition at or before at_s, or count when there is none. */

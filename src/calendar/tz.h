@@ -24,4 +24,12 @@ int tz_load(const char *name, struct tz **ret);
 int tz_parse(const void *data, size_t len, struct tz **ret);
 void *tz_free(struct tz *tz);
 
+/* The path of a zone's file; dir NULL: the system's. -EINVAL for a bad name. */
+int tz_path(const char *dir, const char *name, char *out, size_t size);
+int tz_read(const char *path, struct tz **ret);
+/* What the two know is exchanged; the objects stay where they are. */
+void tz_swap(struct tz *a, struct tz *b);
+/* "2025b", or "" where the system does not tell. Returns out. */
+char *tz_version(char *out, size_t size);
+
 void tz_interval_at(const struct tz *tz, int64_t at_s, struct tz_interval *ret);

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "calendar/slot.h"
+#include "calendar/tz_set.h"
 
 const struct conf *conf_ref(const struct conf *c)
 {
@@ -80,6 +81,7 @@ void *conf_unref(const struct conf *constant)
 		conf_profile_free(c->profiles[i]);
 	for (size_t i = 0; i < c->file_count; i++)
 		free(c->files[i]);
+	tz_set_free(c->zones);
 	free(c->jobs);
 	free(c->profiles);
 	free(c->files);

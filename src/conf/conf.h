@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct schedule;
+struct tz_set;
 
 /* Where a value stands, for messages that come after loading. line, col count from 1. */
 struct conf_mark {
@@ -157,6 +158,7 @@ struct conf {
 	size_t profile_count;
 	struct conf_job **jobs; /* by name */
 	size_t job_count;
+	struct tz_set *zones; /* of all schedules and windows */
 	int64_t loaded_at_s;
 	unsigned refs;
 };

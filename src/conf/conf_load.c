@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "calendar/tz_set.h"
 #include "conf/conf_build.h"
 
 #define FILE_MAX  (1024 * 1024)
@@ -216,6 +217,7 @@ int conf_load(const char *path, const struct conf **ret, struct conf_messages *m
 	*messages = (struct conf_messages){0};
 	c->refs = 1;
 	c->path = mem_strdup(path);
+	c->zones = tz_set_new(NULL);
 	c->loaded_at_s = clock_wall_us(clock_system()) / USEC_PER_SEC;
 	draft_init(&l->draft, c, messages);
 	r = add_file(l, path, true);

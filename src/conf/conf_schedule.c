@@ -89,6 +89,7 @@ static struct schedule *read_one(const struct reader *r, size_t i)
 		.syntax = r->syntax,
 		.expression = r->texts.v[i],
 		.timezone = r->job->timezone,
+		.zones = r->spot->d->conf->zones,
 		.start_s = r->raw->start_s,
 		.dst_gap = (enum dst_gap)r->raw->dst_gap,
 		.dst_overlap = (enum dst_overlap)r->raw->dst_overlap,

@@ -26,10 +26,10 @@ static int parse_time(const char *text)
 }
 
 /* Each day at that time; where it does not exist, at the first instant after. */
-static struct schedule *daily(int minutes, const char *timezone)
+static struct schedule *daily(int minutes, const char *timezone, struct tz_set *zones)
 {
-	const struct schedule_spec spec = {.syntax = SCHEDULE_CRON, .timezone = timezone};
-	struct schedule_spec at = spec;
+	struct schedule_spec at = {
+		.syntax = SCHEDULE_CRON, .timezone = timezone, .zones = zones};
 	struct schedule_error error; /* of the zone: the schedule has told it */
 	struct schedule *s;
 	char text[32];
@@ -66,8 +66,8 @@ void window_finish(
 			"a window that ends when it starts");
 		return;
 	}
-	job->window.opens = daily(minutes[0], job->timezone);
-	job->window.closes = daily(minutes[1], job->timezone);
+	job->window.opens = daily(minutes[0], job->timezone, s.d->conf->zones);
+	job->window.closes = daily(minutes[1], job->timezone, s.d->conf->zones);
 	job->window.is_cancelling = raw->at_end != 0;
 	snprintf(job->window_text, sizeof(job->window_text), "%s-%s", raw->start,
 		raw->end);

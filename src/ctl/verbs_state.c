@@ -16,7 +16,7 @@ static void status_head(const struct json *p)
 {
 	const struct json *config = json_get(p, "config"), *jobs = json_get(p, "jobs");
 	const char *error = json_get_str(config, "error");
-	size_t running = 0, failing = 0, n = json_array_len(jobs);
+	size_t running = 0, failing = 0, overdue = 0, n = json_array_len(jobs);
 	char up[32], loaded[48];
 
 	for (size_t i = 0; i < n; i++) {
@@ -24,12 +24,14 @@ static void status_head(const struct json *p)
 
 		running += str_eq(state, "running");
 		failing += str_eq(state, "failing");
+		overdue += json_get_bool(json_array_at(jobs, i), "overdue", false);
 	}
 	printf("s3ferryd %s, up %s, configuration of %s%s\n", json_get_str(p, "version"),
 		str_format_duration(json_get_int(p, "uptime_s", 0) * 1000000, up, sizeof(up)),
 		render_time(json_get_str(config, "loaded_at"), loaded, sizeof(loaded)),
 		error ? " (a newer one was rejected)" : "");
-	printf("%zu job%s: %zu running, %zu failing\n", n, n == 1 ? "" : "s", running, failing);
+	printf("%zu job%s: %zu running, %zu failing, %zu overdue\n", n, n == 1 ? "" : "s",
+		running, failing, overdue);
 	if (error)
 		printf("rejected: %s\n", error);
 }
@@ -60,14 +62,19 @@ static void result_of(const struct json *job, char *out, size_t size)
 
 static void status_row(struct table *t, const struct json *job)
 {
-	char last[48], next[48], left[32], result[160];
+	char last[48], next[48], left[32], result[160], state[48];
 	const char *next_at = json_get_str(job, "next_effective");
 	const struct json *running = json_get(job, "running");
 	const char *last_at = running ? json_get_str(running, "started_at")
 				      : json_get_str(json_get(job, "last"), "ended_at");
 
 	result_of(job, result, sizeof(result));
-	table_row(t, (const char *[]){json_get_str(job, "name"), json_get_str(job, "state"),
+	snprintf(state, sizeof(state), "%s%s", json_get_str(job, "state"),
+		json_get_bool(job, "overdue", false) &&
+				!str_eq(json_get_str(job, "state"), "overdue")
+			? ", overdue"
+			: "");
+	table_row(t, (const char *[]){json_get_str(job, "name"), state,
 			     render_time(last_at, last, sizeof(last)), result,
 			     render_time(next_at, next, sizeof(next)),
 			     render_left(next_at, left, sizeof(left))});
@@ -78,6 +85,7 @@ int verb_status(const struct ctl_options *o)
 	static const char *const columns[] = {
 		"JOB", "STATE", "LAST", "RESULT", "NEXT", "LEFT", NULL};
 	int code;
+	char at[48];
 	struct json *reply = ctl_ask(o, "io.s3ferry.Status", NULL, &code);
 	const struct json *p = json_get(reply, "parameters"), *jobs = json_get(p, "jobs");
 	struct table *t;
@@ -100,6 +108,13 @@ int verb_status(const struct ctl_options *o)
 		if (str_eq(json_get_str(job, "state"), "failing") && last)
 			printf("%s: %s\n", json_get_str(job, "name"),
 				json_get_str(last, "message"));
+		if (json_get_bool(job, "overdue", false))
+			printf("%s: no success for its slot of %s\n", json_get_str(job, "name"),
+				render_time(json_get_str(job, "overdue_slot"), at, sizeof(at)));
+		if (json_get(job, "backfill"))
+			printf("%s: %lld slots of its backfill are left\n",
+				json_get_str(job, "name"),
+				(long long)json_get_int(json_get(job, "backfill"), "left", 0));
 	}
 	json_free(reply);
 	return CTL_OK;

@@ -125,63 +125,84 @@ static void keep_run(void *arg, const struct store_run *row)
 	*(struct store_run *)arg = *row;
 }
 
-static const char *job_state(const struct core_run *running, const struct conf_job *job,
-	const struct store_job *state, int64_t now_s)
+static const char *job_state(
+	const struct core_run *running, const struct core_job_facts *facts)
 {
 	if (running)
 		return running->run                         ? "running"
 		       : running->row.state == RUN_PARKED ? "parked"
 							    : "queued";
-	if (core_is_paused(job, state, now_s))
+	if (facts->is_paused)
 		return "paused";
-	if (state->consecutive_failures)
+	if (facts->consecutive_failures)
 		return "failing";
-	return "idle";
+	return facts->overdue_slot_at ? "overdue" : "idle";
+}
+
+static void put_after(struct json_writer *w, const struct conf_job *job)
+{
+	if (!job->after.count)
+		return;
+	json_array_begin(w, "after");
+	for (size_t i = 0; i < job->after.count; i++)
+		json_put_str(w, NULL, job->after.v[i]);
+	json_array_end(w);
+}
+
+/* What is kept for the job beside its slots. */
+static void put_asked(struct core *c, struct json_writer *w, const struct conf_job *job)
+{
+	struct store_job state = {0};
+	struct store_backfill b;
+
+	store_job_get(c->store, job->name, &state);
+	if (core_is_paused(job, &state, core_now_s(c)) && !job->is_paused)
+		cmd_put_time(w, "paused_until", state.paused_until);
+	if (!job->schedule || store_backfill_get(c->store, job->name, &b) < 0)
+		return;
+	json_object_begin(w, "backfill");
+	json_put_int(w, "left",
+		(int64_t)schedule_count(
+			job->schedule, b.after, b.until, CORE_BACKFILL_MAX));
+	cmd_put_time(w, "until", b.until);
+	json_object_end(w);
+}
+
+static void put_running(struct json_writer *w, const struct core_run *running)
+{
+	json_object_begin(w, "running");
+	json_put_str(w, "run", running->row.id);
+	cmd_put_time(w, "started_at", running->row.started_at);
+	put_progress(w, running);
+	json_object_end(w);
 }
 
 static void put_job(struct core *c, struct json_writer *w, const struct conf_job *job)
 {
-	struct store_job state = {0};
+	const struct core_run *running = core_find_run(c, job->name);
+	struct core_job_facts facts;
 	struct store_run last = {0};
-	struct core_run *running = core_find_run(c, job->name);
-	struct store_backfill backfill;
 	struct slot slot;
 	int64_t effective;
 
-	store_job_get(c->store, job->name, &state);
+	core_job_facts(c, job, &facts);
 	json_object_begin(w, NULL);
 	json_put_str(w, "name", job->name);
-	json_put_str(w, "state", job_state(running, job, &state, core_now_s(c)));
+	json_put_str(w, "state", job_state(running, &facts));
 	json_put_str(w, "schedule", job->schedule_text);
 	json_put_str(w, "timezone", job->timezone);
-	json_put_int(w, "consecutive_failures", state.consecutive_failures);
-	if (job->after.count) {
-		json_array_begin(w, "after");
-		for (size_t i = 0; i < job->after.count; i++)
-			json_put_str(w, NULL, job->after.v[i]);
-		json_array_end(w);
-	}
-	cmd_put_time(w, "last_success_at", state.last_success_at);
-	if (core_is_paused(job, &state, core_now_s(c)) && !job->is_paused)
-		cmd_put_time(w, "paused_until", state.paused_until);
+	json_put_int(w, "consecutive_failures", facts.consecutive_failures);
+	json_put_bool(w, "overdue", facts.overdue_slot_at != 0);
+	if (facts.overdue_slot_at)
+		cmd_put_time(w, "overdue_slot", facts.overdue_slot_at);
+	put_after(w, job);
+	cmd_put_time(w, "last_success_at", facts.last_success_at);
+	put_asked(c, w, job);
 	store_run_history(c->store, job->name, running ? 2 : 1, keep_run, &last);
 	if (last.id[0] && !run_state_is_open(last.state))
 		put_run(w, "last", &last);
-	if (running) {
-		json_object_begin(w, "running");
-		json_put_str(w, "run", running->row.id);
-		cmd_put_time(w, "started_at", running->row.started_at);
-		put_progress(w, running);
-		json_object_end(w);
-	}
-	if (store_backfill_get(c->store, job->name, &backfill) == 0 && job->schedule) {
-		json_object_begin(w, "backfill");
-		json_put_int(w, "left",
-			(int64_t)schedule_count(job->schedule, backfill.after,
-				backfill.until, CORE_BACKFILL_MAX));
-		cmd_put_time(w, "until", backfill.until);
-		json_object_end(w);
-	}
+	if (running)
+		put_running(w, running);
 	if (sched_next(c->sched, job->name, &slot, &effective) == 0) {
 		cmd_put_time(w, "next_at", slot.at_s);
 		cmd_put_time(w, "next_effective", effective);

@@ -21,7 +21,7 @@ const char core_interface[] =
 	"  consecutive_failures: int, last_success_at: ?string, last: ?RunRow,\n"
 	"  running: ?Progress, next_at: ?string, next_effective: ?string,\n"
 	"  paused_until: ?string, after: ?[]string,\n"
-	"  backfill: ?(left: int, until: string)\n"
+	"  backfill: ?(left: int, until: string), overdue: bool, overdue_slot: ?string\n"
 	")\n\n"
 	"type Slot (\n"
 	"  job: string, at: string, effective: string, local: string,\n"

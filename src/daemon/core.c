@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "calendar/tz.h"
 #include "conf/conf.h"
 #include "conf/conf_load.h"
 #include "daemon/control.h"
@@ -286,9 +287,12 @@ struct core *core_new(const struct core_options *options, int *ret_exit)
 
 static void say_started(struct core *c)
 {
+	char zones[32];
+
 	log_info(LOG_FIELDS({"MESSAGE_ID", MSG_DAEMON_STARTED}),
-		"s3ferryd " PACKAGE_VERSION " started: %zu job%s from %s",
-		c->conf->job_count, c->conf->job_count == 1 ? "" : "s", c->conf->path);
+		"s3ferryd " PACKAGE_VERSION " started: %zu job%s from %s, tzdata %s",
+		c->conf->job_count, c->conf->job_count == 1 ? "" : "s", c->conf->path,
+		*tz_version(zones, sizeof(zones)) ? zones : "of unknown version");
 	if (c->conf->job_count == 0)
 		log_notice(NULL, "no jobs yet: write one into %s, then s3ferryctl reload",
 			c->conf->path);

@@ -50,6 +50,7 @@ struct core {
 	char *config_error; /* of the last reload, or NULL */
 	int64_t watchdog_usec;
 	int64_t started_at_s;
+	bool is_boot_due; /* jobs at boot are to be looked at */
 	bool is_batching; /* a transaction of core_sched.c is open */
 	bool is_stopping;
 	int exit_code;
@@ -119,6 +120,9 @@ int core_backfill_end(struct core *c, const char *job);
 /* Claim what may run next; once a tick. */
 void core_backfill_try(struct core *c);
 
+/* core_boot.c: claims what @reboot starts; once a tick. */
+void core_boot_try(struct core *c);
+
 /* core_window.c: the hours of a job. */
 bool core_window_admits(struct core *c, struct core_run *cr, const struct conf_job *job);
 /* Ends what works outside its hours; once a tick. */
@@ -130,6 +134,15 @@ int core_reload(struct core *c, char **ret_changes, char **ret_errors);
 void core_log_config(const char *text, int level, const char *message_id);
 
 /* core_status.c */
+/* What status and metrics say of a job, in one place. Times are 0 where there is none. */
+struct core_job_facts {
+	int64_t last_success_at, last_run_at, next_run_at;
+	int64_t overdue_slot_at; /* the slot without success; 0: not overdue */
+	int64_t consecutive_failures;
+	bool is_running, is_paused;
+};
+void core_job_facts(
+	struct core *c, const struct conf_job *job, struct core_job_facts *ret);
 void core_update_status(struct core *c);
 int64_t core_now_s(const struct core *c);
 

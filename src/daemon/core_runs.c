@@ -130,6 +130,8 @@ static int write_end(struct core_run *cr)
 		job.last_run_at = core_now_s(c);
 		if (cr->row.state == RUN_SUCCEEDED) {
 			job.last_success_at = job.last_run_at;
+			if (cr->row.nominal_at > job.served)
+				job.served = cr->row.nominal_at;
 			job.consecutive_failures = 0;
 		} else if (cr->row.state == RUN_FAILED || cr->row.state == RUN_PARTIAL) {
 			job.consecutive_failures++;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "calendar/tz.h"
 #include "conf/conf.h"
 #include "daemon/core_impl.h"
 #include "net/loop.h"
@@ -23,6 +24,7 @@
 
 #define ATTEMPTS_MAX 10
 #define KEEP_RUNS    200
+#define OVERLAPS_TOLD 3
 /* Nobody's machine is off for longer: rather, its clock lost its battery. */
 #define HOLD_AHEAD_S (INT64_C(400) * 86400)
 /* No schedule has this hash: what comes back after it begins anew. */
@@ -81,6 +83,7 @@ static bool sched_state(void *arg, const char *name, struct sched_job_state *ret
 	if (store_job_get(c->store, name, &job) < 0)
 		return false;
 	ret->watermark_s = job.watermark;
+	ret->served_s = job.served;
 	snprintf(ret->schedule_hash, sizeof(ret->schedule_hash), "%s", job.schedule_hash);
 	if (store_run_open_of(c->store, name, &open) == 0)
 		ret->active = active_of(&open);
@@ -136,12 +139,42 @@ static void log_decision(const struct sched_decision *d)
 	if (d->verdict == SCHED_RUN || d->verdict == SCHED_REPLACE)
 		return;
 	clock_format_iso(d->slot.at_s, at, sizeof(at));
-	log_write(is_missed || d->verdict == SCHED_SKIP ? LOG_WARNING : LOG_NOTICE,
+	log_write(is_missed ? LOG_WARNING : LOG_NOTICE,
 		LOG_FIELDS({"MESSAGE_ID", is_missed ? MSG_RUN_MISSED : MSG_RUN_SKIPPED},
 			{"JOB", d->job}, {"SCHEDULED_TIME", at}, {"RESULT", d->reason}),
 		"%s: %llu slot%s up to %s %s (%s)", d->job,
 		(unsigned long long)(d->count ? d->count : 1), d->count > 1 ? "s" : "",
 		at, is_missed ? "missed" : "skipped", d->reason);
+}
+
+struct streak {
+	int length;
+	bool is_broken;
+};
+
+static void count_overlap(void *arg, const struct store_run *row)
+{
+	struct streak *s = arg;
+
+	if (run_state_is_open(row->state) || row->trigger == TRIGGER_MANUAL)
+		return; /* the run that is met, and what somebody asked for */
+	s->is_broken |= row->state != RUN_SKIPPED || !str_eq(row->reason, "overlap");
+	s->length += !s->is_broken;
+}
+
+/* One slot that meets the run before it is no matter; the third in a row is told, once. */
+static void tell_overlaps(struct core *c, const char *job)
+{
+	struct streak s = {0};
+
+	store_run_history(c->store, job, OVERLAPS_TOLD + 3, count_overlap, &s);
+	if (s.length != OVERLAPS_TOLD)
+		return;
+	log_warning(LOG_FIELDS({"MESSAGE_ID", MSG_RUN_OVERLAPS}, {"JOB", job},
+			    {"RESULT", "overlap"}),
+		"%s: %d slots in a row met a run that had not ended; s3ferryctl status "
+		"shows it",
+		job, OVERLAPS_TOLD);
 }
 
 static int write_decision(
@@ -164,6 +197,8 @@ static int write_decision(
 		log_decision(d);
 		if (d->verdict == SCHED_RUN)
 			core_enqueue(c, &row);
+		else if (d->verdict == SCHED_SKIP && str_eq(d->reason, "overlap"))
+			tell_overlaps(c, d->job);
 	}
 	return r == -EEXIST ? 0 : r; /* the slot was settled before the clock moved */
 }
@@ -187,8 +222,8 @@ static void sched_decide(void *arg, const struct sched_decision *d, size_t count
 		core_store_failed(c, r, "claim");
 }
 
-static void sched_settle(
-	void *arg, const char *name, int64_t watermark_s, bool is_new_gen)
+static void on_settle(
+	void *arg, const char *name, int64_t watermark_s, enum sched_settling why)
 {
 	struct core *c = arg;
 	const struct conf_job *conf = conf_find_job(c->conf, name);
@@ -201,8 +236,12 @@ static void sched_settle(
 		snprintf(job.name, sizeof(job.name), "%s", name);
 		snprintf(job.schedule_hash, sizeof(job.schedule_hash), "%s",
 			conf && conf->schedule ? conf->schedule_hash : HASH_OF_NONE);
+		/* As sched.h tells: what is fresh owes nothing of before. */
+		if (why == SCHED_SETTLE_FRESH ||
+			(why == SCHED_SETTLE_BACK && watermark_s != job.watermark))
+			job.served = watermark_s;
 		job.watermark = watermark_s;
-		job.clock_gen += is_new_gen;
+		job.clock_gen += why == SCHED_SETTLE_BACK;
 		note_pauses(c, &job);
 		r = store_job_put(c->store, &job);
 	}
@@ -240,6 +279,7 @@ static void sched_tick_done(void *arg, int64_t now_s)
 	cancel_superseded(c);
 	core_after_try(c);
 	core_backfill_try(c);
+	core_boot_try(c);
 	core_window_enforce(c);
 	core_start_queued(c);
 	core_update_status(c);
@@ -267,7 +307,26 @@ static void sched_clock(void *arg, enum sched_clock_event event, int64_t seconds
 		log_notice(NULL, "jobs are no longer held; it is %s",
 			clock_format_iso(seconds, at, sizeof(at)));
 		return;
+	case SCHED_CLOCK_ZONES:
+		log_notice(NULL, "time zone data was replaced (%s); next slots are counted anew",
+			tz_version(at, sizeof(at)));
+		return;
 	}
+}
+
+static void on_overdue(void *arg, const char *job, const struct slot *slot)
+{
+	char at[32];
+
+	if (slot)
+		log_warning(LOG_FIELDS({"MESSAGE_ID", MSG_RUN_OVERDUE}, {"JOB", job},
+				    {"SCHEDULED_TIME",
+					    clock_format_iso(slot->at_s, at, sizeof(at))}),
+			"%s is overdue: no run has succeeded for its slot of %s or a "
+			"later one",
+			job, clock_format_iso(slot->at_s, at, sizeof(at)));
+	else
+		log_notice(LOG_FIELDS({"JOB", job}), "%s is no longer overdue", job);
 }
 
 const struct sched_ops *core_sched_ops(struct core *c, struct sched_ops *ret)
@@ -275,7 +334,8 @@ const struct sched_ops *core_sched_ops(struct core *c, struct sched_ops *ret)
 	*ret = (struct sched_ops){
 		.state = sched_state,
 		.decide = sched_decide,
-		.settle = sched_settle,
+		.settle = on_settle,
+		.overdue = on_overdue,
 		.tick = sched_tick_done,
 		.clock = sched_clock,
 		.arg = c,
@@ -293,6 +353,7 @@ void core_sched_take_conf(struct core *c)
 	}
 	sched_set_conf(c->sched, c->conf);
 	core_batch_commit(c);
+	c->is_boot_due = true;
 	sched_wake_at(c->sched, core_now_s(c)); /* windows and followers may differ */
 }
 

@@ -17,6 +17,25 @@ int64_t core_now_s(const struct core *c)
 	return clock_wall_us(c->clock) / USEC_PER_SEC;
 }
 
+void core_job_facts(
+	struct core *c, const struct conf_job *job, struct core_job_facts *ret)
+{
+	const struct core_run *cr = core_find_run(c, job->name);
+	struct store_job state = {0};
+	struct slot slot;
+
+	*ret = (struct core_job_facts){0};
+	store_job_get(c->store, job->name, &state);
+	ret->last_success_at = state.last_success_at;
+	ret->last_run_at = state.last_run_at;
+	ret->consecutive_failures = state.consecutive_failures;
+	ret->is_paused = core_is_paused(job, &state, core_now_s(c));
+	ret->is_running = cr && cr->run;
+	sched_next(c->sched, job->name, &slot, &ret->next_run_at);
+	if (sched_is_overdue(c->sched, job->name, &slot))
+		ret->overdue_slot_at = slot.at_s;
+}
+
 static void put_running(struct core *c, struct buf *out)
 {
 	struct core_run *cr = LIST_FIRST(&c->active, struct core_run, link);
@@ -58,6 +77,8 @@ void core_update_status(struct core *c)
 		c->conf->job_count == 1 ? "" : "s");
 	if (!list_is_empty(&c->active))
 		put_running(c, &text);
+	if (c->sched && sched_overdue_count(c->sched))
+		buf_printf(&text, ", %zu overdue", sched_overdue_count(c->sched));
 	put_next(c, &text);
 	if (c->config_error)
 		buf_printf(&text, "; configuration rejected: %.300s", c->config_error);

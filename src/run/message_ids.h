@@ -17,3 +17,5 @@
 #define MSG_UPLOAD_RESUMED   "6f2d0a5c3b0e4a53a0c46a4e6f0b1d0e"
 #define MSG_CLOCK_CORRECTED  "6f2d0a5c3b0e4a53a0c46a4e6f0b1d0f"
 #define MSG_CLOCK_HELD       "6f2d0a5c3b0e4a53a0c46a4e6f0b1d10"
+#define MSG_RUN_OVERDUE      "6f2d0a5c3b0e4a53a0c46a4e6f0b1d18"
+#define MSG_RUN_OVERLAPS     "6f2d0a5c3b0e4a53a0c46a4e6f0b1d19"

@@ -20,6 +20,9 @@ struct entry {
 	bool has_next;     /* then `next` starts at `effective` */
 	struct slot next;
 	int64_t effective;
+	bool is_overdue;      /* as was told */
+	struct slot unserved; /* the first slot after served_s; at_s INT64_MAX: none */
+	int64_t overdue_at_s; /* INT64_MAX: never */
 	int64_t waits_from_s; /* since when a slot waits for the active run; 0: none */
 	int64_t wake_s;       /* its key in the heap */
 	size_t heap_index;

@@ -15,6 +15,8 @@
 #define LATE_MAX_S    INT64_C(300)   /* beyond it a slot is caught up or missed */
 #define STEP_WAIT_S   INT64_C(60)    /* NTP at work */
 #define STEP_REPEAT_S INT64_C(10800) /* a wrong DST setting put right by hand */
+#define OVERDUE_S     INT64_C(3600)  /* without success and nothing under way */
+#define REBASE_MAX    5000           /* slots between two rules of a zone: days of them */
 #define COUNT_MAX     UINT64_C(1000)
 /* catch_up all without a deadline of its own: a week of slots is nobody's wish */
 #define DEADLINE_OF_ALL_S INT64_C(86400)
@@ -155,8 +157,8 @@ static size_t decide_one(const struct policy_case *c, const struct slot *slot,
 		.first_s = slot->at_s,
 		.last_s = slot->at_s,
 		.count = 1,
-		.is_catch_up = lateness_moment(c) -
-				       jitter_effective(c->job->schedule, slot, c->jitter) >
+		.is_catch_up = lateness_moment(c) - jitter_effective(c->job->schedule,
+							    slot, c->jitter) >
 			       LATE_MAX_S,
 	};
 	return 1;
@@ -284,6 +286,51 @@ size_t policy_drop(const struct conf_job *job, int64_t watermark_s, int64_t now_
 	return 1;
 }
 
+int policy_overdue(const struct policy_case *c, struct slot *ret, int64_t *ret_at_s)
+{
+	const struct schedule *schedule = c->job->schedule;
+	bool is_busy = c->state->active != SCHED_IDLE;
+	int64_t start, next_start = INT64_MAX;
+	struct slot next;
+
+	if (schedule_next(schedule, c->state->served_s, ret) < 0)
+		return -ENOENT;
+	start = jitter_effective(schedule, ret, c->jitter);
+	if (schedule_next(schedule, ret->at_s, &next) == 0)
+		next_start = jitter_effective(schedule, &next, c->jitter);
+	*ret_at_s = is_busy || next_start < start + OVERDUE_S ? next_start
+							      : start + OVERDUE_S;
+	return *ret_at_s == INT64_MAX ? -ENOENT : 0;
+}
+
+static bool is_local(const struct slot *slot)
+{
+	return strchr(slot->key, '/') != NULL;
+}
+
+int64_t policy_rebase(
+	const struct conf_job *job, int64_t watermark_s, const struct slot *newest)
+{
+	struct slot slot;
+
+	if (!is_local(newest))
+		return watermark_s;
+	/* Local times order as their keys do. */
+	for (int i = 0; i < REBASE_MAX; i++) {
+		if (schedule_prev(job->schedule, watermark_s, &slot) < 0 ||
+			!is_local(&slot) || strcmp(slot.key, newest->key) <= 0)
+			break;
+		watermark_s = slot.at_s - 1;
+	}
+	for (int i = 0; i < REBASE_MAX; i++) {
+		if (schedule_next(job->schedule, watermark_s, &slot) < 0 ||
+			!is_local(&slot) || strcmp(slot.key, newest->key) > 0)
+			break;
+		watermark_s = slot.at_s;
+	}
+	return watermark_s;
+}
+
 bool policy_keeps_local_slots(const struct conf_job *job, int64_t now_s)
 {
 	struct slot slot, other;
@@ -293,5 +340,5 @@ bool policy_keeps_local_slots(const struct conf_job *job, int64_t now_s)
 	if (schedule_next(job->schedule, slot.at_s, &other) < 0 &&
 		schedule_prev(job->schedule, now_s, &other) < 0)
 		return true; /* one instant */
-	return strchr(slot.key, '/') != NULL;
+	return is_local(&slot);
 }

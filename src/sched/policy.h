@@ -40,5 +40,17 @@ size_t policy_decide(const struct policy_case *c,
 /* The slots up to now that a pause or an edit leaves behind: 0 or 1 decision. */
 size_t policy_drop(const struct conf_job *job, int64_t watermark_s, int64_t now_s,
 	const char *reason, struct sched_decision *out);
+/*
+ * The oldest slot without success, and when the job is overdue by it: when the next slot
+ * starts, or after an hour where nothing is under way. -ENOENT: never.
+ */
+int policy_overdue(const struct policy_case *c, struct slot *ret, int64_t *ret_at_s);
+/*
+ * The zone of a job has new rules, under which its settled slots are elsewhere: the
+ * watermark at which the same ones are settled. newest: the last of them, by the old
+ * rules.
+ */
+int64_t policy_rebase(
+	const struct conf_job *job, int64_t watermark_s, const struct slot *newest);
 /* Its slots are local minutes of restricted hours, or one instant: each comes once. */
 bool policy_keeps_local_slots(const struct conf_job *job, int64_t now_s);

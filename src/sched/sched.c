@@ -1,7 +1,7 @@
 /*
  * The heap of next times, the timer that wakes us for the first, and the state of each
- * job between wakes. What is decided about a slot is in policy.c; nothing is started
- * here.
+ * job between wakes. What is decided about a slot is in policy.c, what a clock or a zone
+ * that changed asks for in sched_clock.c; nothing is started here.
  */
 #include "config.h"
 
@@ -21,35 +21,13 @@
 #include "net/loop.h"
 #include "sched/heap.h"
 #include "sched/policy.h"
+#include "sched/sched_impl.h"
 
 #define WAKE_MAX_S   INT64_C(3600) /* the longest a missed clock change can fool us */
 #define WAKE_RETRY_S INT64_C(5)    /* when a decision could not be committed */
 #define HOLD_LOOK_S  INT64_C(10)   /* nothing tells when the clock was synchronised */
-#define HOLD_MAX_US  (600 * USEC_PER_SEC)
-#define HOLD_SLACK_S INT64_C(60)
 
-struct sched {
-	struct loop *loop;
-	const struct clock *clock;
-	struct sched_ops ops;
-	const struct conf *conf;
-	struct entry *entries; /* by name */
-	size_t count;
-	struct heap heap;
-	struct entry **due; /* of one tick; room for all */
-	int timer_fd;       /* -1: the clock is a test's, and `timer` runs on it */
-	struct loop_fd *timer_event;
-	struct loop_timer *timer;
-	uint8_t jitter_key[JITTER_KEY_LEN];
-	int64_t last_wall_s; /* of the newest tick; 0: none yet */
-	int64_t wake_at_s;   /* asked for by sched_wake_at(); 0: not */
-	struct sched_hold hold;
-	int64_t held_since_us; /* monotonic */
-	bool is_held, is_stopped;
-	bool is_refreshed; /* a job's state changed during this tick */
-};
-
-static int64_t now_seconds(const struct sched *s)
+int64_t sched_now(const struct sched *s)
 {
 	return clock_wall_us(s->clock) / USEC_PER_SEC;
 }
@@ -75,29 +53,47 @@ static bool is_waiting(const struct entry *e)
 	return e->waits_from_s && e->state.active != SCHED_IDLE;
 }
 
-/* Give the entry its place after its watermark, pause or job changed. */
-static void place(struct sched *s, struct entry *e)
+/* What the job owes: see policy_overdue(). */
+static void expect_success(struct entry *e, int64_t now_s)
 {
-	int64_t now_s = now_seconds(s);
-	bool paused = is_paused(e, now_s);
+	const struct policy_case c = {e->job, &e->state, e->jitter, now_s, 0};
+
+	e->unserved.at_s = e->overdue_at_s = INT64_MAX;
+	if (is_paused(e, now_s) || policy_overdue(&c, &e->unserved, &e->overdue_at_s) < 0)
+		e->unserved.at_s = e->overdue_at_s = INT64_MAX;
+}
+
+/* When an entry has to be looked at; INT64_MAX: when somebody says so. */
+static int64_t wake_of(const struct entry *e, int64_t now_s)
+{
+	int64_t at = INT64_MAX;
+
+	if (e->is_overdue != (now_s >= e->overdue_at_s) || is_resuming(e, now_s))
+		return now_s;
+	if (is_paused(e, now_s))
+		return e->job->is_paused || !e->state.paused_until_s
+			       ? INT64_MAX
+			       : e->state.paused_until_s;
+	if (e->has_next && !is_waiting(e))
+		at = e->effective;
+	return !e->is_overdue && e->overdue_at_s < at ? e->overdue_at_s : at;
+}
+
+/* Give the entry its place after its watermark, pause or job changed. */
+void sched_place(struct sched *s, struct entry *e)
+{
+	int64_t now_s = sched_now(s);
 
 	heap_remove(&s->heap, e);
 	if (e->is_unadopted)
 		return;
-	e->has_next = !paused && policy_next(e->job, e->state.watermark_s, e->jitter,
-					 &e->next, &e->effective) == 0;
-	if (paused) {
-		if (e->job->is_paused || !e->state.paused_until_s)
-			return;
-		e->wake_s = e->state.paused_until_s;
-	} else if (is_resuming(e, now_s)) {
-		e->wake_s = now_s;
-	} else if (!e->has_next || is_waiting(e)) {
-		return;
-	} else {
-		e->wake_s = e->effective;
-	}
-	heap_add(&s->heap, e);
+	e->has_next = !is_paused(e, now_s) &&
+		      policy_next(e->job, e->state.watermark_s, e->jitter, &e->next,
+			      &e->effective) == 0;
+	expect_success(e, now_s);
+	e->wake_s = wake_of(e, now_s);
+	if (e->wake_s != INT64_MAX)
+		heap_add(&s->heap, e);
 }
 
 /* --- timer --- */
@@ -122,7 +118,7 @@ static void arm_at(struct sched *s, int64_t at_s, int64_t now_s)
 
 static void arm(struct sched *s, bool is_after_tick)
 {
-	int64_t now_s = now_seconds(s), at_s = now_s + WAKE_MAX_S;
+	int64_t now_s = sched_now(s), at_s = now_s + WAKE_MAX_S;
 
 	if (s->is_stopped)
 		return;
@@ -165,51 +161,6 @@ static void on_timer_fd(void *arg, int events)
 
 /* --- settling --- */
 
-static void settle(struct sched *s, struct entry *e, int64_t watermark_s, bool is_new_gen)
-{
-	e->state.watermark_s = watermark_s;
-	if (s->ops.settle)
-		s->ops.settle(s->ops.arg, e->job->name, watermark_s, is_new_gen);
-}
-
-static void tell_clock(struct sched *s, enum sched_clock_event event, int64_t seconds)
-{
-	if (s->ops.clock)
-		s->ops.clock(s->ops.arg, event, seconds);
-}
-
-/* The clock stands `back_s` before a moment at which this job was already settled. */
-static void step_back(struct sched *s, struct entry *e, int64_t back_s, int64_t now_s)
-{
-	enum policy_step step = policy_classify_step(back_s);
-
-	if (step == STEP_NONE)
-		return;
-	e->waits_from_s = 0;
-	if (step == STEP_REPEAT && policy_keeps_local_slots(e->job, now_s))
-		settle(s, e, e->state.watermark_s, true);
-	else
-		settle(s, e, now_s, true);
-}
-
-/* Returns whether this tick may decide: not while a small step is being waited out. */
-static bool check_clock(struct sched *s, int64_t now_s)
-{
-	int64_t back_s = s->last_wall_s - now_s;
-
-	if (s->last_wall_s && back_s > 0) {
-		if (policy_classify_step(back_s) == STEP_NONE)
-			return false;
-		tell_clock(s, SCHED_CLOCK_SET_BACK, back_s);
-		for (size_t i = 0; i < s->count; i++) {
-			step_back(s, &s->entries[i], back_s, now_s);
-			place(s, &s->entries[i]);
-		}
-	}
-	s->last_wall_s = now_s;
-	return true;
-}
-
 static void read_state(struct sched *s, struct entry *e)
 {
 	struct sched_job_state fresh = {0};
@@ -239,8 +190,23 @@ static void resume(struct sched *s, struct entry *e, int64_t now_s)
 
 	drop(s, e, now_s, "paused");
 	/* Also where no slot passed: the store forgets the pause. */
-	settle(s, e, watermark_s > now_s ? watermark_s : now_s, false);
+	sched_settle(s, e, watermark_s > now_s ? watermark_s : now_s, SCHED_SETTLE_FRESH);
 	read_state(s, e);
+}
+
+static void check_overdue(struct sched *s, struct entry *e, int64_t now_s)
+{
+	bool is_overdue;
+
+	expect_success(e, now_s);
+	is_overdue = now_s >= e->overdue_at_s;
+	if (is_overdue == e->is_overdue)
+		return;
+	e->is_overdue = is_overdue;
+	s->overdue_count += is_overdue ? 1 : -1;
+	if (s->ops.overdue)
+		s->ops.overdue(
+			s->ops.arg, e->job->name, is_overdue ? &e->unserved : NULL);
 }
 
 static void decide(struct sched *s, struct entry *e, int64_t now_s)
@@ -267,69 +233,25 @@ static void decide(struct sched *s, struct entry *e, int64_t now_s)
 		s->ops.decide(s->ops.arg, d, n);
 		read_state(s, e); /* what was committed counts, not what was meant */
 	}
-	place(s, e);
-}
-
-/* --- a clock that is evidently wrong --- */
-
-static bool must_hold(const struct sched *s, int64_t now_s)
-{
-	if (now_s < s->hold.not_before_s - HOLD_SLACK_S)
-		return true;
-	return s->hold.not_after_s && now_s > s->hold.not_after_s &&
-	       !clock_is_synchronised(s->clock);
-}
-
-void sched_hold(struct sched *s, const struct sched_hold *hold)
-{
-	int64_t now_s = now_seconds(s);
-
-	s->hold = *hold;
-	s->is_held = must_hold(s, now_s);
-	s->held_since_us = clock_mono_us(s->clock);
-	if (s->is_held)
-		tell_clock(s, SCHED_CLOCK_HELD, now_s);
-}
-
-bool sched_is_held(const struct sched *s)
-{
-	return s->is_held;
-}
-
-static void adopt(struct sched *s, struct entry *e, int64_t now_s);
-
-/* Returns whether the tick may go on. */
-static bool check_hold(struct sched *s, int64_t now_s)
-{
-	bool is_over = clock_mono_us(s->clock) - s->held_since_us >= HOLD_MAX_US;
-
-	if (!s->is_held)
-		return true;
-	if (!is_over && must_hold(s, now_s))
-		return false;
-	s->is_held = false;
-	tell_clock(s, SCHED_CLOCK_RELEASED, now_s);
-	for (size_t i = 0; i < s->count; i++) {
-		adopt(s, &s->entries[i], now_s);
-		place(s, &s->entries[i]);
-	}
-	return true;
+	check_overdue(s, e, now_s);
+	sched_place(s, e);
 }
 
 void sched_tick(struct sched *s)
 {
-	int64_t now_s = now_seconds(s);
+	int64_t now_s = sched_now(s);
 	size_t due_count = 0;
 
 	if (s->is_stopped)
 		return;
-	if (!check_hold(s, now_s)) {
+	if (!sched_check_hold(s, now_s)) {
 		arm(s, true);
 		return;
 	}
 	s->wake_at_s = 0;
 	s->is_refreshed = false;
-	if (check_clock(s, now_s)) {
+	sched_check_zones(s);
+	if (sched_check_clock(s, now_s)) {
 		/* Each job once, so that a commit that fails cannot keep us here. */
 		while (s->heap.count && s->heap.items[0]->wake_s <= now_s) {
 			s->due[due_count++] = s->heap.items[0];
@@ -368,35 +290,37 @@ static void note_pause(struct sched *s, struct entry *e)
 {
 	if (!e->job->is_paused || e->state.was_paused)
 		return;
-	settle(s, e, e->state.watermark_s, false);
+	sched_settle(s, e, e->state.watermark_s, SCHED_SETTLE_PAUSE);
 	e->state.was_paused = true;
 }
 
 /* A job that this process does not know: from the store, or new altogether. */
-static void adopt(struct sched *s, struct entry *e, int64_t now_s)
+void sched_adopt(struct sched *s, struct entry *e, int64_t now_s)
 {
 	e->is_unadopted = s->is_held;
 	if (s->is_held)
 		return;
 	if (!s->ops.state(s->ops.arg, e->job->name, &e->state)) {
 		e->state = (struct sched_job_state){0};
-		settle(s, e, now_s, false);
+		sched_settle(s, e, now_s, SCHED_SETTLE_FRESH);
 	} else if (e->state.schedule_hash[0] &&
 		   !str_eq(e->state.schedule_hash, e->job->schedule_hash)) {
-		settle(s, e, now_s, false);
+		sched_settle(s, e, now_s, SCHED_SETTLE_FRESH);
 	} else if (e->state.watermark_s > now_s) {
-		step_back(s, e, e->state.watermark_s - now_s, now_s);
+		sched_step_back(s, e, e->state.watermark_s - now_s, now_s);
 	}
 	note_pause(s, e);
 }
 
 static void carry_over(struct sched *s, struct entry *e, struct entry *old, int64_t now_s)
 {
-	e->waits_from_s =
-		0; /* the policies may have changed: the next tick looks again */
+	/* The policies may have changed: the next tick looks again. */
+	e->waits_from_s = 0;
+	e->is_overdue = old->is_overdue;
+	s->overdue_count += e->is_overdue;
 	if (!str_eq(old->job->schedule_hash, e->job->schedule_hash)) {
 		drop(s, old, now_s, is_paused(old, now_s) ? "paused" : "edited");
-		settle(s, e, now_s, false);
+		sched_settle(s, e, now_s, SCHED_SETTLE_FRESH);
 	}
 	read_state(s, e);
 	note_pause(s, e);
@@ -411,7 +335,7 @@ static void drop_removed(struct sched *s, const struct conf *next, int64_t now_s
 		if (old->is_unadopted || (job && job->schedule))
 			continue;
 		drop(s, old, now_s, is_paused(old, now_s) ? "paused" : "edited");
-		settle(s, old, now_s, false);
+		sched_settle(s, old, now_s, SCHED_SETTLE_FRESH);
 	}
 }
 
@@ -419,11 +343,12 @@ void sched_set_conf(struct sched *s, const struct conf *c)
 {
 	const struct conf *old_conf = s->conf;
 	struct entry *fresh = mem_array(c->job_count + 1, sizeof(*fresh));
-	int64_t now_s = now_seconds(s);
+	int64_t now_s = sched_now(s);
 	size_t count = 0;
 
 	conf_ref(c);
 	drop_removed(s, c, now_s);
+	s->overdue_count = 0;
 	for (size_t i = 0; i < c->job_count; i++) {
 		const struct conf_job *job = c->jobs[i];
 		struct entry *e = &fresh[count];
@@ -438,7 +363,7 @@ void sched_set_conf(struct sched *s, const struct conf *c)
 		if (old && !old->is_unadopted)
 			carry_over(s, e, old, now_s);
 		else
-			adopt(s, e, now_s);
+			sched_adopt(s, e, now_s);
 	}
 	qsort(fresh, count, sizeof(*fresh), compare_entries);
 	free(s->entries);
@@ -449,7 +374,7 @@ void sched_set_conf(struct sched *s, const struct conf *c)
 	s->due = mem_array(count + 1, sizeof(struct entry *));
 	heap_init(&s->heap, count);
 	for (size_t i = 0; i < count; i++)
-		place(s, &s->entries[i]);
+		sched_place(s, &s->entries[i]);
 	s->conf = c;
 	conf_unref(old_conf);
 	arm(s, false);
@@ -462,7 +387,7 @@ void sched_refresh(struct sched *s, const char *job)
 	if (!e || e->is_unadopted)
 		return;
 	read_state(s, e);
-	place(s, e);
+	sched_place(s, e);
 	s->is_refreshed = true;
 	arm(s, false);
 }
@@ -537,24 +462,45 @@ int64_t sched_start_of(struct sched *s, const char *job, int64_t nominal_s)
 	return e ? jitter_effective(e->job->schedule, &slot, e->jitter) : nominal_s;
 }
 
+/* An item starts no sooner than it wakes: most branches are not looked into. */
+static void find_soonest(const struct heap *h, size_t i, const struct entry **best)
+{
+	const struct entry *e;
+
+	if (i >= h->count || (*best && h->items[i]->wake_s >= (*best)->effective))
+		return;
+	e = h->items[i];
+	if (e->has_next && !is_waiting(e) &&
+		(!*best || e->effective < (*best)->effective))
+		*best = e;
+	find_soonest(h, 2 * i + 1, best);
+	find_soonest(h, 2 * i + 2, best);
+}
+
 int sched_next_any(struct sched *s, const char **ret_job, int64_t *ret_effective_s)
 {
 	const struct entry *first = NULL;
 
-	/* The root, unless that one only wakes for the end of its pause. */
-	for (size_t i = 0; i < s->heap.count; i++) {
-		const struct entry *e = s->heap.items[i];
-
-		if (e->has_next && (!first || e->wake_s < first->wake_s))
-			first = e;
-		if (first == s->heap.items[0])
-			break;
-	}
+	find_soonest(&s->heap, 0, &first);
 	if (!first)
 		return -ENOENT;
 	*ret_job = first->job->name;
 	*ret_effective_s = first->effective;
 	return 0;
+}
+
+bool sched_is_overdue(const struct sched *s, const char *job, struct slot *ret)
+{
+	const struct entry *e = find(s, job);
+
+	if (e && e->is_overdue)
+		*ret = e->unserved;
+	return e && e->is_overdue;
+}
+
+size_t sched_overdue_count(const struct sched *s)
+{
+	return s->overdue_count;
 }
 
 uint64_t sched_heap_steps(const struct sched *s)

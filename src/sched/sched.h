@@ -54,6 +54,7 @@ struct sched_decision {
 struct sched_job_state {
 	int64_t watermark_s;
 	enum sched_active active;
+	int64_t served_s;       /* slots up to here need no success any more */
 	bool is_paused;         /* at run time */
 	bool was_paused;        /* in the configuration that was stored last */
 	int64_t paused_until_s; /* 0: until resumed */
@@ -65,6 +66,16 @@ enum sched_clock_event {
 	SCHED_CLOCK_SET_BACK, /* by so many seconds, more than a minute */
 	SCHED_CLOCK_HELD, /* nothing is decided: the clock, given, is evidently wrong */
 	SCHED_CLOCK_RELEASED, /* it became right, or there was no more waiting */
+	SCHED_CLOCK_ZONES,    /* so many zones have new rules */
+};
+
+/* Why a watermark moved without a slot. */
+enum sched_settling {
+	SCHED_SETTLE_FRESH, /* a new or edited job, a resume: slots before are no matter
+			     */
+	SCHED_SETTLE_PAUSE, /* it did not: the configuration began a pause */
+	SCHED_SETTLE_ZONE,  /* its zone has new rules */
+	SCHED_SETTLE_BACK,  /* the clock was set back: count clock_gen up */
 };
 
 /* When a clock at start is not to be believed. */
@@ -82,12 +93,17 @@ struct sched_ops {
 	void (*tick)(void *arg, int64_t now_s);
 	void *arg;
 	/*
-	 * The watermark moved without a slot: a new or edited job, a resume, a clock set
-	 * back (then is_new_gen: count clock_gen up). Store it with the job's schedule
-	 * hash and whether the configuration pauses it. Here and in decide(), a pause
+	 * Store the watermark with the job's schedule hash and whether the configuration
+	 * pauses it; of a fresh one it is served_s too. Here and in decide(), a pause
 	 * that has ended is forgotten. May be NULL.
 	 */
-	void (*settle)(void *arg, const char *job, int64_t watermark_s, bool is_new_gen);
+	void (*settle)(
+		void *arg, const char *job, int64_t watermark_s, enum sched_settling why);
+	/*
+	 * A slot without success, neither its own nor a later one's, has been due for too
+	 * long, or no longer (slot NULL). After a start it is told again. May be NULL.
+	 */
+	void (*overdue)(void *arg, const char *job, const struct slot *slot);
 	/* May be NULL. */
 	void (*clock)(void *arg, enum sched_clock_event event, int64_t seconds);
 };
@@ -124,6 +140,9 @@ int sched_next(
 	struct sched *s, const char *job, struct slot *ret, int64_t *ret_effective_s);
 /* When a slot of a job starts: with jitter. */
 int64_t sched_start_of(struct sched *s, const char *job, int64_t nominal_s);
+/* Whether a job is overdue, and the slot of it that has had no success. */
+bool sched_is_overdue(const struct sched *s, const char *job, struct slot *ret);
+size_t sched_overdue_count(const struct sched *s);
 /* The soonest over all jobs that are not paused. */
 int sched_next_any(struct sched *s, const char **ret_job, int64_t *ret_effective_s);
 /* Work done in the heap so far, for tests of its cost. */

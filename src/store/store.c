@@ -335,6 +335,7 @@ int store_job_get(struct store *s, const char *name, struct store_job *ret)
 		ret->last_run_at = sqlite3_column_int64(stmt, 7);
 		ret->paused_until = sqlite3_column_int64(stmt, 8);
 		ret->conf_paused = sqlite3_column_int(stmt, 9) != 0;
+		ret->served = sqlite3_column_int64(stmt, 10);
 	}
 	sql_done(stmt);
 	return r == 1 ? 0 : r == 0 ? -ENOENT : r;
@@ -357,6 +358,7 @@ int store_job_put(struct store *s, const struct store_job *job)
 	sqlite3_bind_int64(stmt, 8, job->last_run_at);
 	sqlite3_bind_int64(stmt, 9, job->paused_until);
 	sqlite3_bind_int(stmt, 10, job->conf_paused);
+	sqlite3_bind_int64(stmt, 11, job->served);
 	return sql_run(s, stmt);
 }
 

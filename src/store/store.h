@@ -59,6 +59,7 @@ struct store_job {
 	char name[256];
 	char schedule_hash[65];
 	int64_t watermark; /* slots up to here are settled */
+	int64_t served;    /* slots up to here need no success any more */
 	int64_t clock_gen;
 	int64_t paused_at;    /* 0: not paused at run time */
 	int64_t paused_until; /* 0: until resumed */

@@ -164,6 +164,9 @@ static const char *const steps[] = {
 	"  bytes INTEGER NOT NULL,"
 	"  PRIMARY KEY (run_id, reason)"
 	") WITHOUT ROWID;",
+	/* 4 -> 5: what a job owes */
+	"ALTER TABLE job_state ADD COLUMN served_utc INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE job_state SET served_utc = watermark_utc;",
 };
 /* clang-format on */
 

@@ -23,13 +23,13 @@ static const char *const sql_text[SQL_ID_COUNT] = {
 	[SQL_JOB_GET] =
 		"SELECT name, schedule_hash, watermark_utc, clock_gen, paused_at,"
 		" consecutive_failures, last_success_at, last_run_at, paused_until,"
-		" conf_paused"
+		" conf_paused, served_utc"
 		" FROM job_state WHERE name = ?1",
 	[SQL_JOB_PUT] =
 		"INSERT OR REPLACE INTO job_state (name, schedule_hash, watermark_utc,"
 		" clock_gen, paused_at, consecutive_failures, last_success_at, last_run_at,"
-		" paused_until, conf_paused)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+		" paused_until, conf_paused, served_utc)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 	[SQL_RUN_INSERT] =
 		"INSERT INTO run (" RUN_COLUMNS ") VALUES"
 		" (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"

@@ -1,6 +1,7 @@
 """The scheduler as people steer it: the real daemon, slots a few seconds ahead."""
 
 import datetime
+import sqlite3
 
 import pytest
 
@@ -271,3 +272,71 @@ def test_next_and_calendar_need_no_daemon(daemon):
     assert code == 64 and "every: 90m" in err
     assert preview(daemon, "next", "dayly-report", "-c", str(daemon.conf))[0] == 66
     assert preview(daemon, "calendar", "daily-report", "2026-13", "-c", str(daemon.conf))[0] == 64
+
+
+def edit_state(daemon, job, **columns):
+    """What another life of the daemon would have left behind."""
+    daemon.stop()
+    with sqlite3.connect(daemon.tmp / "state" / "state.db") as db:
+        for name, value in columns.items():
+            assert db.execute(f"UPDATE job_state SET {name} = ? WHERE name = ?",
+                              (value, job)).rowcount == 1
+    db.close()
+
+
+@SANDBOX
+def test_a_job_is_overdue_until_it_succeeds(daemon, server):
+    key = "daily/late.csv"
+    server.s.delete_object(Bucket="account-s-bucket", Key=key)
+    daemon.write(source=f"s3://account-s-bucket/{key}", extra="    catch_up: none")
+    daemon.start()
+    assert status(daemon, "daily-report")["overdue"] is False
+    two_days_ago = int(datetime.datetime.now().timestamp()) - 2 * 86400
+    edit_state(daemon, "daily-report", served_utc=two_days_ago, watermark_utc=two_days_ago)
+    daemon.start()
+    until(lambda: status(daemon, "daily-report")["overdue"], "overdue")
+    job = status(daemon, "daily-report")
+    assert job["state"] == "overdue" and job["overdue_slot"] > past(3)
+    assert history(daemon, "daily-report") == [("missed", "catch_up", "schedule", 2)]
+    row = daemon.ctl("history", "daily-report")[1][0]["runs"][0]
+    assert row["first_at"] < row["last_at"] == row["nominal_at"]
+    assert daemon.run()[0] != 0  # it fails: still overdue
+    assert status(daemon, "daily-report")["state"] == "failing"
+    assert status(daemon, "daily-report")["overdue"] is True
+    server.s.put_object(Bucket="account-s-bucket", Key=key, Body=b"a,b\n")
+    assert daemon.run()[0] == 0
+    until(lambda: not status(daemon, "daily-report")["overdue"], "served")
+    told = [line for line in daemon.log() if "daily-report is" in line]
+    assert len(told) == 2 and "is overdue" in told[0] and "no longer overdue" in told[1]
+
+
+@SANDBOX
+def test_at_reboot_is_once_a_boot(daemon, source):
+    write_jobs(daemon, once='schedule: "@reboot"', off='schedule: "@reboot", paused: true')
+    daemon.start()
+    assert history(daemon, "once") == []  # new: the next boot is its first
+    edit_state(daemon, "once", watermark_utc=1000)
+    edit_state(daemon, "off", watermark_utc=1000)
+    daemon.start()
+    until(lambda: history(daemon, "once") == [("succeeded", "", "schedule", 1)], "the run")
+    assert history(daemon, "off") == [("skipped", "paused", "schedule", 1)]
+    daemon.kill()
+    daemon.start()
+    assert daemon.ctl("reload")[0] == 0
+    edit_state(daemon, "once", watermark_utc=1000)  # even so: this boot has had its slot
+    daemon.start()
+    assert daemon.ctl("run", "daily-report", "--wait")[0] == 0
+    assert history(daemon, "once") == [("succeeded", "", "schedule", 1)]
+
+
+@SANDBOX
+def test_three_overlaps_in_a_row_are_told(daemon, server, source):
+    slots = ", ".join(f'"at({seconds_ahead(n)})"' for n in (3, 4, 5, 6, 7))
+    write_jobs(daemon, slow=f"schedule: [{slots}]")
+    server.faults((dict(operation="GetObject", count=1000), dict(stall_at=1)))
+    daemon.start()
+    until(lambda: len(history(daemon, "slow")) == 5, "five slots")
+    assert history(daemon, "slow")[1:] == [("skipped", "overlap", "schedule", 1)] * 4
+    assert sum("3 slots in a row" in line for line in daemon.log("warning")) == 1
+    daemon.ctl("cancel", "slow")
+    server.faults()

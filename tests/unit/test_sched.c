@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "calendar/tz_set.h"
 #include "conf/conf.h"
 #include "net/loop.h"
 
@@ -34,7 +35,7 @@ struct fixture {
 	struct sched_job_state states[MAX_JOBS];
 	bool is_known[MAX_JOBS];
 	int generations, ticks, starts;
-	int clock_events[3]; /* by enum sched_clock_event */
+	int clock_events[4]; /* by enum sched_clock_event */
 	bool is_commit_failing;
 	bool is_stopping_loop;
 	char log[4096];
@@ -105,15 +106,25 @@ static void on_decide(void *arg, const struct sched_decision *d, size_t count)
 		loop_stop(f->loop);
 }
 
-static void on_settle(void *arg, const char *name, int64_t watermark_s, bool is_new_gen)
+static void on_settle(
+	void *arg, const char *name, int64_t watermark_s, enum sched_settling why)
 {
 	struct fixture *f = arg;
 	size_t i = index_of(f, name);
 
 	f->states[i].watermark_s = watermark_s;
 	f->is_known[i] = true;
-	f->generations += is_new_gen;
+	f->generations += why == SCHED_SETTLE_BACK;
 	end_pause(f, i);
+}
+
+static void on_overdue(void *arg, const char *name, const struct slot *slot)
+{
+	struct fixture *f = arg;
+	size_t len = strlen(f->log);
+
+	snprintf(f->log + len, sizeof(f->log) - len, slot ? "overdue %lld;" : "served;",
+		slot ? (long long)(slot->at_s - T0) : 0);
 }
 
 static void on_tick(void *arg, int64_t now_s)
@@ -136,6 +147,7 @@ static void start(struct fixture *f, const struct clock *clock)
 		.decide = on_decide,
 		.tick = on_tick,
 		.settle = on_settle,
+		.overdue = on_overdue,
 		.clock = on_clock,
 		.arg = f};
 
@@ -200,6 +212,7 @@ static struct conf_job *add(
 	assert_int_equal(compile(job, expression, "UTC"), 0);
 	f->is_known[i] = true;
 	f->states[i].watermark_s = T0 + watermark;
+	f->states[i].served_s = INT64_MAX / 2; /* it owes nothing, unless a test says so */
 	return job;
 }
 
@@ -737,6 +750,209 @@ static void test_dst_night(void **state)
 	assert_int_equal(f->states[0].watermark_s, first_pass);
 }
 
+/* A slot without success: after an hour, or when the next one comes, whichever is first. */
+static void test_overdue(void **state)
+{
+	struct fixture *f = *state;
+	struct slot slot;
+
+	add(f, "a", "0 7 * * *", 0);
+	f->states[0].served_s = T0;
+	sched_set_conf(f->sched, &f->conf);
+	tick_at(f, 86400);
+	f->states[0].active = SCHED_RUNNING;
+	sched_refresh(f->sched, "a");
+	tick_at(f, 86400 + 7200); /* long, but under way */
+	assert_log(f, "run 86400;");
+	f->states[0].active = SCHED_IDLE;
+	sched_refresh(f->sched, "a"); /* it failed */
+	assert_log(f, "");            /* from the loop, not from inside the call */
+	loop_turn(f->loop, false);
+	assert_log(f, "overdue 86400;");
+	assert_int_equal(sched_overdue_count(f->sched), 1);
+	assert_true(sched_is_overdue(f->sched, "a", &slot));
+	assert_int_equal(slot.at_s, T0 + 86400);
+	sched_set_conf(f->sched, &f->conf); /* a reload tells nothing new */
+	tick_at(f, 2 * 86400);
+	assert_log(f, "run 172800;");
+	f->states[0].served_s = T0 + 2 * 86400;
+	sched_refresh(f->sched, "a");
+	loop_turn(f->loop, false);
+	assert_log(f, "served;");
+	assert_int_equal(sched_overdue_count(f->sched), 0);
+	tick_at(f, 3 * 86400);
+	tick_at(f, 3 * 86400 + 3599);
+	assert_log(f, "run 259200;");
+	tick_at(f, 3 * 86400 + 3600);
+	assert_log(f, "overdue 259200;");
+	f->states[0].is_paused = true; /* of a pause nothing is expected */
+	sched_refresh(f->sched, "a");
+	loop_turn(f->loop, false);
+	assert_log(f, "served;");
+}
+
+static void test_overdue_when_the_next_comes(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "a", "*/10 * * * *", 0);
+	f->states[0].served_s = T0;
+	sched_set_conf(f->sched, &f->conf);
+	tick_at(f, 600);
+	f->states[0].active = SCHED_RUNNING;
+	tick_at(f, 1199);
+	assert_log(f, "run 600;");
+	tick_at(f, 1200);
+	assert_log(f, "skip overlap 1200..1200 x1;overdue 600;");
+}
+
+/* --- zones --- */
+
+#define ZONES "/tmp/s3ferry-zones-XXXXXX"
+
+struct zones {
+	char dir[sizeof(ZONES)];
+	struct fixture *f;
+};
+
+/* A zone that only its footer describes; the 32-bit block is empty. */
+static void write_zone(const struct zones *z, const char *footer)
+{
+	static const char head[] = "TZif2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+	static const char counts[24] = {[19] = 1, [23] = 4}; /* one type, "XXX" */
+	static const char type[10] = {0, 0, 0, 0, 0, 0, 'X', 'X', 'X', 0};
+	char path[64], fresh[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/Zone", z->dir);
+	snprintf(fresh, sizeof(fresh), "%s/fresh", z->dir);
+	file = fopen(fresh, "we");
+	assert_non_null(file);
+	for (int i = 0; i < 2; i++) {
+		fwrite(head, 1, 20, file);
+		fwrite(counts, 1, 24, file);
+		fwrite(type, 1, 10, file);
+	}
+	fprintf(file, "\n%s\n", footer);
+	fclose(file);
+	assert_int_equal(rename(fresh, path), 0); /* as a package does it: a new inode */
+}
+
+static void begin_zones(struct zones *z, struct fixture *f, const char *expression)
+{
+	struct schedule_spec spec = {.expression = expression, .timezone = "Zone"};
+	struct schedule_error e;
+	struct conf_job *job = add(f, "a", "0 0 * * *", 0);
+
+	z->f = f;
+	snprintf(z->dir, sizeof(z->dir), "%s", ZONES);
+	assert_non_null(mkdtemp(z->dir));
+	write_zone(z, "XXX-1");
+	spec.zones = f->conf.zones = tz_set_new(z->dir);
+	schedule_free(job->schedule);
+	assert_int_equal(schedule_new(&spec, &job->schedule, &e), 0);
+	sched_set_conf(f->sched, &f->conf);
+}
+
+static void end_zones(struct zones *z)
+{
+	struct fixture *f = z->f;
+	char path[64];
+
+	f->jobs[0]->schedule = schedule_free(f->jobs[0]->schedule);
+	f->conf.zones = tz_set_free(f->conf.zones);
+	snprintf(path, sizeof(path), "%s/Zone", z->dir);
+	remove(path);
+	assert_int_equal(remove(z->dir), 0);
+}
+
+/* Today's slot ran at 07:00Z; by the new rules it would be at 08:00Z. */
+static void test_a_zone_moves_todays_slot_after_it_ran(void **state)
+{
+	struct fixture *f = *state;
+	struct zones z;
+	struct slot slot;
+	int64_t at;
+
+	begin_zones(&z, f, "0 8 * * *");
+	f->states[0].watermark_s = T0 - 86400;
+	sched_refresh(f->sched, "a");
+	tick_at(f, 0);
+	assert_log(f, "run 0;");
+	write_zone(&z, "XXX0");
+	tick_at(f, 10);
+	assert_int_equal(f->clock_events[SCHED_CLOCK_ZONES], 1);
+	assert_int_equal(f->states[0].watermark_s, T0 + 3600);
+	tick_at(f, 3600);
+	tick_at(f, 7200);
+	assert_log(f, "");
+	assert_int_equal(sched_next(f->sched, "a", &slot, &at), 0);
+	assert_int_equal(slot.at_s, T0 + 86400 + 3600);
+	end_zones(&z);
+}
+
+/* Of 08:00 and 09:00 the first ran; by the new rules both are in the past: the second runs. */
+static void test_a_zone_moves_a_slot_into_the_past(void **state)
+{
+	struct fixture *f = *state;
+	struct zones z;
+
+	begin_zones(&z, f, "0 8,9 * * *");
+	f->states[0].watermark_s = T0 - 3600;
+	sched_refresh(f->sched, "a");
+	tick_at(f, 0);
+	assert_log(f, "run 0;");
+	write_zone(&z, "XXX-3");
+	tick_at(f, 600);
+	assert_log(f, "run! -3600;");
+	tick_at(f, 7200);
+	assert_log(f, "");
+	end_zones(&z);
+}
+
+/* A file that is being written, or gone: the old rules hold until it can be read. */
+static void test_a_zone_that_cannot_be_read(void **state)
+{
+	struct fixture *f = *state;
+	struct zones z;
+	char path[64];
+	FILE *file;
+
+	begin_zones(&z, f, "0 8 * * *");
+	snprintf(path, sizeof(path), "%s/Zone", z.dir);
+	file = fopen(path, "we");
+	fputs("TZif2, but no more", file);
+	fclose(file);
+	tick_at(f, 10);
+	remove(path);
+	tick_at(f, 20);
+	assert_int_equal(f->clock_events[SCHED_CLOCK_ZONES], 0);
+	tick_at(f, 86400);
+	assert_log(f, "run 86400;");
+	write_zone(&z, "XXX-2");
+	tick_at(f, 86410);
+	assert_int_equal(f->clock_events[SCHED_CLOCK_ZONES], 1);
+	tick_at(f, 2 * 86400 - 3600);
+	assert_log(f, "run 169200;");
+	end_zones(&z);
+}
+
+/* Between wakes the files are looked at each hour at least, as each wake looks. */
+static void test_a_wake_each_hour(void **state)
+{
+	struct fixture *f = *state;
+	int before;
+
+	add(f, "a", "0 7 1 1 *", 0);
+	sched_set_conf(f->sched, &f->conf);
+	before = f->ticks;
+	for (int i = 0; i < 10; i++) {
+		clock_fake_advance(&f->clock, 3600 * USEC_PER_SEC);
+		loop_turn(f->loop, false);
+	}
+	assert_int_equal(f->ticks - before, 10);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -766,6 +982,12 @@ int main(void)
 		TEST(test_jitter),
 		TEST(test_jitter_stays_below_next),
 		TEST(test_dst_night),
+		TEST(test_overdue),
+		TEST(test_overdue_when_the_next_comes),
+		TEST(test_a_zone_moves_todays_slot_after_it_ran),
+		TEST(test_a_zone_moves_a_slot_into_the_past),
+		TEST(test_a_zone_that_cannot_be_read),
+		TEST(test_a_wake_each_hour),
 	};
 
 	return cmocka_run_group_tests_name("sched", tests, NULL, NULL);
