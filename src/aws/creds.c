@@ -15,6 +15,7 @@
 #include "aws/fetch.h"
 #include "aws/imds.h"
 #include "aws/provider.h"
+#include "aws/skew.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/mem.h"
@@ -338,12 +339,36 @@ static bool replay_parent(struct creds *c, const struct err *e)
 	return true;
 }
 
+static const char *sts_url(const struct creds *c)
+{
+	return c->role.endpoint_url ? c->role.endpoint_url
+				    : creds_env_sts_url(c->pool->env);
+}
+
+static struct skew *clock_of(const struct creds *c)
+{
+	return c->pool->skews ? skews_of(c->pool->skews, sts_url(c)) : NULL;
+}
+
+static void tell_clock(struct creds *c)
+{
+	struct skew *skew = clock_of(c);
+	struct err e;
+
+	if (!skew || !skew_is_news(skew))
+		return;
+	err_set(&e, ERR_RETRY, ERR_FROM_STS, "clock", "%s", "");
+	skew_say(sts_url(c), skew->us, e.text, sizeof(e.text));
+	warn(c, CREDS_CLOCK_WRONG, &e);
+}
+
 static void on_assumed(void *arg, const struct err *e, const struct creds_set *set)
 {
 	struct creds *c = arg;
 	struct err named;
 
 	c->sts_call = NULL;
+	tell_clock(c);
 	if (!e) {
 		fetch_succeeded(c, set);
 		return;
@@ -400,6 +425,7 @@ static void assume(struct creds *c, const struct creds_set *signer)
 		.default_region = default_region(c),
 		.default_endpoint_url = creds_env_sts_url(c->pool->env),
 		.default_ca_bundle = c->pool->env->ca_bundle,
+		.skew = clock_of(c),
 		.now_us = wall_us(c),
 	};
 

@@ -17,6 +17,7 @@ struct creds_pool;
 struct err;
 struct http;
 struct loop;
+struct skews;
 
 #define CREDS_NEVER INT64_MAX
 
@@ -87,12 +88,15 @@ void *creds_pool_free(struct creds_pool *pool);
 enum creds_event {
 	CREDS_REFRESH_FAILED,  /* and the set in hand goes on serving; each attempt */
 	CREDS_RECOVERED,       /* the first success after that; err is NULL */
+	CREDS_CLOCK_WRONG, /* this host's or the service's, by minutes; once */
 	CREDS_DURATION_CAPPED, /* a role on top of a session lives one hour at most; once
 				*/
 };
 /* label as given to creds_open(). */
 typedef void (*creds_warn_fn)(
 	void *arg, enum creds_event event, const char *label, const struct err *err);
+/* The clocks of the services; skews outlives the pool. */
+void creds_pool_use_clocks(struct creds_pool *pool, struct skews *skews);
 void creds_pool_on_warning(struct creds_pool *pool, creds_warn_fn fn, void *arg);
 
 /*

@@ -11,6 +11,8 @@ struct imds;
 struct imds_options;
 struct profiles;
 struct provider;
+struct skew;
+struct skews;
 
 /* What creds_env_take() found. NULL: unset or empty. */
 struct creds_env {
@@ -34,6 +36,7 @@ struct creds_pool {
 	struct loop *loop;
 	struct http *http;
 	const struct creds_env *env;
+	struct skews *skews; /* of the services that it asks; NULL-able */
 	char *region;    /* of this instance, once it was asked for */
 	struct list all; /* of creds; unused ones stay while their set lives */
 	creds_warn_fn warn;
@@ -179,6 +182,7 @@ struct creds_sts_request {
 	int64_t duration_max_s;                            /* 0: none but AWS's own */
 	const char *default_region, *default_endpoint_url; /* of the environment */
 	const char *default_ca_bundle;
+	struct skew *skew; /* of its clock; NULL: taken for ours. Outlives the call */
 	int64_t now_us;
 };
 typedef void (*creds_sts_fn)(

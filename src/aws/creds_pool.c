@@ -29,6 +29,11 @@ struct creds_pool *creds_pool_new(
 	return pool;
 }
 
+void creds_pool_use_clocks(struct creds_pool *pool, struct skews *skews)
+{
+	pool->skews = skews;
+}
+
 void creds_pool_on_warning(struct creds_pool *pool, creds_warn_fn fn, void *arg)
 {
 	pool->warn = fn;

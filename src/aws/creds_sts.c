@@ -13,6 +13,7 @@
 #include "aws/endpoint.h"
 #include "aws/errors.h"
 #include "aws/sigv4.h"
+#include "aws/skew.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -38,6 +39,8 @@ struct creds_sts_call {
 	int64_t signer_left_s, now_us;
 	creds_sts_fn fn;
 	void *arg;
+	struct skew *skew;
+	int64_t skew_us; /* what it was signed with */
 	struct err early; /* known before anything was sent */
 };
 
@@ -147,6 +150,9 @@ static bool check_answer(
 			"the answer of %s has no whole set of credentials", action(call));
 		return false;
 	}
+	/* From the service's time to ours, where all else compares it. */
+	if (call->skew)
+		a->set.expires_at_us -= call->skew->us;
 	if (a->set.expires_at_us <= call->now_us) {
 		err_set(e, ERR_RETRY, ERR_FROM_STS, "expired-answer",
 			"STS gave a session that has already ended; look at this host's "
@@ -227,6 +233,9 @@ static void from_status(
 	if (!a.request_id)
 		a.request_id = http_header(r, "x-amz-request-id");
 	aws_error_from_answer(&a, e);
+	/* Refused for a clock that is known now: once more, in its time. */
+	if (call->skew && skew_is_cause(e->code, call->skew->us - call->skew_us))
+		e->class = ERR_RETRY;
 }
 
 static void on_done(void *arg, const struct err *net, const struct http_response *r)
@@ -239,6 +248,7 @@ static void on_done(void *arg, const struct err *net, const struct http_response
 	bool is_whole;
 
 	call->http = NULL;
+	skew_learn(call->skew, r);
 	if (net) {
 		e = *net;
 		if (call->is_too_long)
@@ -313,7 +323,7 @@ static int sign(const struct creds_sts_request *rq, const struct endpoint *ep,
 	struct sigv4_scope scope = {
 		.region = ep->signing_region,
 		.service = "sts",
-		.at_s = rq->now_us / USEC_PER_SEC,
+		.at_s = (rq->now_us + (rq->skew ? rq->skew->us : 0)) / USEC_PER_SEC,
 	};
 	struct sigv4_keys keys = {rq->signer->access_key_id,
 		rq->signer->secret_access_key, rq->signer->session_token};
@@ -408,6 +418,8 @@ struct creds_sts_call *creds_sts_assume(struct loop *loop, struct http *http,
 	call->role_arn = mem_strdup(rq->role->role_arn);
 	call->session_name = mem_strdup(rq->role->session_name);
 	call->is_web = !rq->signer;
+	call->skew = rq->skew;
+	call->skew_us = rq->skew ? rq->skew->us : 0;
 	call->is_session = rq->signer && rq->signer->session_token[0];
 	call->signer_left_s = !rq->signer || rq->signer->expires_at_us == CREDS_NEVER
 				      ? INT64_MAX

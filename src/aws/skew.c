@@ -4,13 +4,18 @@
 #include "aws/skew.h"
 
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "net/http.h"
 
 #define MINUTE         (60 * USEC_PER_SEC)
 #define ROUND_TRIP_MAX (15 * MINUTE)
+#define LEARN_TRIP_MAX MINUTE
+#define PEERS          16
 #define TOLERATED      (4 * MINUTE) /* services refuse from five on */
 
 bool skew_measure(const struct skew_sample *s, int64_t *ret_us)
@@ -22,6 +27,23 @@ bool skew_measure(const struct skew_sample *s, int64_t *ret_us)
 		return false;
 	*ret_us = at - (s->sent_us + trip / 2);
 	return true;
+}
+
+/*
+ * The middle of a round trip is wrong by half of it at most: long uploads would teach
+ * minutes. Only a peer that proved its name may move our signing time.
+ */
+void skew_learn(struct skew *s, const struct http_response *r)
+{
+	const struct skew_sample sample = {http_header(r, "date"), http_header(r, "age"),
+		r->sent_at_us, r->received_at_us};
+	int64_t us;
+
+	if (!s || !r->status || !r->is_verified_peer ||
+		r->received_at_us - r->sent_at_us > LEARN_TRIP_MAX)
+		return;
+	if (skew_measure(&sample, &us))
+		s->us = us;
 }
 
 static bool is_large(int64_t skew_us)
@@ -48,4 +70,52 @@ bool skew_is_news(struct skew *s)
 
 	s->is_told = is_large(s->us);
 	return s->is_told && !was_told;
+}
+
+void skew_say(const char *endpoint_url, int64_t skew_us, char *out, size_t size)
+{
+	int64_t seconds = skew_us / USEC_PER_SEC;
+
+	snprintf(out, size,
+		"the clock of %.300s is %lld seconds %s this host's; requests are signed "
+		"in "
+		"its time: is time synchronised here?",
+		endpoint_url && *endpoint_url ? endpoint_url : "AWS",
+		(long long)(seconds < 0 ? -seconds : seconds),
+		seconds < 0 ? "behind" : "ahead of");
+}
+
+/* --- several peers --- */
+
+struct skews {
+	struct {
+		char *endpoint_url; /* NULL: free */
+		struct skew skew;
+	} peers[PEERS];
+};
+
+struct skews *skews_new(void)
+{
+	return mem_alloc(sizeof(struct skews));
+}
+
+void *skews_free(struct skews *s)
+{
+	for (size_t i = 0; s && i < PEERS; i++)
+		free(s->peers[i].endpoint_url);
+	free(s);
+	return NULL;
+}
+
+struct skew *skews_of(struct skews *s, const char *endpoint_url)
+{
+	const char *name = endpoint_url ? endpoint_url : "";
+
+	for (size_t i = 0; i < PEERS; i++) {
+		if (!s->peers[i].endpoint_url)
+			s->peers[i].endpoint_url = mem_strdup(name);
+		if (str_eq(s->peers[i].endpoint_url, name))
+			return &s->peers[i].skew;
+	}
+	return NULL;
 }

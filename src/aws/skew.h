@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What one peer's clock differs; zeroed at first. One thread. */
@@ -25,7 +26,23 @@ struct skew_sample {
  */
 bool skew_measure(const struct skew_sample *sample, int64_t *ret_us);
 
+/* The same into *s, of a peer that proved its name, and whose answer came soon enough. */
+struct http_response;
+void skew_learn(struct skew *s, const struct http_response *answer);
+
 /* Whether an error may be due to the clock: its code, and more than four minutes. */
 bool skew_is_cause(const char *code, int64_t skew_us);
+/*
+ * The clocks of several peers by endpoint_url; AWS's own ("") agree with each other. 16
+ * at most: what is more is taken for ours.
+ */
+struct skews;
+struct skews *skews_new(void);
+void *skews_free(struct skews *s);
+/* endpoint_url NULL: AWS's. NULL: no place is left. Lives as long as the table. */
+struct skew *skews_of(struct skews *s, const char *endpoint_url);
+
 /* Beyond four minutes for the first time since it was within: to be logged now. */
 bool skew_is_news(struct skew *s);
+/* The sentence about it. */
+void skew_say(const char *endpoint_url, int64_t skew_us, char *out, size_t size);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "aws/creds.h"
+#include "aws/skew.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -28,6 +29,7 @@
 #include "net/http.h"
 #include "net/loop.h"
 #include "run/message_ids.h"
+#include "s3/regions.h"
 
 #define STATUS_MS 2000
 
@@ -103,6 +105,9 @@ static void on_creds_event(
 	case CREDS_RECOVERED:
 		log_notice(NULL, "the credentials of %s are refreshed again", label);
 		break;
+	case CREDS_CLOCK_WRONG:
+		log_warning(NULL, "%s", e->text);
+		break;
 	case CREDS_DURATION_CAPPED:
 		log_warning(NULL, "%s: %s", label, e->text);
 		break;
@@ -118,6 +123,9 @@ static int open_net(struct core *c)
 
 	creds_env_get_proxies(
 		c->env, &options.https_proxy, &options.http_proxy, &options.no_proxy);
+	engines.https_proxy = options.https_proxy;
+	engines.http_proxy = options.http_proxy;
+	engines.no_proxy = options.no_proxy;
 	c->http = http_new(c->loop, &options);
 	if (!c->http) {
 		log_err(NULL, "the HTTP client cannot start");
@@ -125,6 +133,9 @@ static int open_net(struct core *c)
 	}
 	c->creds = creds_pool_new(c->loop, c->http, c->env);
 	creds_pool_on_warning(c->creds, on_creds_event, c);
+	c->regions = s3_regions_new();
+	c->skews = skews_new();
+	creds_pool_use_clocks(c->creds, c->skews);
 	c->engines = engine_set_new(c->loop, c->http, &engines, core_on_engine, c);
 	if (c->engines)
 		return 0;
@@ -337,6 +348,8 @@ void *core_free(struct core *c)
 	sched_free(c->sched);
 	engine_set_free(c->engines);
 	creds_pool_free(c->creds);
+	s3_regions_free(c->regions);
+	skews_free(c->skews);
 	http_free(c->http);
 	store_close(c->store);
 	conf_unref(c->conf);

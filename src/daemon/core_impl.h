@@ -40,6 +40,8 @@ struct core {
 	struct creds_pool *creds;
 	struct store *store;
 	struct engine_set *engines;
+	struct s3_regions *regions; /* for calls on this loop, and ... */
+	struct skews *skews;        /* ... the clocks of all servers */
 	struct sched *sched;
 	struct control *control;
 	struct loop_timer *watchdog, *drain, *status_timer;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/skew.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
@@ -57,6 +58,21 @@ struct core_run *core_find_run(struct core *c, const char *id_or_job)
 	return NULL;
 }
 
+/* An engine learned it: logged once, whoever of them was the first. */
+static void on_clock(struct core *c, const struct engine_ev *ev)
+{
+	struct skew *skew = skews_of(c->skews, ev->endpoint_url);
+	char text[500];
+
+	if (!skew || skew->is_told)
+		return;
+	skew->us = ev->total;
+	if (!skew_is_news(skew))
+		return;
+	skew_say(ev->endpoint_url, skew->us, text, sizeof(text));
+	log_warning(NULL, "%s", text);
+}
+
 void core_on_engine(void *arg, const struct engine_ev *ev)
 {
 	struct core *c = arg;
@@ -65,12 +81,15 @@ void core_on_engine(void *arg, const struct engine_ev *ev)
 				  : ev->tag;
 	struct core_run *cr = find_active(c, serial);
 
-	if (cr) {
+	if (ev->type == ENGINE_EV_CLOCK) {
+		on_clock(c, ev);
+	} else if (cr) {
 		core_uploads_on_engine(cr, ev);
 		run_on_engine(cr->run, ev);
 	}
 	free(ev->result);
 	free(ev->upload);
+	free(ev->endpoint_url);
 }
 
 void core_save_row(struct core *c, const struct store_run *row)
@@ -264,7 +283,8 @@ static void log_late(const struct core_run *cr)
 static void start(struct core_run *cr, const struct conf_job *job)
 {
 	struct core *c = cr->core;
-	struct run_env env = {c->loop, c->http, c->creds, c->engines};
+	struct run_env env = {
+		c->loop, c->http, c->creds, c->engines, c->regions, c->skews};
 	struct run_ops ops = {
 		on_waiting, on_done, core_uploads_resume, core_uploads_leftover, cr};
 

@@ -22,7 +22,6 @@
 #define PART_BYTES   (INT64_C(16) << 20)
 #define PARTS        32 /* of all large objects together */
 #define TELLERS      16
-#define CLOCKS       16
 #define FILE_THREADS 3
 #define BUFFER_BYTES (16 << 20)
 #define RING_MIN     (256 << 10)
@@ -36,17 +35,11 @@ struct creds_slot {
 	uint64_t asked_generation;
 };
 
-/* AWS's clocks agree; an endpoint of somebody's own has one of its own. */
-struct peer_clock {
-	char *endpoint_url; /* NULL: free */
-	struct skew skew;
-};
-
 struct engine {
 	struct xfer_env env; /* lent to the transfers */
 	struct list active, queue, creds, removals;
 	int active_count, max_active, part_count;
-	struct peer_clock clocks[CLOCKS];
+	struct skews *skews;
 	char *tellers[TELLERS]; /* endpoints that answer uploads with CRC64NVME */
 	bool is_closing, is_start_due;
 	void (*emit)(void *arg, const struct engine_ev *ev);
@@ -196,33 +189,25 @@ static void *release(void *arg)
 	pool_free(e->env.pool);
 	for (size_t i = 0; i < TELLERS; i++)
 		free(e->tellers[i]);
-	for (size_t i = 0; i < CLOCKS; i++)
-		free(e->clocks[i].endpoint_url);
+	skews_free(e->skews);
 	s3_regions_free(e->env.regions);
 	free(e);
 	return NULL;
 }
 
-/* It is told at the first request after it was learned. */
+/* The core tells it, once for all engines: at the first request after it was learned. */
 static struct skew *get_skew(void *arg, const char *endpoint_url)
 {
 	struct engine *e = arg;
-	struct peer_clock *c = e->clocks;
+	struct skew *skew = skews_of(e->skews, endpoint_url);
+	struct engine_ev ev = {.type = ENGINE_EV_CLOCK};
 
-	while (c < e->clocks + CLOCKS && c->endpoint_url &&
-		strcmp(c->endpoint_url, endpoint_url) != 0)
-		c++;
-	if (c == e->clocks + CLOCKS)
-		return NULL;
-	if (!c->endpoint_url)
-		c->endpoint_url = mem_strdup(endpoint_url);
-	if (skew_is_news(&c->skew))
-		log_warning(NULL,
-			"the clock of %s is %lld seconds ahead of this host's; requests "
-			"are signed in its time: is time synchronised here?",
-			*endpoint_url ? endpoint_url : "AWS",
-			(long long)(c->skew.us / USEC_PER_SEC));
-	return &c->skew;
+	if (skew && skew_is_news(skew) && !e->is_closing) {
+		ev.total = skew->us;
+		ev.endpoint_url = mem_strdup(endpoint_url);
+		e->emit(e->arg, &ev);
+	}
+	return skew;
 }
 
 static void start_later(struct engine *e);
@@ -442,6 +427,7 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 		.regions = s3_regions_new(),
 		.ended = on_ended,
 		.arg = e, .owner = e};
+	e->skews = skews_new();
 	e->emit = emit;
 	e->arg = arg;
 	list_init(&e->active);

@@ -31,6 +31,7 @@ struct engine_side {
 	char endpoint_url[ENGINE_URL_LEN]; /* "": AWS's own */
 	char ca_bundle[256];               /* "": the system's */
 	struct endpoint_options options;
+	int64_t skew_us; /* its clock, as the core knows it; 0: as ours */
 	uint32_t creds_id;                 /* which set of ENGINE_CMD_CREDS signs */
 	/* Of a file: key is below root; of what is made there: */
 	char root[ENGINE_ROOT_LEN];
@@ -140,6 +141,8 @@ enum engine_ev_type {
 				 began; no part is sent before ENGINE_CMD_NOTED */
 	ENGINE_EV_PART,       /* `id`, `tag`: `part` is stored */
 	ENGINE_EV_RESTART,    /* `id`, `tag`: its upload is gone; begins anew */
+	ENGINE_EV_CLOCK,      /* `endpoint_url` (malloc'd; the receiver frees it): its
+				 clock is `total` us ahead of ours; not of a transfer */
 	ENGINE_EV_DONE,       /* `id`, `tag`, `result` malloc'd; the receiver frees it */
 };
 
@@ -152,5 +155,6 @@ struct engine_ev {
 	int64_t total;
 	struct engine_result *result; /* malloc'd for RETRY and DONE; the receiver frees */
 	struct engine_upload *upload;
+	char *endpoint_url;
 	struct engine_part part;
 };

@@ -60,6 +60,7 @@ static void on_ev(void *arg, const void *msg)
 	if (set->is_closing) {
 		free(ev->result);
 		free(ev->upload);
+		free(ev->endpoint_url);
 	} else {
 		set->fn(set->arg, ev);
 	}

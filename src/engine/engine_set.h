@@ -18,7 +18,8 @@ struct mailbox;
 struct engine_options {
 	/* 0 or 1: one, with the loop and http given; more: in threads. ENGINES_AUTO */
 	int engines;
-	const char *user_agent;  /* of engines in threads */
+	/* Of engines in threads; as those of struct http_options. */
+	const char *user_agent, *https_proxy, *http_proxy, *no_proxy;
 	int max_transfers;       /* at once; more wait in order. 0: 32 */
 	uint64_t buffer_bytes;   /* for all transfers together. 0: 16 MiB */
 	int64_t stall_timeout_ms; /* 0: http's default */

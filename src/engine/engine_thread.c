@@ -71,7 +71,10 @@ static int start(struct engine_thread *t)
 struct engine_thread *engine_thread_new(const struct clock *clock,
 	const struct engine_options *options, struct mailbox *up)
 {
-	struct http_options http = {.user_agent = options->user_agent};
+	struct http_options http = {.user_agent = options->user_agent,
+		.https_proxy = options->https_proxy,
+		.http_proxy = options->http_proxy,
+		.no_proxy = options->no_proxy};
 	struct engine_thread *t = mem_alloc(sizeof(*t));
 	int r = 0;
 

@@ -120,10 +120,10 @@ static void call(struct removal *r)
 	const struct engine_side *s = side_of(r);
 	const struct creds_set *set = r->env->creds(r->env->arg, s->creds_id);
 	const struct s3_place place = {
-		s->bucket, s->region, s->endpoint_url, s->ca_bundle};
+		s->bucket, s->region, s->endpoint_url, s->ca_bundle, s->options};
 	const struct s3_env env = {r->env->http, &place, set,
 		clock_wall_us(loop_clock(r->env->loop)), r->env->stall_timeout_ms,
-		r->env->skew(r->env->arg, s->endpoint_url)};
+		r->env->skew(r->env->arg, s->endpoint_url), r->env->regions};
 	const struct s3_object o = {.key = s->key,
 		.if_match = r->next == REMOVAL_DELETE ? r->spec->etag : NULL,
 		.done = on_done,

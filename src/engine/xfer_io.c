@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "aws/creds.h"
+#include "aws/skew.h"
 #include "base/clock.h"
 #include "base/crc.h"
 #include "base/crypto.h"
@@ -76,17 +77,20 @@ bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
 {
 	const struct engine_side *s = side_of(x, side);
 	const struct creds_set *set = x->env->creds(x->env->arg, s->creds_id);
+	struct skew *skew = x->env->skew(x->env->arg, s->endpoint_url);
 
 	if (!set) {
 		fail_here(x, side, ERR_RETRY, "credentials",
 			"the credentials were withdrawn");
 		return false;
 	}
+	if (skew && !skew->us)
+		skew->us = s->skew_us;
 	*place = (struct s3_place){s->bucket, s->region, s->endpoint_url, s->ca_bundle,
 		s->options};
 	*env = (struct s3_env){x->env->http, place, set,
 		clock_wall_us(loop_clock(x->env->loop)), x->env->stall_timeout_ms,
-		x->env->skew(x->env->arg, s->endpoint_url), x->env->regions};
+		skew, x->env->regions};
 	x->used[side] = set->generation;
 	return true;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "aws/creds.h"
+#include "aws/skew.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
@@ -238,6 +239,7 @@ static void on_page(void *arg, const struct err *e, struct s3_page *page)
 	struct run_side *side = &r->sides[RUN_SOURCE];
 
 	r->list_call = NULL;
+	run_log_clock(r, side->place.endpoint_url);
 	if (r->must_stop) {
 		run_run(r);
 		return;
@@ -274,6 +276,8 @@ static enum step_result step_list(struct run *r)
 		.place = &place,
 		.creds = &r->sides[RUN_SOURCE].set,
 		.now_us = clock_wall_us(loop_clock(r->env.loop)),
+		.skew = skews_of(r->env.skews, place.endpoint_url),
+		.regions = r->env.regions,
 	};
 	const struct s3_list list = {
 		.prefix = source->key,
@@ -367,6 +371,7 @@ void run_on_engine(struct run *r, const struct engine_ev *ev)
 	case ENGINE_EV_UPLOAD:
 	case ENGINE_EV_PART:
 	case ENGINE_EV_RESTART:
+	case ENGINE_EV_CLOCK:
 		return; /* the core's */
 	case ENGINE_EV_DONE:
 		on_object_done(r, ev);

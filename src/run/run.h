@@ -21,6 +21,8 @@ struct engine_set;
 struct http;
 struct loop;
 struct run;
+struct s3_regions;
+struct skews;
 
 /* What every run of a daemon shares; outlives them all. */
 struct run_env {
@@ -28,6 +30,8 @@ struct run_env {
 	struct http *http;
 	struct creds_pool *creds;
 	struct engine_set *engines;
+	struct s3_regions *regions; /* of buckets, and the clocks of servers: */
+	struct skews *skews;        /* for calls on this loop */
 };
 
 enum run_verdict {

@@ -99,5 +99,7 @@ void run_log_ended(struct run *r);
 void run_log_retry(const struct run *r, int side, const struct err *e, int64_t delay_ms);
 void run_log_resumed(const struct run *r, const struct engine_ev *ev);
 void run_log_object_retry(const struct run *r, const struct engine_result *result);
+/* That the clock of a server is wrong, or ours: once. */
+void run_log_clock(const struct run *r, const char *endpoint_url);
 /* Sets reason and message of the report from its first error. */
 void run_explain(struct run *r, int side, const char *key, const struct err *e);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aws/skew.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -258,4 +259,15 @@ void run_log_ended(struct run *r)
 		text = mem_printf("%s failed: %s", r->job->name, rep->message);
 	log_with_error(r, LOG_ERR, is_partial ? MSG_RUN_PARTIAL : MSG_RUN_FAILED,
 		r->failed_side, &rep->err, text);
+}
+
+void run_log_clock(const struct run *r, const char *endpoint_url)
+{
+	struct skew *skew = skews_of(r->env.skews, endpoint_url);
+	char text[500];
+
+	if (!skew || !skew_is_news(skew))
+		return;
+	skew_say(endpoint_url, skew->us, text, sizeof(text));
+	log_warning(NULL, "%s", text);
 }

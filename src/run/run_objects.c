@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/skew.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -75,10 +76,13 @@ int run_destination_key(const struct run *r, const char *source_key, char *out, 
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static void fill_side(
-	struct engine_side *out, const struct run_side *side, const char *key)
+static void fill_side(const struct run *r, struct engine_side *out,
+	const struct run_side *side, const char *key)
 {
+	struct skew *skew = skews_of(r->env.skews, side->place.endpoint_url);
+
 	*out = side->place;
+	out->skew_us = skew ? skew->us : 0;
 	snprintf(out->key, sizeof(out->key), "%s", key);
 	out->creds_id = side->creds_id;
 	if (side->conf->scheme == CONF_S3) {
@@ -102,8 +106,8 @@ static struct engine_xfer_spec *new_spec(
 		x->id = ++r->next_id;
 	while (r->ids[x->id % RUN_WINDOW]);
 	x->tag = r->serial;
-	fill_side(&x->source, &r->sides[RUN_SOURCE], source_key);
-	fill_side(&x->destination, &r->sides[RUN_DESTINATION], destination_key);
+	fill_side(r, &x->source, &r->sides[RUN_SOURCE], source_key);
+	fill_side(r, &x->destination, &r->sides[RUN_DESTINATION], destination_key);
 	x->source_size = -1;
 	x->max_attempts = (int)retry->attempts;
 	x->backoff_ms = retry->backoff_s * 1000;

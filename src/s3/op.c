@@ -26,7 +26,6 @@
 #define HEADERS_MAX    64
 #define WIRE_MAX       65536 /* path, URL, one header */
 #define EXTRA_HEADERS  8
-#define LEARN_TRIP_MAX (60 * USEC_PER_SEC)
 
 /* What goes out; freed when the request was handed to http. */
 struct wire {
@@ -116,23 +115,6 @@ static enum http_flow on_plain_send(void *arg, char *out, size_t max, size_t *re
 	return call->op.on_send(call->op.arg, out, max, ret_len);
 }
 
-/*
- * The middle of a round trip is wrong by half of it at most: long uploads would teach
- * minutes. Only a peer that proved its name may move our signing time.
- */
-static void learn_skew(const struct s3_call *call, const struct http_response *r)
-{
-	const struct skew_sample sample = {http_header(r, "date"), http_header(r, "age"),
-		r->sent_at_us, r->received_at_us};
-	int64_t us;
-
-	if (!call->skew || !r->status || !r->is_verified_peer ||
-		r->received_at_us - r->sent_at_us > LEARN_TRIP_MAX)
-		return;
-	if (skew_measure(&sample, &us))
-		call->skew->us = us;
-}
-
 /* Refused for a clock that is known now: the same request again, in the peer's time. */
 static bool is_skewed(const struct s3_call *call, const struct err *e)
 {
@@ -146,8 +128,7 @@ static bool is_skewed(const struct s3_call *call, const struct err *e)
 static bool classify(const struct s3_call *call, const struct http_response *r,
 	struct err *ret)
 {
-	int64_t at_us = (r->received_at_us ? r->received_at_us : call->now_us) +
-			(call->skew ? call->skew->us : 0);
+	int64_t at_us = r->received_at_us ? r->received_at_us : call->now_us;
 	struct aws_answer a = {
 		.origin = ERR_FROM_S3,
 		.operation = call->operation,
@@ -209,7 +190,7 @@ static void on_done(void *arg, const struct err *err, const struct http_response
 
 	call->answer.http = r;
 	call->answer.body = &call->body;
-	learn_skew(call, r);
+	skew_learn(call->skew, r);
 	judge(call, err, r, &e);
 	if (!call->why[0] && s3_region_settle(call, r, &e))
 		return;

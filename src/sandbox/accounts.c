@@ -22,6 +22,7 @@ struct accounts {
 	struct principal *slots[SLOTS];
 	struct role **roles;
 	size_t role_count;
+	struct machine instance, container;
 };
 
 static size_t slot_of(const char *key)
@@ -43,6 +44,7 @@ static void role_free(struct role *r)
 	free(r->arn);
 	free(r->id);
 	free(r->external_id);
+	free(r->web_subject);
 	policy_free(r->policy);
 	free(r);
 }
@@ -53,10 +55,17 @@ static void principal_free(struct principal *p)
 	free(p->arn);
 	free(p->user_id);
 	policy_free(p->own_policy);
+	policy_free(p->session_policy);
 	free(p->access_key_id);
 	free(p->secret);
 	free(p->token);
 	free(p);
+}
+
+static void machine_done(struct machine *m)
+{
+	free(m->region);
+	free(m->token);
 }
 
 void *accounts_free(struct accounts *a)
@@ -74,6 +83,8 @@ void *accounts_free(struct accounts *a)
 	for (size_t i = 0; i < a->role_count; i++)
 		role_free(a->roles[i]);
 	free(a->roles);
+	machine_done(&a->instance);
+	machine_done(&a->container);
 	free(a);
 	return NULL;
 }
@@ -166,6 +177,7 @@ static int read_role(
 	r->id = unique_id("AROA", r->arn);
 	r->trusted = read_trusted(trust);
 	r->external_id = mem_strdup(json_get_str(trust, "external_id"));
+	r->web_subject = mem_strdup(json_get_str(trust, "web_subject"));
 	r->max_session_s = json_get_int(v, "max_session_s", 3600);
 	r->policy = policy_new(json_get(v, "policy"), ret_error);
 	return r->policy ? 0 : -1;
@@ -214,6 +226,24 @@ static int read_account(struct accounts *a, struct objects *objects, const struc
 	return r;
 }
 
+static int read_machine(struct accounts *a, const struct json *v, struct machine *ret,
+	char **ret_error)
+{
+	const char *role = v ? json_get_str(v, "role") : NULL;
+
+	if (!v)
+		return 0;
+	ret->role = role ? accounts_find_role(a, role) : NULL;
+	ret->region = mem_strdup(json_get_str(v, "region"));
+	ret->token = mem_strdup(json_get_str(v, "token"));
+	ret->life_s = json_get_int(v, "life_s", 21600);
+	if (ret->role)
+		return 0;
+	*ret_error = mem_strdup("\"instance\" and \"container\" need the \"role\" of "
+				"one of the accounts");
+	return -1;
+}
+
 struct accounts *accounts_load(
 	const char *text, size_t len, struct objects *objects, char **ret_error)
 {
@@ -231,7 +261,20 @@ struct accounts *accounts_load(
 	for (size_t i = 0; i < json_array_len(list); i++)
 		if (read_account(a, objects, json_array_at(list, i), ret_error) < 0)
 			return accounts_free(a);
+	if (read_machine(a, json_get(root, "instance"), &a->instance, ret_error) < 0 ||
+		read_machine(a, json_get(root, "container"), &a->container, ret_error) < 0)
+		return accounts_free(a);
 	return a;
+}
+
+const struct machine *accounts_instance(const struct accounts *a)
+{
+	return a->instance.role ? &a->instance : NULL;
+}
+
+const struct machine *accounts_container(const struct accounts *a)
+{
+	return a->container.role ? &a->container : NULL;
 }
 
 struct principal *accounts_find_key(struct accounts *a, const char *access_key_id)
@@ -334,10 +377,31 @@ struct policy_asker principal_asker(const struct principal *p)
 		p->account_id, p->arn, p->role ? p->role->arn : NULL};
 }
 
+void principal_narrow(struct principal *p, struct policy *policy)
+{
+	uint8_t noise[48];
+	char token[80];
+
+	crypto_random(noise, sizeof(noise));
+	str_to_base64(noise, sizeof(noise), token);
+	mem_replace(&p->token, token);
+	p->session_policy = policy;
+}
+
 enum policy_verdict principal_check(
 	const struct principal *p, const char *action, const char *resource)
 {
+	return principal_check_listing(p, action, resource, NULL);
+}
+
+/* What a session policy does not allow, no other policy does. */
+enum policy_verdict principal_check_listing(const struct principal *p, const char *action,
+	const char *resource, const char *prefix)
+{
+	if (p->session_policy && policy_check_listing(p->session_policy, NULL, action,
+					 resource, prefix) != POLICY_ALLOW)
+		return POLICY_DENY;
 	if (!p->policy)
 		return POLICY_ALLOW;
-	return policy_check(p->policy, NULL, action, resource);
+	return policy_check_listing(p->policy, NULL, action, resource, prefix);
 }

@@ -1,6 +1,6 @@
 /*
  * Statements of allow and deny, and the rule that joins two policies. Not IAM: there are
- * no conditions, no NotAction, no boundaries.
+ * no conditions but one, no NotAction, no boundaries.
  */
 #include "config.h"
 
@@ -22,7 +22,12 @@ struct strings {
 struct statement {
 	bool is_deny;
 	struct strings actions, resources, principals;
+	struct strings prefixes; /* of a condition; none: there is no condition */
 };
+
+/* In the patterns of IAM, whose "${*}" is a star and whose '?' is any character. */
+#define STAR     '\x01'
+#define ANY_CHAR '\x02'
 
 struct policy {
 	struct statement *statements;
@@ -44,6 +49,7 @@ void *policy_free(struct policy *p)
 		strings_done(&p->statements[i].actions);
 		strings_done(&p->statements[i].resources);
 		strings_done(&p->statements[i].principals);
+		strings_done(&p->statements[i].prefixes);
 	}
 	free(p->statements);
 	free(p);
@@ -106,6 +112,87 @@ struct policy *policy_new(const struct json *statements, char **ret_error)
 	return p;
 }
 
+/* --- IAM's form --- */
+
+static char *from_iam(const char *text)
+{
+	char *out = mem_strdup(text), *o = out;
+
+	for (const char *p = text; *p; p++) {
+		if (p[0] == '$' && p[1] == '{' && p[2] && strchr("*?$", p[2]) &&
+			p[3] == '}') {
+			*o++ = p[2] == '*' ? STAR : p[2];
+			p += 3;
+		} else {
+			*o++ = *p == '?' ? ANY_CHAR : *p;
+		}
+	}
+	*o = '\0';
+	return out;
+}
+
+/* One text, or a list. */
+static bool read_iam_strings(const struct json *v, struct strings *ret)
+{
+	const char *one = v ? json_as_str(v) : NULL;
+	size_t n = one ? 1 : json_array_len(v);
+
+	ret->at = mem_array(n ? n : 1, sizeof(*ret->at));
+	for (size_t i = 0; i < n; i++) {
+		const char *s = one ? one : json_as_str(json_array_at(v, i));
+
+		if (!s)
+			return false;
+		ret->at[ret->count++] = from_iam(s);
+	}
+	return n > 0;
+}
+
+static const char *read_iam_statement(const struct json *v, struct statement *ret)
+{
+	const char *effect = json_get_str(v, "Effect");
+	const struct json *condition = json_get(v, "Condition");
+
+	if (!str_eq(effect, "Allow") && !str_eq(effect, "Deny"))
+		return "Effect must be Allow or Deny";
+	ret->is_deny = str_eq(effect, "Deny");
+	if (!read_iam_strings(json_get(v, "Action"), &ret->actions))
+		return "Action is missing";
+	if (!read_iam_strings(json_get(v, "Resource"), &ret->resources))
+		return "Resource is missing";
+	if (condition && !read_iam_strings(
+				 json_get(json_get(condition, "StringLike"), "s3:prefix"),
+				 &ret->prefixes))
+		return "only StringLike on s3:prefix is known";
+	return NULL;
+}
+
+struct policy *policy_new_iam(const struct json *document, char **ret_error)
+{
+	const struct json *list = document ? json_get(document, "Statement") : NULL;
+	size_t n = json_is_array(list) ? json_array_len(list) : list ? 1 : 0;
+	struct policy *p = mem_alloc(sizeof(*p));
+	const char *why = n ? NULL : "there is no Statement";
+
+	p->statements = mem_array(n ? n : 1, sizeof(*p->statements));
+	while (!why && p->count < n) {
+		const struct json *v = json_is_array(list) ? json_array_at(list, p->count)
+							   : list;
+
+		why = read_iam_statement(v, &p->statements[p->count]);
+		p->count++;
+	}
+	if (!why)
+		return p;
+	*ret_error = mem_strdup(why);
+	return policy_free(p);
+}
+
+static bool is_char(char pattern, char c)
+{
+	return pattern == c || pattern == ANY_CHAR || (pattern == STAR && c == '*');
+}
+
 bool policy_glob(const char *pattern, const char *text)
 {
 	const char *star = NULL, *mark = NULL;
@@ -114,7 +201,7 @@ bool policy_glob(const char *pattern, const char *text)
 		if (*pattern == '*') {
 			star = pattern++;
 			mark = text;
-		} else if (*pattern == *text) {
+		} else if (*pattern && is_char(*pattern, *text)) {
 			pattern++;
 			text++;
 		} else if (star) {
@@ -164,13 +251,22 @@ static bool names_asker(const struct statement *s, const struct policy_asker *as
 enum policy_verdict policy_check(const struct policy *p, const struct policy_asker *asker,
 	const char *action, const char *resource)
 {
+	return policy_check_listing(p, asker, action, resource, NULL);
+}
+
+enum policy_verdict policy_check_listing(const struct policy *p,
+	const struct policy_asker *asker, const char *action, const char *resource,
+	const char *prefix)
+{
 	enum policy_verdict verdict = POLICY_SILENT;
 
 	for (size_t i = 0; p && i < p->count; i++) {
 		const struct statement *s = &p->statements[i];
 
 		if (!names_asker(s, asker) || !any_glob(&s->actions, action) ||
-			!any_glob(&s->resources, resource))
+			!any_glob(&s->resources, resource) ||
+			(s->prefixes.count &&
+				!(prefix && any_glob(&s->prefixes, prefix))))
 			continue;
 		if (s->is_deny)
 			return POLICY_DENY;

@@ -19,6 +19,8 @@ enum policy_verdict {
 
 /* NULL on a malformed text; then *ret_error is a malloc'd sentence. */
 struct policy *policy_new(const struct json *statements, char **ret_error);
+/* The same of an IAM document; the one condition it knows is StringLike on s3:prefix. */
+struct policy *policy_new_iam(const struct json *document, char **ret_error);
 void *policy_free(struct policy *p);
 
 /* Who asks: the names a "principals" entry may use for them. */
@@ -31,6 +33,11 @@ struct policy_asker {
 /* asker NULL: an identity policy, whose statements name no principal. */
 enum policy_verdict policy_check(const struct policy *p, const struct policy_asker *asker,
 	const char *action, const char *resource);
+
+/* prefix: of a listing, for statements with that condition; NULL: it is none. */
+enum policy_verdict policy_check_listing(const struct policy *p,
+	const struct policy_asker *asker, const char *action, const char *resource,
+	const char *prefix);
 
 /* '*' stands for any run of characters; linear time but for the last star. */
 bool policy_glob(const char *pattern, const char *text);

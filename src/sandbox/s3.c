@@ -131,13 +131,34 @@ static const struct s3_operation *find_operation(const struct request *r)
 	return NULL;
 }
 
+/* "bucket.s3.eu-west-1.amazonaws.com", which a proxy of the tests brings here. */
+static const char *region_of_host(
+	const char *host, size_t *ret_len, size_t *ret_bucket_len)
+{
+	const char *s3 = host && str_has_prefix(host, "s3.") ? host
+			 : host                              ? strstr(host, ".s3.")
+							     : NULL;
+	const char *end = s3 ? strstr(s3, ".amazonaws.com") : NULL;
+
+	if (!end)
+		return NULL;
+	*ret_bucket_len = (size_t)(s3 - host);
+	s3 += *s3 == '.' ? 4 : 3;
+	s3 += str_has_prefix(s3, "dualstack.") ? strlen("dualstack.") : 0;
+	*ret_len = (size_t)(end - s3);
+	return end > s3 ? s3 : NULL;
+}
+
 /* "bucket.s3.localhost:9000" and "bucket.localhost" name the bucket; others do not. */
 static char *bucket_of_host(const struct request *r)
 {
 	const char *host = http_field(r->x, "host");
 	const char *dot = host ? strchr(host, '.') : NULL;
 	const char *rest;
+	size_t len, region_len;
 
+	if (region_of_host(host, &region_len, &len))
+		return len ? mem_strndup(host, len) : NULL;
 	if (!dot || str_has_prefix(host, "s3.") || str_has_prefix(host, "sts."))
 		return NULL;
 	rest = strstr(dot, ".localhost");
@@ -178,7 +199,10 @@ bool s3_may(
 	_cleanup_free_ char *arn = mem_printf(
 		"arn:aws:s3:::%s%s%s", b->name, key ? "/" : "", key ? key : "");
 
-	return policy_decide(principal_check(r->who, action, arn),
+	const char *prefix = query_get(&r->query, "prefix");
+
+	return policy_decide(
+		principal_check_listing(r->who, action, arn, prefix ? prefix : ""),
 		policy_check(b->policy, &asker, action, arn),
 		str_eq(r->who->account_id, b->owner));
 }
@@ -197,9 +221,20 @@ void s3_deny(
 static int check_region(struct request *r)
 {
 	const char *region = r->bucket ? r->bucket->region : NULL;
+	size_t len, bucket_len;
+	const char *host = region_of_host(http_field(r->x, "host"), &len, &bucket_len);
 	char extra[128];
 	_cleanup_free_ char *text = NULL;
 
+	if (region && host && (strlen(region) != len || memcmp(region, host, len) != 0)) {
+		request_header(r, "x-amz-bucket-region", region);
+		s3_fail(r, 301, "PermanentRedirect",
+			"The bucket you are attempting to access must be addressed using "
+			"the specified endpoint. Please send all future requests to this "
+			"endpoint.",
+			NULL);
+		return -1;
+	}
 	if (!region || str_eq(region, r->auth.region))
 		return 0;
 	text = mem_printf(

@@ -48,6 +48,13 @@ static bool is_sts(const struct http_exchange *x)
 	       str_has_prefix(type, "application/x-www-form-urlencoded");
 }
 
+/* Of the instance and the container that the accounts' file names. */
+static bool is_metadata(const struct sandbox *sb, const struct http_exchange *x)
+{
+	return (accounts_instance(sb->accounts) && str_has_prefix(x->path, "/latest/")) ||
+	       (accounts_container(sb->accounts) && strcmp(x->path, METADATA_CONTAINER) == 0);
+}
+
 static void on_head(void *arg, struct http_exchange *x)
 {
 	struct request *r = mem_alloc(sizeof(*r));
@@ -60,7 +67,7 @@ static void on_head(void *arg, struct http_exchange *x)
 	request_init(r);
 	if (query_parse(&r->query, x->query, false) < 0)
 		s3_fail(r, 400, "InvalidURI", "Couldn't parse the specified URI.", NULL);
-	else if (is_admin(x) || is_sts(x))
+	else if (is_admin(x) || is_sts(x) || is_metadata(r->sb, x))
 		body_begin(r, BODY_TEXT, false, NULL, &e);
 	else
 		s3_head(r);
@@ -75,6 +82,8 @@ static void on_end(void *arg, struct http_exchange *x)
 {
 	if (is_admin(x))
 		admin_end(x->user);
+	else if (is_metadata(arg, x))
+		metadata_end(x->user);
 	else if (is_sts(x))
 		sts_end(x->user);
 	else

@@ -44,6 +44,7 @@ struct sandbox {
 	struct counter *counters;
 	size_t counter_count;
 	uint64_t requests;
+	char imds_token[41]; /* "": none was asked for */
 };
 
 /* One operation of S3: how it is let in and who carries it out. */
@@ -152,7 +153,10 @@ void s3_list_parts(struct request *r);
 void s3_complete_upload(struct request *r);
 void s3_abort_upload(struct request *r);
 
-/* --- STS and the back door --- */
+/* --- STS, metadata services and the back door --- */
 
 void sts_end(struct request *r);
+/* Paths below /latest/ are those of the instance metadata service, version 2 ... */
+#define METADATA_CONTAINER "/container/credentials" /* ... and this is a container's */
+void metadata_end(struct request *r);
 void admin_end(struct request *r);

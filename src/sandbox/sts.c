@@ -1,4 +1,7 @@
-/* STS: AssumeRole and GetCallerIdentity, in its Query protocol. Nothing else of STS. */
+/*
+ * STS: AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity, in its Query
+ * protocol. Nothing else of STS.
+ */
 #include "config.h"
 
 #include <stdio.h>
@@ -6,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "sandbox/accounts.h"
@@ -14,6 +18,7 @@
 #define STS_NS        "xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\""
 #define CHAIN_LIMIT_S 3600
 #define ANSWER_BYTES  (64 * 1024)
+#define POLICY_MAX    2048
 
 static void fail(struct request *r, int status, const char *code, const char *message)
 {
@@ -92,10 +97,11 @@ static bool may_assume(
 static void answer_session(struct request *r, const struct principal *p)
 {
 	struct buf b = BUF_INIT(ANSWER_BYTES);
+	const char *action = r->operation;
 	char until[24];
 
-	buf_puts(
-		&b, "<AssumeRoleResponse " STS_NS "><AssumeRoleResult><AssumedRoleUser>");
+	buf_printf(
+		&b, "<%sResponse " STS_NS "><%sResult><AssumedRoleUser>", action, action);
 	xml_element(&b, "AssumedRoleId", p->user_id);
 	xml_element(&b, "Arn", p->arn);
 	buf_puts(&b, "</AssumedRoleUser><Credentials>");
@@ -105,10 +111,9 @@ static void answer_session(struct request *r, const struct principal *p)
 	xml_element(&b, "Expiration",
 		clock_format_iso(p->expires_at_s, until, sizeof(until)));
 	buf_printf(&b,
-		"</Credentials></AssumeRoleResult><ResponseMetadata><RequestId>%s</"
-		"RequestId>"
-		"</ResponseMetadata></AssumeRoleResponse>",
-		r->request_id);
+		"</Credentials></%sResult><ResponseMetadata><RequestId>%s</RequestId>"
+		"</ResponseMetadata></%sResponse>",
+		action, r->request_id, action);
 	request_reply(r, 200, "text/xml", &b);
 	buf_done(&b);
 }
@@ -122,46 +127,130 @@ static bool is_session_name(const char *s)
 			 "0123456789_+=,.@-") == len;
 }
 
-static void assume_role(struct request *r, const struct query *form)
-{
-	const char *arn = query_get(form, "RoleArn");
-	const char *name = query_get(form, "RoleSessionName");
-	const char *duration = query_get(form, "DurationSeconds");
-	const struct role *role = arn ? accounts_find_role(r->sb->accounts, arn) : NULL;
-	uint64_t seconds = 3600;
-	char text[1024];
+/* What both ways of assuming a role have in common; false: answered. */
+struct wish {
+	const char *arn, *name;
+	const struct role *role;
+	int64_t seconds;
+	struct policy *policy; /* NULL: the session is not narrowed */
+};
 
-	if (!arn || !is_session_name(name) ||
+static bool read_policy(struct request *r, const char *text, struct policy **ret)
+{
+	_cleanup_free_ char *why = NULL;
+	_cleanup_json_ struct json *v = NULL;
+
+	if (!text)
+		return true;
+	v = json_parse(text, strlen(text), NULL);
+	*ret = v && strlen(text) <= POLICY_MAX ? policy_new_iam(v, &why) : NULL;
+	if (!*ret)
+		fail(r, 400,
+			strlen(text) > POLICY_MAX ? "PackedPolicyTooLarge"
+						  : "MalformedPolicyDocument",
+			why ? why
+			    : "This policy contains invalid Json, or too much of it");
+	return *ret != NULL;
+}
+
+static bool read_wish(struct request *r, const struct query *form, struct wish *ret)
+{
+	const char *duration = query_get(form, "DurationSeconds");
+	uint64_t seconds = 3600;
+
+	*ret = (struct wish){
+		query_get(form, "RoleArn"), query_get(form, "RoleSessionName")};
+	if (!ret->arn || !is_session_name(ret->name) ||
 		(duration &&
 			(str_to_uint(duration, 43200, &seconds) < 0 || seconds < 1))) {
 		fail(r, 400, "ValidationError",
 			"RoleArn, RoleSessionName or DurationSeconds is missing or out "
 			"of range");
-		return;
+		return false;
 	}
-	if (!role || !may_assume(r->who, role, query_get(form, "ExternalId"))) {
-		/* One answer for both: nobody learns which roles exist. */
+	ret->role = accounts_find_role(r->sb->accounts, ret->arn);
+	if (!duration && ret->role && ret->role->max_session_s < 3600)
+		seconds = (uint64_t)ret->role->max_session_s;
+	ret->seconds = (int64_t)seconds;
+	return read_policy(r, query_get(form, "Policy"), &ret->policy);
+}
+
+static void deny(struct request *r, const struct wish *w)
+{
+	char text[1024];
+
+	/* One answer for both: nobody learns which roles exist. */
+	if (r->who)
 		snprintf(text, sizeof(text),
 			"User: %s is not authorized to perform: sts:AssumeRole on "
 			"resource: %s",
-			r->who->arn, arn);
-		fail(r, 403, "AccessDenied", text);
-		return;
-	}
-	if (!duration && role->max_session_s < 3600)
-		seconds = (uint64_t)role->max_session_s;
-	if ((int64_t)seconds > role->max_session_s ||
-		(r->who->role && seconds > CHAIN_LIMIT_S)) {
+			r->who->arn, w->arn);
+	else
+		snprintf(text, sizeof(text),
+			"Not authorized to perform sts:AssumeRoleWithWebIdentity");
+	fail(r, 403, "AccessDenied", text);
+}
+
+static void grant(struct request *r, struct wish *w)
+{
+	bool is_chained = r->who && r->who->role;
+	struct principal *p;
+
+	if (w->seconds > w->role->max_session_s ||
+		(is_chained && w->seconds > CHAIN_LIMIT_S)) {
 		fail(r, 400, "ValidationError",
-			r->who->role ? "The requested DurationSeconds exceeds the 1 hour "
-				       "session "
-				       "limit for roles assumed by role chaining"
-				     : "The requested DurationSeconds exceeds the "
-				       "MaxSessionDuration set for this role.");
+			is_chained ? "The requested DurationSeconds exceeds the 1 hour "
+				     "session "
+				     "limit for roles assumed by role chaining"
+				   : "The requested DurationSeconds exceeds the "
+				     "MaxSessionDuration set for this role.");
 		return;
 	}
-	answer_session(r, accounts_open_session(r->sb->accounts, role, name,
-				  r->now_s + (int64_t)seconds));
+	p = accounts_open_session(
+		r->sb->accounts, w->role, w->name, r->now_s + w->seconds);
+	if (w->policy)
+		principal_narrow(p, MEM_STEAL(w->policy));
+	answer_session(r, p);
+}
+
+static void assume_role(struct request *r, const struct query *form)
+{
+	struct wish w;
+
+	if (read_wish(r, form, &w)) {
+		if (w.role && may_assume(r->who, w.role, query_get(form, "ExternalId")))
+			grant(r, &w);
+		else
+			deny(r, &w);
+	}
+	policy_free(w.policy);
+}
+
+/* "sandbox:SUBJECT:EPOCH": whom an identity provider vouches for, and until when. */
+static void assume_with_token(struct request *r, const struct query *form)
+{
+	const char *token = query_get(form, "WebIdentityToken");
+	const char *subject = token && str_has_prefix(token, "sandbox:") ? token + 8
+									 : NULL;
+	const char *until = subject ? strrchr(subject, ':') : NULL;
+	uint64_t seconds;
+	struct wish w;
+
+	if (!read_wish(r, form, &w)) {
+		; /* answered */
+	} else if (!until || str_to_uint(until + 1, INT64_MAX, &seconds) < 0) {
+		fail(r, 400, "InvalidIdentityToken",
+			"The ID Token provided is not a valid JWT.");
+	} else if ((int64_t)seconds <= r->now_s) {
+		fail(r, 400, "ExpiredTokenException", "Token expired");
+	} else if (!w.role || !w.role->web_subject ||
+		   strlen(w.role->web_subject) != (size_t)(until - subject) ||
+		   !str_has_prefix(subject, w.role->web_subject)) {
+		deny(r, &w);
+	} else {
+		grant(r, &w);
+	}
+	policy_free(w.policy);
 }
 
 static bool let_in(struct request *r)
@@ -179,6 +268,18 @@ static bool let_in(struct request *r)
 	return true;
 }
 
+static const char *known_action(const char *action)
+{
+	static const char *const names[] = {
+		"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (str_eq(names[i], action))
+			return names[i];
+	}
+	return "UnknownSTS";
+}
+
 void sts_end(struct request *r)
 {
 	const struct blob *body = r->body.blob;
@@ -188,15 +289,16 @@ void sts_end(struct request *r)
 	int bad_auth = auth_read(r, &e);
 	int bad_form = query_parse(&form, text, true);
 	const char *action = bad_form ? NULL : query_get(&form, "Action");
+	bool is_web = str_eq(action, "AssumeRoleWithWebIdentity"); /* nobody signs it */
 
-	request_is(r, str_eq(action, "AssumeRole")          ? "AssumeRole"
-		      : str_eq(action, "GetCallerIdentity") ? "GetCallerIdentity"
-							    : "UnknownSTS");
-	if (bad_auth < 0)
+	request_is(r, known_action(action));
+	if (bad_auth < 0 && !is_web)
 		fail_auth(r, &e);
 	else if (r->fault && r->fault->status)
 		fail(r, r->fault->status, r->fault->code ? r->fault->code : "Throttling",
 			r->fault->message ? r->fault->message : "Rate exceeded");
+	else if (is_web)
+		assume_with_token(r, &form);
 	else if (!let_in(r))
 		; /* answered */
 	else if (str_eq(r->operation, "AssumeRole"))

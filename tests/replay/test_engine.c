@@ -42,7 +42,7 @@ struct fixture {
 	struct http *http;
 	struct engine_set *set;
 	struct engine_result done;
-	int dones, retries, needs;
+	int dones, retries, needs, clocks;
 	uint32_t need_id;
 	uint64_t need_generation;
 	char body[BODY], flipped[BODY], etag[36], wrong_etag[36], crc[CRC64_BASE64_LEN];
@@ -63,6 +63,11 @@ static void on_ev(void *arg, const struct engine_ev *ev)
 		break;
 	case ENGINE_EV_UPLOAD:
 		free(ev->upload);
+		break;
+	case ENGINE_EV_CLOCK:
+		assert_int_equal(ev->total, 600 * USEC_PER_SEC);
+		f->clocks++;
+		free(ev->endpoint_url);
 		break;
 	case ENGINE_EV_RETRY:
 		f->retries++;
@@ -395,6 +400,7 @@ static void test_clock_is_wrong(void **state)
 	assert_true(has(f, 1, "x-amz-date: 20251124T161"));
 	/* The destination has a clock of its own. */
 	assert_true(has(f, 2, "x-amz-date: 20251124T160"));
+	assert_int_equal(f->clocks, 1);
 }
 
 /* The clock is right: a refusal of the signature stays one. */

@@ -47,6 +47,7 @@ static void on_ev(void *arg, const struct engine_ev *ev)
 	}
 	free(ev->result);
 	free(ev->upload);
+	free(ev->endpoint_url);
 }
 
 static int set_up(void **state)

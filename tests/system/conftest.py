@@ -59,9 +59,12 @@ class Sandbox(Server):
     forbidden = "s3://account-s-bucket/x/"  # the destination's role may not write there
 
     def start(self, _):
+        self.start_with(TOP / "etc" / "sandbox-accounts.json")
+
+    def start_with(self, accounts):
         self.proc = subprocess.Popen(
             [f"{BUILD}/src/s3ferry-sandbox", "--listen", "127.0.0.1:0",
-             "--accounts", TOP / "etc" / "sandbox-accounts.json"],
+             "--accounts", accounts],
             stdout=subprocess.PIPE, text=True)
         self.connect("http://" + self.proc.stdout.readline().split()[1])
 

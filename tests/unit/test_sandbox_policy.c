@@ -124,12 +124,44 @@ static void test_malformed(void **state)
 	}
 }
 
+/* Session policies come as IAM writes them. */
+static void test_iam(void **state)
+{
+	static const char text[] =
+		"{\"Version\":\"2012-10-17\",\"Statement\":["
+		"{\"Effect\":\"Allow\",\"Action\":[\"s3:GetObject\"],"
+		"\"Resource\":\"arn:aws:s3:::b/a${*}b?/*\"},"
+		"{\"Effect\":\"Allow\",\"Action\":\"s3:ListBucket\","
+		"\"Resource\":\"arn:aws:s3:::b\",\"Condition\":{\"StringLike\":"
+		"{\"s3:prefix\":[\"a/*\"]}}}]}";
+	_cleanup_json_ struct json *v = json_parse(text, strlen(text), NULL);
+	_cleanup_json_ struct json *none = json_parse("{}", 2, NULL);
+	_cleanup_free_ char *why = NULL;
+	struct policy *p = policy_new_iam(v, &why);
+
+	assert_non_null(p);
+	assert_int_equal(policy_check(p, NULL, "s3:GetObject", "arn:aws:s3:::b/a*bx/k"),
+		POLICY_ALLOW);
+	assert_int_equal(policy_check(p, NULL, "s3:GetObject", "arn:aws:s3:::b/axbx/k"),
+		POLICY_SILENT);
+	assert_int_equal(policy_check_listing(
+				 p, NULL, "s3:ListBucket", "arn:aws:s3:::b", "a/x"),
+		POLICY_ALLOW);
+	assert_int_equal(
+		policy_check_listing(p, NULL, "s3:ListBucket", "arn:aws:s3:::b", "b"),
+		POLICY_SILENT);
+	policy_free(p);
+	assert_null(policy_new_iam(none, &why));
+	assert_string_equal(why, "there is no Statement");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_glob),
 		cmocka_unit_test(test_prefix_of_resource),
 		cmocka_unit_test(test_deny_wins),
+		cmocka_unit_test(test_iam),
 		cmocka_unit_test(test_principals),
 		cmocka_unit_test(test_no_principals),
 		cmocka_unit_test(test_decide),

@@ -3,6 +3,9 @@
 
 #include "aws/skew.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "tests/unit/unit.h"
@@ -59,5 +62,34 @@ static void test_news(void **state)
 	assert_true(skew_is_news(&s));
 }
 
+static void test_peers(void **state)
+{
+	struct skews *s = skews_new();
+	char name[32];
+
+	assert_ptr_equal(skews_of(s, NULL), skews_of(s, ""));
+	skews_of(s, "")->us = 5;
+	assert_int_equal(skews_of(s, "https://a")->us, 0);
+	for (int i = 0; i < 14; i++) {
+		snprintf(name, sizeof(name), "https://%d", i);
+		assert_non_null(skews_of(s, name));
+	}
+	assert_null(skews_of(s, "https://one-too-many"));
+	assert_int_equal(skews_of(s, "")->us, 5);
+	skews_free(s);
+}
+
+static void test_sentence(void **state)
+{
+	char text[500];
+
+	skew_say("", 10 * MINUTE, text, sizeof(text));
+	assert_non_null(strstr(text, "clock of AWS is 600 seconds ahead of this host's"));
+	skew_say("https://a", -10 * MINUTE, text, sizeof(text));
+	assert_non_null(
+		strstr(text, "clock of https://a is 600 seconds behind this host's"));
+}
+
 UNIT_MAIN(cmocka_unit_test(test_measure), cmocka_unit_test(test_cause),
-	cmocka_unit_test(test_news))
+	cmocka_unit_test(test_news), cmocka_unit_test(test_peers),
+	cmocka_unit_test(test_sentence))
