@@ -53,9 +53,10 @@ struct lister_stats {
 struct lister;
 
 /*
- * on_change comes from the loop when the state is no longer LISTER_WAITING, once for each
- * time that lister_peek() said so (and once after lister_start()); never inside a call of
- * this header. In it everything is allowed, lister_free() too.
+ * on_change comes from the loop when lister_peek() (or lister_start()) left something to
+ * wait for and it is there: an entry, the end, a failure; once a wait, not when a later
+ * peek has shown it already, never inside a call of this header. In it everything is
+ * allowed, lister_free() too.
  */
 void lister_start(struct lister *l, void (*on_change)(void *arg), void *arg);
 /* *ret_entry is set with LISTER_READY alone. Asking again gives the same entry. */

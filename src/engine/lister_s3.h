@@ -12,16 +12,21 @@
 struct creds_set;
 struct http;
 struct loop;
+struct s3_regions;
 struct skew;
 
 struct lister_s3_options {
-	struct loop *loop; /* these three outlive the lister */
+	struct loop *loop; /* these four outlive the lister */
 	struct http *http;
 	struct skew *skew;            /* NULL-able */
+	struct s3_regions *regions;   /* NULL-able */
 	const struct s3_place *place; /* copied, with its texts; prefix too */
 	const char *prefix;           /* keys that begin so; "" : all */
-	size_t cut;    /* bytes of prefix that keys come without: 5 of "logs/2026-" */
-	int page_keys; /* 0: 1000 */
+	size_t cut; /* bytes of prefix that keys come without: 5 of "logs/2026-" */
+	/* Whole keys, NULL or "": from the first, to the last. */
+	const char *start_after; /* only those behind it */
+	const char *until;       /* and not behind this one */
+	int page_keys;           /* 0: 1000 */
 	struct retry_policy retry;
 	bool wants_restore; /* ask for RestoreStatus */
 
@@ -37,6 +42,7 @@ struct lister_s3_options {
 };
 
 struct lister *lister_s3_new(const struct lister_s3_options *options);
-/* err: there are none, final. set is copied and wiped by the lister. */
+/* err: there are none, final. set is copied, and the copy wiped. Not after
+ * lister_free(). */
 void lister_s3_give_creds(
 	struct lister *l, const struct err *err, const struct creds_set *set);
