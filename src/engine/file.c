@@ -171,6 +171,7 @@ static int take_regular(
 	if (!S_ISREG(st.st_mode)) {
 		err_set(err, ERR_LOCAL, ERR_FROM_LOCAL, "not-regular",
 			"it is a device, a pipe or a socket, not a regular file");
+		snprintf(err->operation, sizeof(err->operation), "open");
 		return -1;
 	}
 	file_take_stat(&st, ret);
