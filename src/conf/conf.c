@@ -64,6 +64,8 @@ static void job_free(struct conf_job *job)
 	schedule_free(job->window.opens);
 	schedule_free(job->window.closes);
 	conf_texts_done(&job->after);
+	if (job->session)
+		conf_profile_free(job->session);
 	side_done(&job->source);
 	side_done(&job->destination);
 	free(job);

@@ -59,7 +59,7 @@ struct conf_profile {
 	char *ca_bundle;
 	char *credential_process; /* a command, split without a shell */
 	char *web_identity_token_file;
-	char *session_policy; /* JSON */
+	char *session_policy; /* JSON, or "auto": made for each job */
 	struct conf_texts session_policy_arns;
 	struct conf_tag *tags;
 	size_t tag_count;
@@ -143,6 +143,8 @@ struct conf_job {
 	struct conf_texts after; /* the jobs that it follows; then it has no schedule */
 	struct conf_window window;
 	char window_text[16]; /* "20:00-06:00", or "" */
+	/* What it asks for besides its profiles: session_policy*, tags, role_session_name. */
+	struct conf_profile *session; /* NULL: nothing */
 	bool is_paused;
 	struct conf_mark mark;
 };

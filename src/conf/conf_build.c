@@ -313,6 +313,21 @@ static struct scope inner(
 
 /* --- jobs --- */
 
+/* Keys of a profile's that a job may have for itself. */
+static void take_session(const struct scope *s, const struct node *key,
+	const struct node *value, struct raw_job *job)
+{
+	struct scope t = inner(s, SCHEMA_JOB, key->text);
+
+	if (!job->session)
+		job->session = mem_alloc(sizeof(*job->session));
+	if (is_nothing(value))
+		complain(s, value, key->text, NULL, "a value is missing");
+	else
+		profile_take_child(&(struct profile_place){s->d, s->src, t.path},
+			key->text, value, job->session);
+}
+
 static void take_job_child(const struct scope *s, const struct node *key,
 	const struct node *value, void *base)
 {
@@ -326,6 +341,10 @@ static void take_job_child(const struct scope *s, const struct node *key,
 		{"source", SCHEMA_SIDE, &job->source},
 		{"destination", SCHEMA_SIDE, &job->destination}};
 
+	if (str_has_prefix(key->text, "session_")) {
+		take_session(s, key, value, job);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(children); i++) {
 		struct scope t;
 
@@ -507,6 +526,9 @@ static void raw_job_done(struct raw_job *job)
 	free(job->window.start);
 	free(job->window.end);
 	free(job->every);
+	free(job->role_session_name);
+	if (job->session)
+		conf_profile_free(job->session);
 	free(job->timezone);
 	free(job->profile);
 	free(job->source.profile);

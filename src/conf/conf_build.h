@@ -88,6 +88,9 @@ void spot_complain_inside(const struct spot *s, const char *key, size_t position
 	const char *hint, const char *text);
 void spot_warn(const struct spot *s, const char *key, const char *hint, const char *text);
 
+/* conf_check_profile.c: what a job asks for besides its profiles; takes what raw holds. */
+void session_finish(const struct spot *s, struct raw_job *raw, struct conf_job *job);
+
 /* conf_schedule.c: schedule, every, calendar and the keys beside them. */
 void schedule_finish(const struct spot *s, struct raw_job *raw, struct conf_job *job);
 

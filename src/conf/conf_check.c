@@ -239,6 +239,7 @@ static void finish_job(struct draft *d, struct draft_job *dj, struct conf_job *j
 		&s, "destination", raw->profile, &raw->destination, &job->destination);
 	schedule_finish(&s, raw, job);
 	window_finish(&s, &raw->window, job);
+	session_finish(&s, raw, job);
 	check_sides(&s, job);
 	if (job->retry.backoff_s > job->retry.max_backoff_s)
 		spot_complain(&s, "retry", NULL, "backoff is longer than max_backoff");

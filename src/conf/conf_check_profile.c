@@ -191,10 +191,11 @@ static void check_base(const struct spot *s, const struct conf_profile *p)
 static void check_policy(const struct spot *s, const struct conf_profile *p)
 {
 	size_t n = p->session_policy ? strlen(p->session_policy) : 0;
-	struct json *v = n ? json_parse(p->session_policy, n, NULL) : NULL;
+	bool is_auto = str_eq(p->session_policy, "auto");
+	struct json *v = n && !is_auto ? json_parse(p->session_policy, n, NULL) : NULL;
 
-	if (n && !json_is_object(v))
-		spot_complain(s, "session_policy", NULL, "not a policy: no JSON object");
+	if (n && !is_auto && !json_is_object(v))
+		spot_complain(s, "session_policy", NULL, "not a policy: no JSON object, and not auto");
 	json_free(v);
 	if (n > POLICY_MAX)
 		spot_complain(s, "session_policy", NULL, "STS takes 2,048 characters at most");
@@ -220,16 +221,17 @@ static bool has_tag(const struct conf_profile *p, const char *key)
 	return false;
 }
 
-static void check_tags(const struct spot *s, const struct conf_profile *p)
+static void check_tags(
+	const struct spot *s, const struct conf_profile *p, const char *place)
 {
 	if (p->tag_count > TAGS_MAX)
-		spot_complain(s, "tags", NULL, "STS takes 50 tags at most");
+		spot_complain(s, place, NULL, "STS takes 50 tags at most");
 	for (size_t i = 0; i < p->tag_count; i++) {
 		size_t key = strlen(p->tags[i].key), value = strlen(p->tags[i].value);
 
 		if (!key || key > 128 || value > 256 ||
 			str_has_prefix(p->tags[i].key, "aws:"))
-			spot_complain(s, "tags", NULL,
+			spot_complain(s, place, NULL,
 				"a key has 1 to 128 characters and does not begin with aws:, "
 				"a value has 256 at most");
 	}
@@ -255,6 +257,31 @@ static void check_names(const struct spot *s, const struct conf_profile *p)
 			"2 to 64 letters, digits and _+=,.@-");
 }
 
+static bool has_role(const struct conf_side *side)
+{
+	return side->profile && side->profile->role_arn;
+}
+
+void session_finish(const struct spot *s, struct raw_job *raw, struct conf_job *job)
+{
+	struct conf_profile *p = MEM_STEAL(raw->session);
+
+	if (!p && raw->role_session_name)
+		p = mem_alloc(sizeof(*p));
+	if (!p)
+		return;
+	p->role_session_name = MEM_STEAL(raw->role_session_name);
+	job->session = p;
+	check_names(s, p);
+	check_policy(s, p);
+	check_tags(s, p, "session_tags");
+	if (job->source.url && job->destination.url && !has_role(&job->source) &&
+		!has_role(&job->destination))
+		spot_complain(s, NULL, NULL,
+			"session_policy, session_tags and role_session_name are sent with a "
+			"role, and neither side has one");
+}
+
 static void check_profile(const struct spot *s, const struct conf_profile *p)
 {
 	bool is_aws = !p->endpoint_url;
@@ -272,7 +299,7 @@ static void check_profile(const struct spot *s, const struct conf_profile *p)
 	check_names(s, p);
 	check_base(s, p);
 	check_policy(s, p);
-	check_tags(s, p);
+	check_tags(s, p, "tags");
 	if (p->duration_s && p->duration_s < 900 && is_aws)
 		spot_complain(s, "duration_seconds", "900 to 43200",
 			"AWS gives sessions of 900 seconds and more");

@@ -94,11 +94,22 @@ static bool side_differs(const struct conf_side *a, const struct conf_side *b)
 	       a->mode != b->mode || a->gid != b->gid;
 }
 
+static bool same_session(const struct conf_profile *a, const struct conf_profile *b)
+{
+	if (!a || !b)
+		return a == b;
+	return str_eq(a->session_policy, b->session_policy) &&
+	       str_eq(a->role_session_name, b->role_session_name) &&
+	       same_texts(&a->session_policy_arns, &b->session_policy_arns) &&
+	       same_tags(a, b);
+}
+
 static void compare_jobs(const struct conf_job *a, const struct conf_job *b, struct buf *out)
 {
 	note(out, strcmp(a->schedule_hash, b->schedule_hash) != 0, "schedule");
 	note(out, side_differs(&a->source, &b->source), "source");
 	note(out, side_differs(&a->destination, &b->destination), "destination");
+	note(out, !same_session(a->session, b->session), "session");
 	note(out, a->overlap != b->overlap, "overlap");
 	note(out, a->catch_up != b->catch_up, "catch_up");
 	note(out, a->catch_up_limit != b->catch_up_limit, "catch_up_limit");

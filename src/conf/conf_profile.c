@@ -60,7 +60,7 @@ static void take_tags(
 void profile_take_child(const struct profile_place *at, const char *key,
 	const struct node *value, struct conf_profile *p)
 {
-	if (strcmp(key, "tags") == 0) {
+	if (strcmp(key, "tags") == 0 || strcmp(key, "session_tags") == 0) {
 		take_tags(at, value, p);
 	} else if (strcmp(key, "transitive_tag_keys") == 0) {
 		if (value->kind == NODE_LIST)

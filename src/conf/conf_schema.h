@@ -78,6 +78,8 @@ struct raw_job {
 	int64_t start_s, starting_deadline_s, jitter_s, timeout_s;
 	int64_t action, overlap, catch_up, catch_up_limit, dst_gap, dst_overlap, day_match;
 	bool is_paused;
+	struct conf_profile *session; /* NULL: none of its keys was written */
+	char *role_session_name;
 	struct raw_side source, destination;
 	struct raw_retry retry;
 	struct raw_window window;

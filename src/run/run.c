@@ -454,7 +454,7 @@ struct run *run_new(const struct run_env *env, const struct conf *conf,
 		if (ends[i]->scheme == CONF_FILE)
 			continue;
 		run_identity_place(env->creds, conf, ends[i]->profile, &r->sides[i].place);
-		r->sides[i].creds = run_identity_open(env->creds, conf, ends[i]->profile);
+		r->sides[i].creds = run_identity_open(env->creds, conf, job, i);
 	}
 	return r;
 }

@@ -9,10 +9,12 @@
 
 #include "aws/creds.h"
 #include "aws/settings.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "engine/engine_msg.h"
+#include "run/session_policy.h"
 
 #define CHAIN_MAX   16
 #define SESSION_LEN 65 /* STS takes 2 to 64 characters */
@@ -37,6 +39,7 @@ struct identity {
 	struct settings settings;
 	char session_name[SESSION_LEN];
 	struct creds_tag *tags;
+	char *policy; /* made for a job */
 };
 
 static bool is_transitive(const struct conf_profile *c, const char *key)
@@ -81,6 +84,7 @@ static void identity_done(struct identity *id)
 {
 	settings_done(&id->settings);
 	free(id->tags);
+	free(id->policy);
 }
 
 /* With the settings that it has already. */
@@ -183,9 +187,76 @@ static void find_settings(
 	}
 }
 
-struct creds *run_identity_open(struct creds_pool *pool, const struct conf *conf,
-	const struct conf_profile *profile)
+/* The role is of the bucket's partition: "arn:aws-cn:iam::..." */
+static struct session_grant grant_of(const struct conf_side *side, const char *role_arn)
 {
+	struct session_grant g = {
+		.bucket = side->bucket, .key = side->key, .is_prefix = side->is_prefix};
+
+	if (sscanf(role_arn, "arn:%23[^:]", g.partition) != 1)
+		strcpy(g.partition, "aws");
+	return g;
+}
+
+/* The destination may read the source, too: so that S3 can copy by itself. */
+static char *make_policy(const struct conf_job *job, int side, const char *role_arn)
+{
+	struct session_grant grants[2];
+	size_t count = 0;
+	bool is_widened;
+	char *policy;
+
+	if (job->source.scheme == CONF_S3) {
+		grants[count] = grant_of(&job->source, role_arn);
+		grants[count].reads = true;
+		grants[count].lists = side == 0 && job->source.is_prefix;
+		count++;
+	}
+	if (job->destination.scheme == CONF_S3 && side == 1) {
+		grants[count] = grant_of(&job->destination, role_arn);
+		grants[count].is_prefix |= job->source.is_prefix;
+		grants[count].reads = grants[count].writes = grants[count].deletes = true;
+		grants[count++].lists = true;
+	}
+	policy = session_policy_make(grants, count, &is_widened);
+	if (is_widened)
+		log_warning(LOG_FIELDS({"JOB", job->name}),
+			"%s: the session policy of its %s would be longer than %d "
+			"characters: it allows a wider prefix",
+			job->name, side ? "destination" : "source", SESSION_POLICY_MAX);
+	return policy;
+}
+
+/* What the job asks for stands in place of what the profile says. */
+static void take_session(struct identity *id, const struct conf_job *job, int side)
+{
+	const struct conf_profile *own = job->session;
+
+	if (own && own->role_session_name)
+		id->role.role_session_name = own->role_session_name;
+	if (own && own->tag_count) {
+		free(id->tags);
+		id->tags = mem_array(own->tag_count, sizeof(*id->tags));
+		for (size_t i = 0; i < own->tag_count; i++)
+			id->tags[i] = (struct creds_tag){
+				own->tags[i].key, own->tags[i].value, false};
+		id->role.tags = id->tags;
+		id->role.tag_count = own->tag_count;
+	}
+	if (own && (own->session_policy || own->session_policy_arns.count)) {
+		id->role.policy = own->session_policy;
+		id->role.policy_arns = (const char *const *)own->session_policy_arns.v;
+		id->role.policy_arn_count = own->session_policy_arns.count;
+	}
+	if (str_eq(id->role.policy, "auto"))
+		id->role.policy = id->policy = make_policy(job, side, id->role.role_arn);
+}
+
+struct creds *run_identity_open(struct creds_pool *pool, const struct conf *conf,
+	const struct conf_job *job, int side)
+{
+	const struct conf_profile *profile = side ? job->destination.profile
+						  : job->source.profile;
 	struct identity links[CHAIN_MAX + 1] = {0};
 	struct creds_role roles[CHAIN_MAX];
 	struct creds *creds;
@@ -194,6 +265,8 @@ struct creds *run_identity_open(struct creds_pool *pool, const struct conf *conf
 
 	walk(conf, profile, &chain);
 	find_settings(pool, &chain, links);
+	if (chain.count || chain.web)
+		take_session(&links[0], job, side);
 	if (chain.web) {
 		chain.base.web_token_file = chain.web->web_identity_token_file;
 		chain.base.web_role = &links[chain.count].role;

@@ -19,7 +19,8 @@ enum policy_verdict {
 
 /* NULL on a malformed text; then *ret_error is a malloc'd sentence. */
 struct policy *policy_new(const struct json *statements, char **ret_error);
-/* The same of an IAM document; the one condition it knows is StringLike on s3:prefix. */
+/* The same of an IAM document; the one condition it knows is StringLike on s3:prefix,
+ * others never hold. */
 struct policy *policy_new_iam(const struct json *document, char **ret_error);
 void *policy_free(struct policy *p);
 

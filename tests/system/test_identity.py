@@ -466,3 +466,63 @@ def test_many_jobs_share_sessions(tmp_path, lab):
         assert lab.assumed() - before == 10
     finally:
         d.stop()
+
+
+# --- policies of sessions ---
+
+def test_a_policy_made_for_the_job(ferry, lab):
+    """It does the job; with what it has nothing else can be done."""
+    for key in ("daily/a", "daily/b", "secret/c"):
+        lab.s.put_object(Bucket="account-s-bucket", Key=key, Body=b"x")
+    write(ferry, partner(ferry, session_policy="auto"), job="    session_policy: auto")
+    text = ferry.conf.read_text().replace("daily/report.csv", "daily/")
+    ferry.conf.write_text(text.replace("incoming/", "narrow/"))
+    ferry.start()
+    succeeds(ferry)
+    assert lab.m.get_object(Bucket="account-m-bucket", Key="narrow/a")["Body"].read() == b"x"
+    assert ferry.log("warning") == []
+
+
+def test_a_policy_of_the_job_holds(ferry, lab):
+    policy = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}]}
+    write(ferry, partner(ferry), job=f"    session_policy: '{json.dumps(policy)}'")
+    ferry.start()
+    code, end = ferry.run()
+    assert code == 77 and "GetObject" in end["message"] and "403" in end["message"], end
+
+
+def test_a_job_with_a_policy_has_sessions_of_its_own(ferry, lab):
+    write(ferry, partner(ferry))
+    text = ferry.conf.read_text()
+    job = text[text.index("  daily-report"):]
+    more = (job.replace("daily-report", "narrow").replace("attempts: 1 }",
+                                                          "attempts: 1 }\n    "
+                                                          "session_policy: auto"),
+            job.replace("daily-report", "tagged").replace("attempts: 1 }",
+                                                          "attempts: 1 }\n    "
+                                                          "session_tags: { team: data }"),
+            job.replace("daily-report", "named").replace("attempts: 1 }",
+                                                         "attempts: 1 }\n    "
+                                                         "role_session_name: me-alone"),
+            job.replace("daily-report", "another"))
+    ferry.conf.write_text(text + "".join(more))
+    before = lab.assumed()
+    ferry.start()
+    counts = []
+    for name in ("daily-report", "narrow", "tagged", "named", "another"):
+        assert ferry.ctl("run", name, "--wait")[0] == 0, ferry.log()
+        counts.append(lab.assumed() - before)
+    assert counts == [2, 4, 6, 8, 8]  # two sides each; the last shares with the first
+
+
+def test_a_policy_that_is_too_long_is_wider_and_says_so(ferry, lab):
+    key = "long/" + "k" * 1000 + "/"
+    lab.s.put_object(Bucket="account-s-bucket", Key=key + "a", Body=b"x")
+    write(ferry, partner(ferry), job="    session_policy: auto")
+    ferry.conf.write_text(ferry.conf.read_text().replace("daily/report.csv", key))
+    ferry.start()
+    code, end = ferry.run()
+    assert code == 0, end
+    [line] = ferry.log("warning")
+    assert "source would be longer than 2048 characters" in line

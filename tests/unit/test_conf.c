@@ -252,6 +252,26 @@ static void variants_of_endpoints_are_told_or_left_open(void **state)
 	conf_unref(c);
 }
 
+static void a_job_may_have_a_session_of_its_own(void **state)
+{
+	const struct conf *c = load_good(
+		GOOD_PROFILES "  own:\n    every: 1h\n    session_policy: auto\n"
+			      "    session_tags: { team: data }\n"
+			      "    role_session_name: me\n" GOOD_SIDES
+			      "  shared:\n    every: 1h\n"
+			      "    source: { profile: src, url: \"s3://bucket-s/b\" }\n"
+			      "    destination: { profile: src, url: \"s3://bucket-m/b/\" "
+			      "}\n");
+	const struct conf_profile *own = conf_find_job(c, "own")->session;
+
+	(void)state;
+	assert_string_equal(own->session_policy, "auto");
+	assert_string_equal(own->role_session_name, "me");
+	assert_int_equal(own->tag_count, 1);
+	assert_null(conf_find_job(c, "shared")->session);
+	conf_unref(c);
+}
+
 static void defaults_are_shared_and_overridden(void **state)
 {
 	const struct conf *c = load_good(
@@ -519,6 +539,7 @@ int main(void)
 		cmocka_unit_test(each_bad_file_says_where_what_and_what_to_do),
 		cmocka_unit_test(policies_and_tags_have_more_than_one_value),
 	cmocka_unit_test(variants_of_endpoints_are_told_or_left_open),
+	cmocka_unit_test(a_job_may_have_a_session_of_its_own),
 		cmocka_unit_test(values_and_defaults_are_typed),
 		cmocka_unit_test(defaults_are_shared_and_overridden),
 		cmocka_unit_test(jobs_d_is_read_beside_the_main_file),
