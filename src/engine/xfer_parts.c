@@ -328,6 +328,7 @@ static void start_part(struct xfer_upload *u, int i)
 
 	*spec = *u->x->spec;
 	spec->resume = NULL;
+	spec->source_size = -1; /* else it would ask for the head of a large object */
 	snprintf(spec->source_etag, sizeof(spec->source_etag), "%s", u->x->pinned);
 	child = xfer_new_part(&u->env, spec, &range);
 	u->parts[i].state = PART_MOVING;
