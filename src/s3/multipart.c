@@ -11,26 +11,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/xml.h"
+#include "s3/answer.h"
 
 #define LIST_PAGE   1000
 #define LIST_BYTES  (1 << 20)
 #define SMALL_BYTES 65536
 #define HEADERS_MAX 56
 #define PART_BYTES  256 /* of a part in the body of a Complete */
-
-static int parse(const struct buf *body, size_t max, const char *root,
-	const struct xml_handler *handler)
-{
-	struct xml *x = xml_new(handler, max);
-	int r = xml_feed(x, buf_str(body), body->len);
-
-	if (r == 0)
-		r = xml_finish(x);
-	if (r == 0 && !str_eq(xml_root(x), root))
-		r = -1;
-	xml_free(x);
-	return r;
-}
 
 static const struct err *bad_answer(
 	struct err *e, const char *operation, const struct s3_answer *answer)
@@ -66,10 +53,11 @@ static void on_created(void *arg, const struct err *err, const struct s3_answer 
 	struct err e;
 
 	if (!err) {
-		has_checksum = str_eq(http_header(answer->http, "x-amz-checksum-algorithm"),
+		has_checksum = str_eq(
+			http_header(answer->http, "x-amz-checksum-algorithm"),
 			"CRC64NVME");
-		if (parse(answer->body, SMALL_BYTES, "InitiateMultipartUploadResult",
-			    &handler) < 0 ||
+		if (s3_answer_parse(answer->body, SMALL_BYTES,
+			    "InitiateMultipartUploadResult", &handler) < 0 ||
 			!c->upload_id)
 			err = bad_answer(&e, "CreateMultipartUpload", answer);
 	}
@@ -178,7 +166,8 @@ static void on_listed(void *arg, const struct err *err, const struct s3_answer *
 	struct s3_part_page page;
 	struct err e;
 
-	if (!err && (parse(answer->body, LIST_BYTES, "ListPartsResult", &handler) < 0 ||
+	if (!err && (s3_answer_parse(
+			     answer->body, LIST_BYTES, "ListPartsResult", &handler) < 0 ||
 			    l->is_broken || (l->is_truncated && !l->next_marker)))
 		err = bad_answer(&e, "ListParts", answer);
 	page = (struct s3_part_page){
@@ -246,8 +235,8 @@ static void on_completed(void *arg, const struct err *err, const struct s3_answe
 	if (answer->http->status)
 		s3_head_read(answer, &end->head);
 	/* The answer may begin long before the result: no result, nothing done. */
-	if (!err && (parse(answer->body, SMALL_BYTES, "CompleteMultipartUploadResult",
-			     &handler) < 0 ||
+	if (!err && (s3_answer_parse(answer->body, SMALL_BYTES,
+			     "CompleteMultipartUploadResult", &handler) < 0 ||
 			    !end->has_etag))
 		err = bad_answer(&e, "CompleteMultipartUpload", answer);
 	end->fn(end->arg, err, &end->head);
@@ -267,8 +256,8 @@ static void put_parts(struct buf *body, const struct s3_complete *c)
 	buf_puts(body, "</CompleteMultipartUpload>");
 }
 
-struct s3_call *s3_complete_upload(const struct s3_env *env, const struct s3_complete *c,
-	s3_object_fn fn, void *arg)
+struct s3_call *s3_complete_upload(
+	const struct s3_env *env, const struct s3_complete *c, s3_object_fn fn, void *arg)
 {
 	const struct sigv4_pair query[] = {{"uploadId", c->upload.upload_id}};
 	struct sigv4_pair headers[4] = {{"Content-Type", "application/xml"}};
@@ -288,12 +277,12 @@ struct s3_call *s3_complete_upload(const struct s3_env *env, const struct s3_com
 
 	if (c->crc64nvme) {
 		snprintf(size, sizeof(size), "%lld", (long long)c->size);
-		headers[op.header_count++] =
-			(struct sigv4_pair){"x-amz-checksum-crc64nvme", c->crc64nvme};
-		headers[op.header_count++] =
-			(struct sigv4_pair){"x-amz-checksum-type", "FULL_OBJECT"};
-		headers[op.header_count++] =
-			(struct sigv4_pair){"x-amz-mp-object-size", size};
+		headers[op.header_count++] = (struct sigv4_pair){
+			"x-amz-checksum-crc64nvme", c->crc64nvme};
+		headers[op.header_count++] = (struct sigv4_pair){
+			"x-amz-checksum-type", "FULL_OBJECT"};
+		headers[op.header_count++] = (struct sigv4_pair){
+			"x-amz-mp-object-size", size};
 	}
 	put_parts(&body, c);
 	op.body = buf_str(&body);
@@ -314,8 +303,8 @@ static void on_aborted(void *arg, const struct err *err, const struct s3_answer 
 	free(end);
 }
 
-struct s3_call *s3_abort_upload(const struct s3_env *env, const struct s3_upload *u,
-	s3_object_fn fn, void *arg)
+struct s3_call *s3_abort_upload(
+	const struct s3_env *env, const struct s3_upload *u, s3_object_fn fn, void *arg)
 {
 	const struct sigv4_pair query[] = {{"uploadId", u->upload_id}};
 	struct ending *end = mem_alloc(sizeof(*end));
