@@ -1,6 +1,7 @@
 /*
- * Multipart uploads on disk: noted before their first part, part by part, and forgotten
- * when they are complete or gone, so that a run that was interrupted goes on where it was.
+ * Multipart uploads on disk: their intent noted before they are created, they themselves
+ * before their first part, part by part, and forgotten when they are complete or gone. So
+ * a run that was interrupted goes on where it was, and nothing of ours stays behind.
  */
 #include "config.h"
 
@@ -8,16 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "daemon/core_impl.h"
 #include "engine/engine_set.h"
 
+/* An intent is looked for again while a request of a killed daemon may be under way. */
+#define YOUNG_US (60 * USEC_PER_SEC)
+
 /* One that a run goes on with, or one that an earlier run left. */
 struct core_upload {
 	struct list link; /* in core_run.uploads or core_run.leftovers */
 	uint64_t xfer;
-	struct store_upload row;
+	bool is_sweep; /* xfer only ends it, or looks for what the intent left */
+	struct store_upload row;    /* upload_id "": only an intent ... */
+	struct store_intent intent; /* ... which is this; seq 0: none */
 };
 
 static void forget(struct core_upload *u)
@@ -26,9 +34,17 @@ static void forget(struct core_upload *u)
 	free(u);
 }
 
+static int delete_rows(struct store *s, const struct core_upload *u)
+{
+	int r = u->intent.seq ? store_intent_delete(s, u->intent.seq) : 0;
+
+	return r == 0 && u->row.upload_id[0] ? store_upload_delete(s, u->row.upload_id)
+					     : r;
+}
+
 static void erase(struct core_run *cr, struct core_upload *u)
 {
-	int r = store_upload_delete(cr->core->store, u->row.upload_id);
+	int r = delete_rows(cr->core->store, u);
 
 	if (r < 0)
 		core_store_failed(cr->core, r, "upload");
@@ -47,17 +63,37 @@ static struct core_upload *find(struct core_run *cr, uint64_t xfer)
 
 /* --- what earlier runs left --- */
 
+/* Of another bucket: the job was edited, and this run has no key to it. */
+static bool is_within_reach(const struct core_run *cr, const char *bucket)
+{
+	const struct conf_side *side = &run_job(cr->run)->destination;
+
+	return side->scheme == CONF_S3 && strcmp(bucket, side->bucket) == 0;
+}
+
 static void add_leftover(void *arg, const struct store_upload *row)
 {
 	struct core_run *cr = arg;
-	const struct conf_side *side = &run_job(cr->run)->destination;
 	struct core_upload *u;
 
-	/* Of another bucket: the job was edited, and this run has no key to it. */
-	if (side->scheme != CONF_S3 || strcmp(row->bucket, side->bucket) != 0)
+	if (!is_within_reach(cr, row->bucket))
 		return;
 	u = mem_alloc(sizeof(*u));
 	u->row = *row;
+	list_append(&cr->leftovers, &u->link);
+}
+
+static void add_intent(void *arg, const struct store_intent *intent)
+{
+	struct core_run *cr = arg;
+	struct core_upload *u;
+
+	if (!is_within_reach(cr, intent->bucket))
+		return;
+	u = mem_alloc(sizeof(*u));
+	u->intent = *intent;
+	snprintf(u->row.bucket, sizeof(u->row.bucket), "%s", intent->bucket);
+	snprintf(u->row.key, sizeof(u->row.key), "%s", intent->key);
 	list_append(&cr->leftovers, &u->link);
 }
 
@@ -65,6 +101,8 @@ void core_uploads_load(struct core_run *cr)
 {
 	int r = store_upload_each(cr->core->store, cr->row.job, add_leftover, cr);
 
+	if (r == 0)
+		r = store_intent_each(cr->core->store, cr->row.job, add_intent, cr);
 	if (r < 0)
 		core_store_failed(cr->core, r, "uploads");
 }
@@ -109,7 +147,9 @@ static struct engine_upload *take_over(
 	ret = mem_alloc(sizeof(*ret) + parts.count * sizeof(*parts.items));
 	snprintf(ret->upload_id, sizeof(ret->upload_id), "%s", u->row.upload_id);
 	snprintf(ret->source_etag, sizeof(ret->source_etag), "%s", u->row.source_etag);
-	ret->size = u->row.size;
+	snprintf(ret->initiator, sizeof(ret->initiator), "%s", u->intent.initiator);
+	ret->intended_us = u->intent.intended_us;
+	ret->size = u->row.size > 0 ? u->row.size : 1; /* else it is only to be aborted */
 	ret->part_size = u->row.part_size;
 	ret->has_checksum = u->row.has_checksum;
 	ret->count = parts.count;
@@ -128,7 +168,7 @@ struct engine_upload *core_uploads_resume(void *arg, uint64_t xfer, const char *
 	struct core_upload *u;
 
 	LIST_FOREACH (u, &cr->leftovers, link)
-		if (strcmp(u->row.key, key) == 0)
+		if (u->row.size > 0 && strcmp(u->row.key, key) == 0)
 			return take_over(cr, u, xfer);
 	return NULL;
 }
@@ -141,37 +181,92 @@ struct engine_upload *core_uploads_leftover(void *arg, uint64_t xfer, char *ret_
 	if (!u)
 		return NULL;
 	snprintf(ret_key, ENGINE_KEY_LEN, "%s", u->row.key);
+	u->is_sweep = true;
 	return take_over(cr, u, xfer);
 }
 
 /* --- what this run does --- */
 
-static void note(struct core_run *cr, const struct engine_ev *ev)
+static void name_it(struct core_run *cr, struct core_upload *u)
 {
-	struct core *c = cr->core;
-	struct core_upload *u = mem_alloc(sizeof(*u));
-	const struct engine_upload *e = ev->upload;
-	struct engine_cmd cmd = {.type = ENGINE_CMD_NOTED, .id = ev->id};
-	int r;
-
-	u->xfer = ev->id;
-	list_append(&cr->uploads, &u->link);
-	u->row.size = e->size;
-	u->row.part_size = e->part_size;
-	u->row.has_checksum = e->has_checksum;
-	u->row.started_at = core_now_s(c);
+	u->row.started_at = core_now_s(cr->core);
 	snprintf(u->row.job, sizeof(u->row.job), "%s", cr->row.job);
 	snprintf(u->row.bucket, sizeof(u->row.bucket), "%s",
 		run_job(cr->run)->destination.bucket);
+	run_get_key(cr->run, u->xfer, 0, u->row.source_key);
+	run_get_key(cr->run, u->xfer, 1, u->row.key);
+}
+
+/* Written: the engine may go on. */
+static void answer(struct core_run *cr, uint64_t xfer, int r)
+{
+	struct engine_cmd cmd = {.type = ENGINE_CMD_NOTED, .id = xfer};
+
+	if (r < 0)
+		core_store_failed(cr->core, r, "upload");
+	else
+		engine_set_send(cr->core->engines, &cmd);
+}
+
+/* The sweep at the end of this run looks for what it may have left. */
+static void leave(struct core_run *cr, struct core_upload *u)
+{
+	list_remove(&u->link);
+	list_append(&cr->leftovers, &u->link);
+}
+
+static void note_intent(struct core_run *cr, const struct engine_ev *ev)
+{
+	struct core_upload *u = find(cr, ev->id);
+	struct store_intent *i;
+
+	if (u) /* of a create whose answer was lost */
+		leave(cr, u);
+	u = mem_alloc(sizeof(*u));
+	u->xfer = ev->id;
+	list_append(&cr->uploads, &u->link);
+	name_it(cr, u);
+	i = &u->intent;
+	snprintf(i->job, sizeof(i->job), "%s", u->row.job);
+	snprintf(i->run_id, sizeof(i->run_id), "%s", cr->row.id);
+	snprintf(i->bucket, sizeof(i->bucket), "%s", u->row.bucket);
+	snprintf(i->key, sizeof(i->key), "%s", u->row.key);
+	snprintf(i->initiator, sizeof(i->initiator), "%s", ev->upload->initiator);
+	i->intended_us = ev->upload->intended_us;
+	answer(cr, ev->id, store_intent_put(cr->core->store, i));
+}
+
+/* In the place of its intent, both or neither. */
+static int write_upload(struct store *s, struct core_upload *u)
+{
+	int r = store_begin(s);
+
+	if (r < 0)
+		return r;
+	r = store_intent_delete(s, u->intent.seq);
+	if (r == 0)
+		r = store_upload_put(s, &u->row);
+	if (r < 0) {
+		store_rollback(s);
+		return r;
+	}
+	u->intent.seq = 0;
+	return store_commit(s);
+}
+
+static void note(struct core_run *cr, const struct engine_ev *ev)
+{
+	struct core_upload *u = find(cr, ev->id);
+	const struct engine_upload *e = ev->upload;
+
+	if (!u)
+		return;
+	u->row.size = e->size;
+	u->row.part_size = e->part_size;
+	u->row.has_checksum = e->has_checksum;
 	snprintf(u->row.upload_id, sizeof(u->row.upload_id), "%s", e->upload_id);
 	snprintf(u->row.source_etag, sizeof(u->row.source_etag), "%s", e->source_etag);
-	run_get_key(cr->run, ev->id, 0, u->row.source_key);
-	run_get_key(cr->run, ev->id, 1, u->row.key);
-	r = store_upload_put(c->store, &u->row);
-	if (r < 0)
-		core_store_failed(c, r, "upload");
-	else
-		engine_set_send(c->engines, &cmd);
+	answer(cr, ev->id, write_upload(cr->core->store, u));
 }
 
 static void note_part(struct core_run *cr, const struct engine_ev *ev)
@@ -188,18 +283,108 @@ static void note_part(struct core_run *cr, const struct engine_ev *ev)
 		core_store_failed(cr->core, r, "part");
 }
 
+/* --- what intents left --- */
+
+/* Another job may be creating an upload of this very key, and not know its id yet. */
+static bool is_being_created(struct core *c, const struct core_upload *orphan)
+{
+	struct core_upload *u;
+	struct core_run *cr;
+
+	LIST_FOREACH (cr, &c->active, link)
+		LIST_FOREACH (u, &cr->uploads, link)
+			if (!u->is_sweep && !u->row.upload_id[0] &&
+				strcmp(u->row.key, orphan->row.key) == 0 &&
+				strcmp(u->row.bucket, orphan->row.bucket) == 0)
+				return true;
+	return false;
+}
+
+/* On disk like any other upload: from now on it is ended like one. */
+static void adopt(struct core_run *cr, struct core_upload *intent, const char *upload_id)
+{
+	struct core *c = cr->core;
+	int r = store_upload_is_known(c->store, upload_id);
+	struct core_upload *u;
+
+	if (r == 0 && !is_being_created(c, intent)) {
+		u = mem_alloc(sizeof(*u));
+		u->row = intent->row;
+		u->row.size = -1;
+		u->row.part_size = 1;
+		u->row.started_at = core_now_s(c);
+		snprintf(u->row.job, sizeof(u->row.job), "%s", cr->row.job);
+		snprintf(u->row.upload_id, sizeof(u->row.upload_id), "%s", upload_id);
+		list_append(&cr->leftovers, &u->link);
+		r = store_upload_put(c->store, &u->row);
+	}
+	if (r < 0)
+		core_store_failed(c, r, "upload");
+}
+
+static void end_search(
+	struct core_run *cr, struct core_upload *u, const struct engine_result *result)
+{
+	int64_t age_us = clock_wall_us(cr->core->clock) - u->intent.intended_us;
+	bool is_refused = result->err.class != ERR_OK &&
+			  !err_is_transient(&result->err) &&
+			  result->err.class != ERR_AUTH &&
+			  result->err.class != ERR_CANCELLED;
+
+	if (is_refused)
+		log_warning(LOG_FIELDS({"JOB", cr->row.job}, {"RUN_ID", cr->row.id},
+				    {"KEY", u->row.key}, {"AWS_CODE", result->err.code}),
+			"%s: an interrupted run may have left a multipart upload of %s; "
+			"the "
+			"destination's role may not look for it (%s): it needs "
+			"s3:ListBucketMultipartUploads, or the bucket a lifecycle rule",
+			cr->row.job, u->row.key, result->err.code);
+	if (is_refused || (result->err.class == ERR_OK &&
+				  (result->orphans || age_us > YOUNG_US || age_us < 0)))
+		erase(cr, u);
+	else
+		forget(u);
+}
+
+static void end_xfer(
+	struct core_run *cr, struct core_upload *u, const struct engine_result *result)
+{
+	if (u->is_sweep && !u->row.upload_id[0])
+		end_search(cr, u, result);
+	else if (!u->row.upload_id[0] &&
+		 (result->is_create_lost || result->has_upload_left))
+		leave(cr, u);
+	else if (result->has_upload_left)
+		forget(u);
+	else
+		erase(cr, u);
+}
+
+static void restart(struct core_run *cr, struct core_upload *u, bool is_left)
+{
+	if (!is_left) {
+		erase(cr, u);
+		return;
+	}
+	u->row.size = -1; /* its transfer begins another */
+	if (store_upload_put(cr->core->store, &u->row) == 0)
+		leave(cr, u);
+}
+
 void core_uploads_on_engine(struct core_run *cr, const struct engine_ev *ev)
 {
 	struct core_upload *u = find(cr, ev->id);
 
-	if (ev->type == ENGINE_EV_UPLOAD)
+	if (ev->type == ENGINE_EV_INTENT)
+		note_intent(cr, ev);
+	else if (ev->type == ENGINE_EV_UPLOAD)
 		note(cr, ev);
 	else if (ev->type == ENGINE_EV_PART)
 		note_part(cr, ev);
+	else if (u && ev->type == ENGINE_EV_ORPHAN)
+		adopt(cr, u, ev->upload->upload_id);
 	else if (u && ev->type == ENGINE_EV_RESTART)
-		erase(cr, u);
-	else if (u && ev->type == ENGINE_EV_DONE && ev->result->has_upload_left)
-		forget(u);
+		restart(cr, u, ev->is_left);
 	else if (u && ev->type == ENGINE_EV_DONE)
-		erase(cr, u);
+		end_xfer(cr, u, ev->result);
 }

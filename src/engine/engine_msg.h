@@ -50,7 +50,9 @@ struct engine_part {
  * server has of it, ListParts tells; this tells what the server cannot.
  */
 struct engine_upload {
-	char upload_id[1024];
+	char upload_id[1024]; /* "": only an intent, of which the server may have made one */
+	int64_t intended_us;  /* of an intent: wall clock */
+	char initiator[256];  /* of an intent: ARN of the session; "": not known */
 	char source_etag[128];
 	int64_t size, part_size; /* bytes */
 	bool has_checksum; /* the server keeps CRC64NVME */
@@ -65,7 +67,9 @@ struct engine_xfer_spec {
 	char source_etag[128]; /* "": pinned by the first GET */
 	int64_t source_size;   /* bytes; -1: the first answer tells */
 	struct engine_upload *resume; /* NULL, or malloc'd: goes with the spec */
-	bool is_abort; /* nothing moves: the upload of `resume` is to be gone */
+	/* Nothing moves: the upload of `resume` is to be gone; of an intent, uploads that it
+	 * left are looked for. */
+	bool is_abort;
 	int max_attempts;
 	int64_t backoff_ms, max_backoff_ms;
 	double backoff_factor;
@@ -87,7 +91,7 @@ enum engine_cmd_type {
 	ENGINE_CMD_XFER,   /* `xfer` is malloc'd; the engine frees it */
 	ENGINE_CMD_REMOVE, /* `removal` is malloc'd; the engine frees it */
 	ENGINE_CMD_CANCEL, /* `id`; its ENGINE_EV_DONE comes with class CANCELLED */
-	ENGINE_CMD_NOTED,  /* `id`: the upload of ENGINE_EV_UPLOAD is on disk */
+	ENGINE_CMD_NOTED,  /* `id`: what ENGINE_EV_INTENT or _UPLOAD told is on disk */
 	ENGINE_CMD_CREDS,  /* `creds_id`, `creds` malloc'd; the engine wipes and frees it */
 	ENGINE_CMD_FORGET, /* `creds_id` is used no more */
 	ENGINE_CMD_STOP,   /* of engine_thread: the last one */
@@ -128,6 +132,8 @@ struct engine_result {
 	int parts;         /* of a multipart upload; 0: one PUT */
 	int parts_resumed; /* that were there already */
 	bool has_upload_left; /* an upload stays at the destination */
+	bool is_create_lost;  /* or may: whether one was created was not learned */
+	int orphans;          /* of an intent: told by ENGINE_EV_ORPHAN */
 	bool is_source_error; /* err below is about the source side */
 	struct err err;       /* class ERR_OK: delivered and proven */
 };
@@ -137,12 +143,16 @@ enum engine_ev_type {
 	ENGINE_EV_RETRY,      /* an attempt failed and another follows: `result` says why */
 	ENGINE_EV_NEED_CREDS, /* `creds_id`: the set of `generation` was refused or ends
 				 soon; the transfer waits for ENGINE_CMD_CREDS */
+	ENGINE_EV_INTENT,     /* `id`, `tag`: `upload` (malloc'd) says when and as whom; no
+				 upload is created before ENGINE_CMD_NOTED */
+	ENGINE_EV_ORPHAN,     /* `id`, `tag`: the `upload` (malloc'd) of an intent was found */
 	ENGINE_EV_UPLOAD,     /* `id`, `tag`: `upload` (malloc'd; the receiver frees it)
 				 began; no part is sent before ENGINE_CMD_NOTED */
 	ENGINE_EV_PART,       /* `id`, `tag`: `part` is stored */
-	ENGINE_EV_RESTART,    /* `id`, `tag`: its upload is gone; begins anew */
 	ENGINE_EV_CLOCK,      /* `endpoint_url` (malloc'd; the receiver frees it): its
 				 clock is `total` us ahead of ours; not of a transfer */
+	ENGINE_EV_RESTART,    /* `id`, `tag`: begins anew, without the upload; is_left: that
+				 could not be aborted */
 	ENGINE_EV_DONE,       /* `id`, `tag`, `result` malloc'd; the receiver frees it */
 };
 
@@ -153,6 +163,7 @@ struct engine_ev {
 	uint64_t generation;
 	uint64_t bytes;
 	int64_t total;
+	bool is_left;
 	struct engine_result *result; /* malloc'd for RETRY and DONE; the receiver frees */
 	struct engine_upload *upload;
 	char *endpoint_url;

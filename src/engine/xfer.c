@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "engine/xfer_file.h"
 #include "engine/xfer_parts.h"
+#include "engine/xfer_seek.h"
 #include "net/loop.h"
 
 #define CREDS_WAIT_MS (10 * 60 * 1000)
@@ -67,6 +68,8 @@ static struct engine_result *make_result(const struct xfer *x)
 		r->has_upload_left = xfer_parts_is_created(x) &&
 				     !xfer_parts_is_completed(x);
 	}
+	r->is_create_lost = x->is_create_lost;
+	r->orphans = xfer_seek_count(x);
 	r->duration_us = clock_mono_us(loop_clock(x->env->loop)) - x->started_us;
 	r->is_source_error = x->is_failed && x->failed_side == XFER_SOURCE;
 	r->err = x->err;
@@ -107,14 +110,14 @@ static enum step_result step_start(struct xfer *x)
 	enum xfer_side side;
 
 	xfer_io_reset(x);
-	if (!x->upload && x->spec->resume)
+	if (!x->upload && x->spec->resume && !xfer_seek_is_wanted(x))
 		xfer_parts_new(x);
 	for (side = 0; side < XFER_SIDES; side++)
 		if (!is_usable(x, side))
 			return xfer_goto(x, XFER_WAIT_CREDS);
 	x->attempts++;
 	if (x->spec->is_abort)
-		return xfer_goto(x, XFER_ABORT);
+		return xfer_goto(x, x->upload ? XFER_ABORT : XFER_SEEK);
 	return xfer_goto(x, x->upload && x->is_head_in ? xfer_parts_entry(x) : XFER_GET);
 }
 
@@ -283,6 +286,28 @@ static enum step_result step_stop(struct xfer *x)
 
 /* --- steps of a multipart upload --- */
 
+static void tell_core(
+	struct xfer *x, enum engine_ev_type type, struct engine_upload *upload)
+{
+	struct engine_ev ev = {
+		.type = type, .id = x->spec->id, .tag = x->spec->tag, .upload = upload};
+
+	x->env->event(x->env->owner, &ev);
+}
+
+static void enter_intend(struct xfer *x)
+{
+	x->is_create_lost = false;
+	tell_core(x, ENGINE_EV_INTENT, xfer_parts_intent(x));
+}
+
+static enum step_result step_intend(struct xfer *x)
+{
+	if (x->is_cancelled)
+		return xfer_goto(x, XFER_STOP);
+	return x->is_intended ? xfer_goto(x, XFER_CREATE) : STEP_WAIT;
+}
+
 static enum step_result step_create(struct xfer *x)
 {
 	if (!x->is_failed && !x->is_cancelled)
@@ -294,10 +319,7 @@ static enum step_result step_create(struct xfer *x)
 
 static void enter_note(struct xfer *x)
 {
-	struct engine_ev ev = {.type = ENGINE_EV_UPLOAD, .id = x->spec->id,
-		.tag = x->spec->tag, .upload = xfer_parts_notes(x)};
-
-	x->env->event(x->env->owner, &ev);
+	tell_core(x, ENGINE_EV_UPLOAD, xfer_parts_notes(x));
 }
 
 static enum step_result step_note(struct xfer *x)
@@ -351,6 +373,15 @@ static enum step_result step_abort(struct xfer *x)
 	x->is_restarting = false;
 	xfer_parts_drop(x);
 	return xfer_goto(x, XFER_START);
+}
+
+static enum step_result step_seek(struct xfer *x)
+{
+	if (!x->is_failed && !x->is_cancelled)
+		xfer_seek_next(x);
+	if (x->is_failed || x->is_cancelled)
+		return xfer_goto(x, XFER_STOP);
+	return xfer_seek_is_over(x) ? xfer_goto(x, XFER_DONE) : STEP_WAIT;
 }
 
 static enum step_result step_verify(struct xfer *x)
@@ -410,12 +441,14 @@ static const struct {
 	[XFER_STREAM]     = {"stream",     step_stream,     NULL},
 	[XFER_STOP]       = {"stop",       step_stop,       NULL},
 	[XFER_VERIFY]     = {"verify",     step_verify,     NULL},
+	[XFER_INTEND]     = {"intend",     step_intend,     enter_intend},
 	[XFER_CREATE]     = {"create",     step_create,     NULL},
 	[XFER_NOTE]       = {"note",       step_note,       enter_note},
 	[XFER_LIST]       = {"list",       step_list,       NULL},
 	[XFER_PARTS]      = {"parts",      step_parts,      NULL},
 	[XFER_COMPLETE]   = {"complete",   step_complete,   enter_complete},
 	[XFER_ABORT]      = {"abort",      step_abort,      NULL},
+	[XFER_SEEK]       = {"seek",       step_seek,       NULL},
 	[XFER_ASK]        = {"ask",        step_ask,        NULL},
 	[XFER_BACKOFF]    = {"backoff",    step_backoff,    enter_backoff},
 	[XFER_DONE]       = {"done",       NULL,            enter_done},
@@ -476,6 +509,7 @@ void *xfer_free(void *arg)
 	loop_timer_free(x->teller);
 	xfer_parts_free(x->upload);
 	free(x->target);
+	xfer_seek_free(x->seek);
 	crypto_hash_free(x->running);
 	xfer_pipe_free(x->pipe);
 	s3_meta_done(&x->meta);
@@ -524,9 +558,13 @@ void xfer_keep_upload(struct xfer *x)
 
 void xfer_noted(struct xfer *x)
 {
-	x->is_noted = true;
-	if (x->state == XFER_NOTE)
-		xfer_run(x);
+	if (x->state == XFER_INTEND)
+		x->is_intended = true;
+	else if (x->state == XFER_NOTE)
+		x->is_noted = true;
+	else
+		return;
+	xfer_run(x);
 }
 
 void xfer_pump(struct xfer *x)

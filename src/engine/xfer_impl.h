@@ -22,12 +22,14 @@ enum xfer_state {
 	XFER_STREAM,     /* waits for: the end of both calls             */
 	XFER_STOP,       /* waits for: the end of both calls, cancelled  */
 	XFER_VERIFY,     /* compares all digests                         */
+	XFER_INTEND,     /* waits for: the intent of an upload on disk   */
 	XFER_CREATE,     /* waits for: the id of a multipart upload      */
 	XFER_NOTE,       /* waits for: the core to have it on disk       */
 	XFER_LIST,       /* waits for: the parts that the server has     */
 	XFER_PARTS,      /* waits for: the parts that are missing        */
 	XFER_COMPLETE,   /* waits for: the answer to Complete            */
 	XFER_ABORT,      /* waits for: the upload to be gone             */
+	XFER_SEEK,       /* waits for: the uploads that an intent left   */
 	XFER_ASK,        /* waits for: HEAD, when the last answer was lost */
 	XFER_BACKOFF,    /* waits for: retry timer                       */
 	XFER_DONE,       /* terminal: x->err tells how it ended          */
@@ -45,6 +47,7 @@ struct xfer_range {
 
 struct xfer_file;
 struct xfer_target;
+struct xfer_seek;
 struct xfer_upload;
 
 struct xfer {
@@ -62,7 +65,9 @@ struct xfer {
 	struct xfer_range range;
 	struct xfer_upload *upload; /* of a large object, else NULL */
 	struct xfer_target *target; /* its file, at a local destination */
-	bool is_large, is_noted, keeps_upload, is_restarting;
+	struct xfer_seek *seek;     /* of an intent, else NULL */
+	bool is_large, is_intended, is_noted, keeps_upload, is_restarting;
+	bool is_create_lost; /* since the last intent */
 	int restarts;
 
 	/* of the session of each side */

@@ -41,7 +41,7 @@ struct xfer_upload {
 	struct xfer *x;
 	struct xfer_env env; /* of the children */
 	char *id;            /* NULL: not created yet */
-	bool is_listed, is_completed, is_aborted, is_resumed;
+	bool is_listed, is_completed, is_aborted, is_resumed, is_creating;
 	bool wants_checksum, has_checksum;
 	int64_t size, part_size;
 	int count, stored, resumed, first_missing, marker, aborts;
@@ -193,13 +193,13 @@ void *xfer_parts_free(struct xfer_upload *u)
 
 void xfer_parts_drop(struct xfer *x)
 {
-	struct engine_ev ev = {
-		.type = ENGINE_EV_RESTART, .id = x->spec->id, .tag = x->spec->tag};
+	struct engine_ev ev = {.type = ENGINE_EV_RESTART, .id = x->spec->id,
+		.tag = x->spec->tag, .is_left = x->upload->id};
 
 	x->upload = xfer_parts_free(x->upload);
 	free(x->spec->resume);
 	x->spec->resume = NULL;
-	x->is_noted = x->is_head_in = false;
+	x->is_intended = x->is_noted = x->is_head_in = false;
 	x->spec->source_size = -1;
 	snprintf(x->pinned, sizeof(x->pinned), "%s", x->spec->source_etag);
 	x->env->event(x->env->owner, &ev);
@@ -210,7 +210,7 @@ enum xfer_state xfer_parts_entry(const struct xfer *x)
 	const struct xfer_upload *u = x->upload;
 
 	if (!u->id)
-		return XFER_CREATE;
+		return x->is_intended ? XFER_CREATE : XFER_INTEND;
 	if (u->is_resumed && !u->is_listed)
 		return XFER_LIST;
 	if (!x->is_noted && !u->is_resumed)
@@ -228,12 +228,17 @@ static void on_created(
 	bool is_refused = err && (err->http_status == 400 || err->http_status == 501);
 
 	u->call = NULL;
+	u->is_creating = false;
 	if (!err) {
 		u->id = mem_strdup(upload_id);
 		u->has_checksum = has_checksum;
 	} else if (is_refused && u->wants_checksum) {
 		u->wants_checksum = false; /* an older server: once more without */
 	} else {
+		/* Unless it was refused, it may have been done: what comes next needs an
+		 * intent of its own. */
+		x->is_create_lost = err->http_status < 400 || err->http_status >= 500;
+		x->is_intended = !x->is_create_lost;
 		xfer_fail(x, XFER_DESTINATION, err);
 	}
 	xfer_run(x);
@@ -247,8 +252,10 @@ static void create_upload(struct xfer *x)
 
 	if (u->call || u->id)
 		return;
-	if (xfer_io_env(x, XFER_DESTINATION, &place, &env))
-		u->call = s3_create_upload(&env, x->spec->destination.key, &x->meta,
+	if (!xfer_io_env(x, XFER_DESTINATION, &place, &env))
+		return;
+	u->is_creating = true;
+	u->call = s3_create_upload(&env, x->spec->destination.key, &x->meta,
 			u->wants_checksum, on_created, x);
 }
 
@@ -516,7 +523,9 @@ void xfer_parts_cancel(struct xfer *x)
 
 	if (!u)
 		return;
-	s3_call_cancel(u->call);
+	/* To learn of what it creates is short; to look for it later is not. */
+	if (!u->is_creating)
+		s3_call_cancel(u->call);
 	/* A child may end, and leave the list, inside its cancel. */
 	list_init(&ending);
 	list_splice(&ending, &u->children);
@@ -576,6 +585,17 @@ int xfer_parts_count(const struct xfer *x)
 int xfer_parts_count_resumed(const struct xfer *x)
 {
 	return x->upload->resumed;
+}
+
+struct engine_upload *xfer_parts_intent(const struct xfer *x)
+{
+	const struct creds_set *set =
+		x->env->creds(x->env->arg, x->spec->destination.creds_id);
+	struct engine_upload *n = mem_alloc(sizeof(*n));
+
+	n->intended_us = clock_wall_us(loop_clock(x->env->loop));
+	snprintf(n->initiator, sizeof(n->initiator), "%s", set ? set->arn : "");
+	return n;
 }
 
 struct engine_upload *xfer_parts_notes(const struct xfer *x)

@@ -44,7 +44,8 @@ bool xfer_parts_is_aborted(const struct xfer *x);
 bool xfer_parts_is_resumed(const struct xfer *x);
 int xfer_parts_count(const struct xfer *x);
 int xfer_parts_count_resumed(const struct xfer *x);
-/* What the core is to keep; malloc'd. */
+/* What the core is to keep, before the create and behind it; malloc'd. */
+struct engine_upload *xfer_parts_intent(const struct xfer *x);
 struct engine_upload *xfer_parts_notes(const struct xfer *x);
 /* Every part is stored, or noted as stored before. */
 bool xfer_parts_are_known(const struct xfer *x);

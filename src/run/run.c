@@ -368,6 +368,8 @@ void run_on_engine(struct run *r, const struct engine_ev *ev)
 			ask_creds(r, i);
 		}
 		return;
+	case ENGINE_EV_INTENT:
+	case ENGINE_EV_ORPHAN:
 	case ENGINE_EV_UPLOAD:
 	case ENGINE_EV_PART:
 	case ENGINE_EV_RESTART:

@@ -235,11 +235,13 @@ static void upload_free(struct upload *u)
 		blob_unref(u->parts[i].blob);
 	free(u->parts);
 	free(u->key);
+	free(u->initiator);
 	meta_done(&u->meta);
 	free(u);
 }
 
-struct upload *bucket_start_upload(struct bucket *b, const char *key, int64_t now_s)
+struct upload *bucket_start_upload(
+	struct bucket *b, const char *key, const char *initiator, int64_t now_s)
 {
 	struct upload *u = mem_alloc(sizeof(*u));
 	uint8_t noise[16];
@@ -248,6 +250,7 @@ struct upload *bucket_start_upload(struct bucket *b, const char *key, int64_t no
 	crypto_random(noise, sizeof(noise));
 	str_to_hex(noise, sizeof(noise), u->id);
 	u->key = mem_strdup(key);
+	u->initiator = mem_strdup(initiator);
 	u->started_s = now_s;
 	b->uploads = mem_resize(b->uploads, b->upload_count + 1, sizeof(*b->uploads));
 	for (; i > 0 && strcmp(b->uploads[i - 1]->key, key) > 0; i--)

@@ -61,6 +61,7 @@ struct part {
 struct upload {
 	char id[33];
 	char *key;
+	char *initiator; /* ARN */
 	int64_t started_s;
 	struct meta meta;
 	bool has_crc; /* CRC64NVME was asked for */
@@ -103,7 +104,8 @@ void *object_unref(struct object *o);
 /* Bytes of any object; zeros where nothing was kept. */
 void object_read(const struct object *o, uint64_t offset, char *out, size_t len);
 
-struct upload *bucket_start_upload(struct bucket *b, const char *key, int64_t now_s);
+struct upload *bucket_start_upload(
+	struct bucket *b, const char *key, const char *initiator, int64_t now_s);
 struct upload *bucket_find_upload(
 	const struct bucket *b, const char *key, const char *id);
 void bucket_drop_upload(struct bucket *b, struct upload *u);

@@ -196,6 +196,14 @@ void s3_list_objects(struct request *r)
 	free(l.common);
 }
 
+static void tell_person(struct buf *b, const char *role, const char *id)
+{
+	buf_printf(b, "<%s>", role);
+	xml_element(b, "ID", id);
+	xml_element(b, "DisplayName", id);
+	buf_printf(b, "</%s>", role);
+}
+
 void s3_list_uploads(struct request *r)
 {
 	const char *prefix = param(r, "prefix");
@@ -229,6 +237,8 @@ void s3_list_uploads(struct request *r)
 		xml_key(&list, "Key", u->key, is_url);
 		xml_element(&list, "UploadId", u->id);
 		xml_element(&list, "Initiated", iso_ms(u->started_s, date));
+		tell_person(&list, "Initiator", u->initiator);
+		tell_person(&list, "Owner", r->bucket->owner);
 		buf_puts(&list, "<StorageClass>STANDARD</StorageClass></Upload>");
 	}
 	buf_puts(&b, XML_HEAD "<ListMultipartUploadsResult " S3_NS ">");

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/xml.h"
+#include "sandbox/accounts.h"
 #include "sandbox/sandbox.h"
 
 #define ANSWER_BYTES (8 << 20)
@@ -32,7 +33,8 @@ static struct upload *find_upload(struct request *r)
 
 void s3_create_upload(struct request *r)
 {
-	struct upload *u = bucket_start_upload(r->bucket, r->key, r->now_s);
+	struct upload *u = bucket_start_upload(
+		r->bucket, r->key, r->who->arn, r->now_s);
 	struct buf b = BUF_INIT(ANSWER_BYTES);
 
 	s3_read_meta(r, &u->meta);

@@ -138,7 +138,7 @@ struct store_upload {
 	char job[256];
 	char bucket[256], key[1025], upload_id[1024]; /* of the destination */
 	char source_key[1025], source_etag[128];
-	int64_t size, part_size; /* bytes */
+	int64_t size, part_size; /* bytes; size -1: only to be aborted */
 	bool has_checksum;
 	int64_t started_at;
 };
@@ -147,6 +147,25 @@ int store_upload_delete(struct store *s, const char *upload_id); /* and its part
 typedef void (*store_upload_fn)(void *arg, const struct store_upload *u);
 /* Those of a job, oldest first; fn may call the store. */
 int store_upload_each(struct store *s, const char *job, store_upload_fn fn, void *arg);
+/* 1 or 0: noted here, by whichever job. */
+int store_upload_is_known(struct store *s, const char *upload_id);
+
+/*
+ * An upload that is about to be created: noted before the request goes out, so that what a
+ * crash leaves at the destination without an id here can be looked for.
+ */
+struct store_intent {
+	int64_t seq; /* given by store_intent_put() */
+	char job[256], run_id[RUN_ID_LEN];
+	char bucket[256], key[1025];
+	char initiator[256]; /* ARN of the session; "": not known */
+	int64_t intended_us;
+};
+int store_intent_put(struct store *s, struct store_intent *intent);
+int store_intent_delete(struct store *s, int64_t seq);
+typedef void (*store_intent_fn)(void *arg, const struct store_intent *intent);
+/* Those of a job, oldest first; fn may not call the store. */
+int store_intent_each(struct store *s, const char *job, store_intent_fn fn, void *arg);
 
 /* Parts that the destination has acknowledged. */
 struct store_part {

@@ -167,6 +167,17 @@ static const char *const steps[] = {
 	/* 4 -> 5: what a job owes */
 	"ALTER TABLE job_state ADD COLUMN served_utc INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE job_state SET served_utc = watermark_utc;",
+	/* 5 -> 6: uploads that may have been created without our learning of it */
+	"CREATE TABLE upload_intent ("
+	"  seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"  job TEXT NOT NULL,"
+	"  run_id TEXT NOT NULL,"
+	"  bucket TEXT NOT NULL,"
+	"  key TEXT NOT NULL,"
+	"  initiator TEXT NOT NULL,"
+	"  intended_us INTEGER NOT NULL"
+	");"
+	"CREATE INDEX upload_intent_by_job ON upload_intent (job);",
 };
 /* clang-format on */
 

@@ -75,6 +75,72 @@ int store_upload_each(struct store *s, const char *job, store_upload_fn fn, void
 	return r;
 }
 
+int store_upload_is_known(struct store *s, const char *upload_id)
+{
+	int r = 0;
+	sqlite3_stmt *stmt = sql_get(s, SQL_UPLOAD_IS_KNOWN, &r);
+
+	if (!stmt)
+		return r;
+	sql_bind_text(stmt, 1, upload_id);
+	r = sql_step(s, stmt);
+	sql_done(stmt);
+	return r;
+}
+
+int store_intent_put(struct store *s, struct store_intent *intent)
+{
+	int r = 0;
+	sqlite3_stmt *stmt = sql_get(s, SQL_INTENT_PUT, &r);
+
+	if (!stmt)
+		return r;
+	sql_bind_text(stmt, 1, intent->job);
+	sql_bind_text(stmt, 2, intent->run_id);
+	sql_bind_text(stmt, 3, intent->bucket);
+	sql_bind_text(stmt, 4, intent->key);
+	sql_bind_text(stmt, 5, intent->initiator);
+	sqlite3_bind_int64(stmt, 6, intent->intended_us);
+	r = sql_run(s, stmt);
+	if (r == 0)
+		intent->seq = sqlite3_last_insert_rowid(s->db);
+	return r;
+}
+
+int store_intent_delete(struct store *s, int64_t seq)
+{
+	int r = 0;
+	sqlite3_stmt *stmt = sql_get(s, SQL_INTENT_DELETE, &r);
+
+	if (!stmt)
+		return r;
+	sqlite3_bind_int64(stmt, 1, seq);
+	return sql_run(s, stmt);
+}
+
+int store_intent_each(struct store *s, const char *job, store_intent_fn fn, void *arg)
+{
+	struct store_intent i = {0};
+	int r = 0;
+	sqlite3_stmt *stmt = sql_get(s, SQL_INTENT_EACH, &r);
+
+	if (!stmt)
+		return r;
+	snprintf(i.job, sizeof(i.job), "%s", job);
+	sql_bind_text(stmt, 1, job);
+	while ((r = sql_step(s, stmt)) == 1) {
+		i.seq = sqlite3_column_int64(stmt, 0);
+		sql_column_text(stmt, 1, i.run_id, sizeof(i.run_id));
+		sql_column_text(stmt, 2, i.bucket, sizeof(i.bucket));
+		sql_column_text(stmt, 3, i.key, sizeof(i.key));
+		sql_column_text(stmt, 4, i.initiator, sizeof(i.initiator));
+		i.intended_us = sqlite3_column_int64(stmt, 5);
+		fn(arg, &i);
+	}
+	sql_done(stmt);
+	return r;
+}
+
 int store_part_put(struct store *s, const char *upload_id, const struct store_part *part)
 {
 	int r = 0;

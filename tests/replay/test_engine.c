@@ -61,6 +61,8 @@ static void on_ev(void *arg, const struct engine_ev *ev)
 	case ENGINE_EV_PART:
 	case ENGINE_EV_RESTART:
 		break;
+	case ENGINE_EV_INTENT:
+	case ENGINE_EV_ORPHAN:
 	case ENGINE_EV_UPLOAD:
 		free(ev->upload);
 		break;

@@ -269,6 +269,45 @@ static void on_upload(void *arg, const struct store_upload *u)
 	f->pid = 77;
 }
 
+static void on_intent(void *arg, const struct store_intent *i)
+{
+	struct fixture *f = arg;
+
+	assert_string_equal(i->job, "daily");
+	assert_string_equal(i->key, "a/b c");
+	assert_string_equal(i->initiator, "arn:x");
+	f->pid = f->pid * 100 + i->intended_us;
+}
+
+static void test_intents(void **state)
+{
+	struct fixture *f = *state;
+	struct store_intent i = {.job = "daily",
+		.run_id = "r",
+		.bucket = "bucket",
+		.key = "a/b c",
+		.initiator = "arn:x",
+		.intended_us = 42};
+	int64_t first;
+
+	assert_int_equal(store_intent_put(f->store, &i), 0);
+	first = i.seq;
+	i.intended_us = 43; /* the same key once more: both may have left something */
+	assert_int_equal(store_intent_put(f->store, &i), 0);
+	assert_int_not_equal(i.seq, first);
+	assert_int_equal(reopen(f), 0);
+	f->pid = 0;
+	assert_int_equal(store_intent_each(f->store, "daily", on_intent, f), 0);
+	assert_int_equal(f->pid, 4243);
+	assert_int_equal(store_intent_delete(f->store, first), 0);
+	f->pid = 0;
+	assert_int_equal(store_intent_each(f->store, "daily", on_intent, f), 0);
+	assert_int_equal(f->pid, 43);
+	f->pid = 0;
+	assert_int_equal(store_intent_each(f->store, "other", on_intent, f), 0);
+	assert_int_equal(f->pid, 0);
+}
+
 static void test_uploads(void **state)
 {
 	struct fixture *f = *state;
@@ -298,6 +337,8 @@ static void test_uploads(void **state)
 	assert_int_equal(store_upload_put(f->store, &u), 0);
 	assert_int_equal(reopen(f), 0);
 	f->pid = 0;
+	assert_int_equal(store_upload_is_known(f->store, "u2"), 1);
+	assert_int_equal(store_upload_is_known(f->store, "u3"), 0);
 	assert_int_equal(store_upload_each(f->store, "daily", on_upload, f), 0);
 	assert_int_equal(f->pid, 77);
 	f->pid = 0;
@@ -633,6 +674,7 @@ int main(void)
 		TEST(test_listings),
 		TEST(test_prune),
 		TEST(test_uploads),
+		TEST(test_intents),
 		TEST(test_nested_transactions),
 		TEST(test_second_opener),
 		TEST(test_kill),
