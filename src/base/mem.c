@@ -37,6 +37,14 @@ void *mem_resize(void *p, size_t count, size_t size)
 	return q;
 }
 
+void *mem_grow(void *p, size_t count, size_t size)
+{
+	/* It is full when the count is a power of two. */
+	if (count & (count - 1))
+		return p;
+	return mem_resize(p, count ? 2 * count : 1, size);
+}
+
 char *mem_strndup(const char *s, size_t len)
 {
 	char *p = mem_alloc(len + 1);

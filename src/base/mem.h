@@ -10,6 +10,8 @@
 void *mem_alloc(size_t size); /* zeroed; free() releases it */
 void *mem_array(size_t count, size_t size);
 void *mem_resize(void *p, size_t count, size_t size); /* new bytes are not zeroed */
+/* Room for one more behind `count` items: doubles. For arrays that grow no other way. */
+void *mem_grow(void *p, size_t count, size_t size);
 char *mem_strdup(const char *s);                      /* NULL stays NULL */
 char *mem_strndup(const char *s, size_t len);
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

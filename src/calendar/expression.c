@@ -82,6 +82,8 @@ static int parse_eventbridge(
 	if (len == lead || expr[len - 1] != ')')
 		return schedule_fail(e, len, "", "')' is missing at the end");
 	name = strcspn(expr + lead, "(");
+	if (!expr[lead + name])
+		return schedule_fail(e, len, "", "'(' is missing");
 	b.at = lead + name + 1;
 	b.at += strspn(expr + b.at, " \t");
 	for (len--; len > b.at && strchr(" \t", expr[len - 1]); len--)

@@ -19,6 +19,10 @@
 #define FILE_MAX   (1024 * 1024)
 #define HEADER_LEN 44
 #define WEEK_DAYS  7
+/* RFC 9636 asks no writer for more than -25 to +26 h, and for no instant before the Big
+ * Bang. */
+#define OFFSET_MAX_S (26 * 3600)
+#define INSTANT_MAX  (INT64_C(1) << 60)
 
 struct zone_type {
 	int offset_s;
@@ -272,7 +276,8 @@ static bool read_types(struct tz *tz, const struct header *h, const unsigned cha
 
 		tz->types[i].offset_s = (int)big_endian(p + i * 6, 4);
 		if (at >= h->chars || n == h->chars - at || n > 15 ||
-			abs(tz->types[i].offset_s) > 26 * 3600)
+			tz->types[i].offset_s < -OFFSET_MAX_S ||
+			tz->types[i].offset_s > OFFSET_MAX_S)
 			return false;
 		memcpy(tz->types[i].abbreviation, chars + at, n);
 	}
@@ -289,7 +294,8 @@ static bool read_body(struct tz *tz, const struct header *h, const unsigned char
 	for (size_t i = 0; i < h->time; i++) {
 		tz->at[i] = big_endian(p + i * 8, 8);
 		tz->type[i] = p[h->time * 8 + i];
-		if (tz->type[i] >= h->type || (i && tz->at[i] <= tz->at[i - 1]))
+		if (tz->type[i] >= h->type || (i && tz->at[i] <= tz->at[i - 1]) ||
+			tz->at[i] < -INSTANT_MAX || tz->at[i] > INSTANT_MAX)
 			return false;
 	}
 	return read_types(tz, h, p + h->time * 9);

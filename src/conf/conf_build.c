@@ -392,7 +392,7 @@ static void take_job(
 
 	if (!check_name(&t, key))
 		return;
-	d->jobs = mem_resize(d->jobs, d->job_count + 1, sizeof(*d->jobs));
+	d->jobs = mem_grow(d->jobs, d->job_count, sizeof(*d->jobs));
 	job = &d->jobs[d->job_count++];
 	*job = (struct draft_job){.src = s->src, .name = key, .map = value};
 	copy_defaults(&job->raw, &d->defaults);
@@ -422,7 +422,7 @@ static void take_profile(
 		return;
 	p = mem_alloc(sizeof(*p));
 	p->name = mem_strdup(key->text);
-	d->profiles = mem_resize(d->profiles, d->profile_count + 1, sizeof(*d->profiles));
+	d->profiles = mem_grow(d->profiles, d->profile_count, sizeof(*d->profiles));
 	d->profiles[d->profile_count++] = (struct draft_profile){p, s->src, key, value};
 	take_map(&t, value, p, take_profile_child);
 }

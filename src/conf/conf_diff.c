@@ -14,7 +14,7 @@
 static void add(struct conf_diff *d, enum conf_change change, bool is_job, const char *name,
 	char *detail)
 {
-	d->items = mem_resize(d->items, d->count + 1, sizeof(*d->items));
+	d->items = mem_grow(d->items, d->count, sizeof(*d->items));
 	d->items[d->count++] =
 		(struct conf_diff_item){change, is_job, false, mem_strdup(name), detail};
 }

@@ -66,7 +66,7 @@ static void add(struct conf_messages *m, enum conf_severity severity,
 	/* Warnings never take the last places from errors. */
 	if (m->count >= (severity == CONF_ERROR ? MESSAGES_MAX : MESSAGES_MAX / 2))
 		return;
-	m->items = mem_resize(m->items, m->count + 1, sizeof(*m->items));
+	m->items = mem_grow(m->items, m->count, sizeof(*m->items));
 	msg = &m->items[m->count++];
 	*msg = (struct conf_message){
 		.severity = severity,

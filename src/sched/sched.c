@@ -103,7 +103,8 @@ static void arm_at(struct sched *s, int64_t at_s, int64_t now_s)
 	struct itimerspec when = {.it_value.tv_sec = at_s};
 
 	if (s->timer_fd < 0) {
-		loop_timer_set(s->timer, (at_s - now_s) * 1000);
+		loop_timer_set(s->timer,
+			(at_s * USEC_PER_SEC - clock_wall_us(s->clock)) / USEC_PER_MSEC);
 		return;
 	}
 	if (at_s <= now_s)
