@@ -3,8 +3,10 @@
 
 #include "aws/retry.h"
 
+#include "base/clock.h"
 #include "base/str.h"
 
+#define AFTER_MAX_MS  600000
 #define HINT_MORE_MS  5000
 #define COST          14
 #define THROTTLED_MAX 8
@@ -43,6 +45,22 @@ int64_t retry_delay_ms(
 	if (class == ERR_THROTTLE && !has_own)
 		return (int64_t)(delay / 2 + unit * delay / 2);
 	return (int64_t)(unit * delay);
+}
+
+int64_t retry_after_ms(const char *amz_ms, const char *retry_after, int64_t now_us)
+{
+	uint64_t n;
+	int64_t at_us, ms = 0;
+
+	if (amz_ms && str_to_uint(amz_ms, AFTER_MAX_MS, &n) == 0)
+		ms = (int64_t)n;
+	else if (retry_after && str_to_uint(retry_after, AFTER_MAX_MS / 1000, &n) == 0)
+		ms = (int64_t)n * 1000;
+	else if (retry_after && clock_parse_http_us(retry_after, &at_us) == 0)
+		ms = (at_us - now_us) / USEC_PER_MSEC;
+	if (ms < 0)
+		return 0;
+	return ms < AFTER_MAX_MS ? ms : AFTER_MAX_MS;
 }
 
 int64_t retry_hinted_ms(int64_t delay_ms, const char *hint)

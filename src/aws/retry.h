@@ -31,6 +31,12 @@ bool retry_may(const struct retry_policy *p, enum err_class class, int attempt);
  */
 int64_t retry_delay_ms(
 	const struct retry_policy *p, enum err_class class, int attempt, double unit);
+/*
+ * What an answer asks for, x-amz-retry-after (ms) before Retry-After (seconds or a date),
+ * 10 minutes at most; 0: nothing that can be read. Either header may be NULL. now_us: wall
+ * clock of the service.
+ */
+int64_t retry_after_ms(const char *amz_ms, const char *retry_after, int64_t now_us);
 /* The delay when the answer names one (x-amz-retry-after, ms): up to 5 s more. */
 int64_t retry_hinted_ms(int64_t delay_ms, const char *hint);
 

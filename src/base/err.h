@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum err_class {
 	ERR_OK = 0,
@@ -35,6 +36,7 @@ struct err {
 	enum err_class class;
 	enum err_origin origin;
 	int http_status;     /* 0: no answer arrived */
+	int64_t retry_after_ms; /* the service's wish; 0: it told none */
 	char code[64];       /* AWS's code, or ours: "connect", "tls", "stall", ... */
 	char operation[32];  /* AWS's name of the call: "GetObject", "AssumeRole" */
 	char request_id[80]; /* x-amz-request-id */

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/remove.h"
+#include "engine/turns.h"
 #include "engine/xfer.h"
 #include "net/http.h"
 #include "net/loop.h"
@@ -26,6 +27,7 @@
 #define BUFFER_BYTES (16 << 20)
 #define RING_MIN     (256 << 10)
 #define RING_MAX     (4 << 20)
+#define THROTTLED_MAX_MS 30000
 
 struct creds_slot {
 	struct list link;
@@ -40,6 +42,7 @@ struct engine {
 	struct list active, queue, creds, removals;
 	int active_count, max_active, part_count;
 	struct skews *skews;
+	struct turns *turns;
 	char *tellers[TELLERS]; /* endpoints that answer uploads with CRC64NVME */
 	bool is_closing, is_start_due;
 	void (*emit)(void *arg, const struct engine_ev *ev);
@@ -164,16 +167,25 @@ static void pump_parts(struct engine *e)
 static void start_due(void *arg)
 {
 	struct engine *e = arg;
-	struct list *link;
+	struct list *link, *next;
+	struct turn *turn;
 
 	e->is_start_due = false;
+	while ((turn = turns_next(e->turns)))
+		xfer_run_on(xfer_from_turn(turn));
 	pump_parts(e);
-	while (e->active_count < e->max_active && !list_is_empty(&e->queue)) {
-		link = e->queue.next;
+	for (link = e->queue.next; link != &e->queue; link = next) {
+		struct xfer *x = xfer_from_link(link);
+
+		next = link->next;
+		if (e->active_count == e->max_active)
+			return;
+		if (!turns_take(e->turns, xfer_turn(x), xfer_spec(x)))
+			continue;
 		list_remove(link);
 		list_append(&e->active, link);
 		e->active_count++;
-		xfer_start(xfer_from_link(link));
+		xfer_start(x);
 	}
 }
 
@@ -187,6 +199,7 @@ static void *release(void *arg)
 	while ((s = LIST_FIRST(&e->creds, struct creds_slot, link)))
 		forget(s);
 	pool_free(e->env.pool);
+	turns_free(e->turns);
 	for (size_t i = 0; i < TELLERS; i++)
 		free(e->tellers[i]);
 	skews_free(e->skews);
@@ -211,23 +224,73 @@ static struct skew *get_skew(void *arg, const char *endpoint_url)
 }
 
 static void start_later(struct engine *e);
+static void on_event(void *arg, const struct engine_ev *ev);
 
-static bool take_slot(void *arg)
+/* Its own turn ends with the first of its parts: they have their own. */
+static bool take_part(void *arg, struct xfer *x, struct turn *ret_turn)
 {
 	struct engine *e = arg;
 
-	if (e->part_count == PARTS)
+	turns_end(e->turns, xfer_turn(x), NULL, false);
+	*ret_turn = (struct turn){0};
+	if (e->part_count == PARTS || !turns_take(e->turns, ret_turn, xfer_spec(x)))
 		return false;
 	e->part_count++;
 	return true;
 }
 
-static void give_slot(void *arg)
+static void end_turn(struct engine *e, struct xfer *x)
+{
+	bool is_source;
+	const struct err *err = xfer_failure(x, &is_source);
+
+	turns_end(e->turns, xfer_turn(x), err, is_source);
+	start_later(e);
+}
+
+static void give_part(void *arg, struct xfer *part)
 {
 	struct engine *e = arg;
 
 	e->part_count--;
-	start_later(e);
+	end_turn(e, part);
+}
+
+/* A refused one is kept back by the bucket's rate; its own delay need not grow so far. */
+static int64_t back_off(void *arg, struct xfer *x, int64_t delay_ms)
+{
+	bool is_source;
+	const struct err *err = xfer_failure(x, &is_source);
+
+	end_turn(arg, x);
+	if (!err || err->class != ERR_THROTTLE)
+		return delay_ms;
+	if (delay_ms > THROTTLED_MAX_MS)
+		delay_ms = THROTTLED_MAX_MS;
+	return delay_ms > err->retry_after_ms ? delay_ms : err->retry_after_ms;
+}
+
+static bool go_on(void *arg, struct xfer *x)
+{
+	struct engine *e = arg;
+
+	if (xfer_turn(x)->is_taken || turns_take(e->turns, xfer_turn(x), xfer_spec(x)))
+		return true;
+	turns_wait(e->turns, xfer_turn(x));
+	return false;
+}
+
+static void on_free_again(void *arg)
+{
+	start_later(arg);
+}
+
+static void on_rate(void *arg, struct engine_rate *rate)
+{
+	struct engine *e = arg;
+	struct engine_ev ev = {.type = ENGINE_EV_RATE, .rate = rate};
+
+	on_event(e, &ev);
 }
 
 static bool tells_checksum(void *arg, const char *endpoint_url, bool learn)
@@ -258,6 +321,7 @@ static void on_event(void *arg, const struct engine_ev *ev)
 	if (e->is_closing) {
 		free(ev->result);
 		free(ev->upload);
+		free(ev->rate);
 	} else {
 		e->emit(e->arg, ev);
 	}
@@ -274,6 +338,7 @@ static void on_ended(void *arg, struct xfer *x)
 
 	list_remove(xfer_link(x));
 	e->active_count--;
+	end_turn(e, x);
 	loop_bury(e->env.loop, xfer_free, x);
 	if (e->is_closing && is_idle(e))
 		loop_bury(e->env.loop, release, e);
@@ -358,6 +423,8 @@ void engine_take(struct engine *e, const struct engine_cmd *cmd)
 		}
 		if (cmd->type == ENGINE_CMD_REMOVE)
 			free(cmd->removal);
+		if (cmd->type == ENGINE_CMD_RATE)
+			free(cmd->rate);
 		if (cmd->type == ENGINE_CMD_CREDS) {
 			creds_set_wipe(cmd->creds);
 			free(cmd->creds);
@@ -384,6 +451,10 @@ void engine_take(struct engine *e, const struct engine_cmd *cmd)
 	case ENGINE_CMD_FORGET:
 		forget(find_creds(e, cmd->creds_id));
 		return;
+	case ENGINE_CMD_RATE:
+		turns_hear(e->turns, cmd->rate);
+		free(cmd->rate);
+		return;
 	case ENGINE_CMD_STOP:
 		return; /* the thread's */
 	}
@@ -397,6 +468,11 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 {
 	struct pool *pool = pool_new(loop, FILE_THREADS);
 	struct engine *e = pool ? mem_alloc(sizeof(*e)) : NULL;
+	const struct turns_options turns = {.loop = loop,
+		.engines = options->engines > 1 ? options->engines : 1,
+		.free_again = on_free_again,
+		.changed = on_rate,
+		.arg = e};
 	uint64_t bytes = options->buffer_bytes ? options->buffer_bytes : BUFFER_BYTES;
 	uint64_t ring;
 	int64_t part;
@@ -420,14 +496,17 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 		.creds = get_creds,
 		.need_creds = need_creds,
 		.event = on_event,
-		.take_slot = take_slot,
-		.give_slot = give_slot,
+		.take_part = take_part,
+		.give_part = give_part,
+		.back_off = back_off,
+		.go_on = go_on,
 		.tells_checksum = tells_checksum,
 		.skew = get_skew,
 		.regions = s3_regions_new(),
 		.ended = on_ended,
 		.arg = e, .owner = e};
 	e->skews = skews_new();
+	e->turns = turns_new(&turns);
 	e->emit = emit;
 	e->arg = arg;
 	list_init(&e->active);

@@ -87,6 +87,14 @@ struct engine_remove_spec {
 	double backoff_factor;
 };
 
+/* What a bucket asks for, as one engine has it. */
+struct engine_rate {
+	char endpoint_url[ENGINE_URL_LEN], bucket[ENGINE_BUCKET_LEN];
+	int at_once;     /* transfers that this engine gives it */
+	bool is_slowed;  /* it asked for less than it was given */
+	int64_t hold_ms; /* nothing starts for so long */
+};
+
 enum engine_cmd_type {
 	ENGINE_CMD_XFER,   /* `xfer` is malloc'd; the engine frees it */
 	ENGINE_CMD_REMOVE, /* `removal` is malloc'd; the engine frees it */
@@ -94,6 +102,7 @@ enum engine_cmd_type {
 	ENGINE_CMD_NOTED,  /* `id`: what ENGINE_EV_INTENT or _UPLOAD told is on disk */
 	ENGINE_CMD_CREDS,  /* `creds_id`, `creds` malloc'd; the engine wipes and frees it */
 	ENGINE_CMD_FORGET, /* `creds_id` is used no more */
+	ENGINE_CMD_RATE,   /* `rate` malloc'd; the engine frees it: another was refused */
 	ENGINE_CMD_STOP,   /* of engine_thread: the last one */
 };
 
@@ -106,6 +115,7 @@ struct engine_cmd {
 		struct engine_xfer_spec *xfer;
 		struct engine_remove_spec *removal;
 		struct creds_set *creds;
+		struct engine_rate *rate;
 	};
 };
 
@@ -153,6 +163,7 @@ enum engine_ev_type {
 				 clock is `total` us ahead of ours; not of a transfer */
 	ENGINE_EV_RESTART,    /* `id`, `tag`: begins anew, without the upload; is_left: that
 				 could not be aborted */
+	ENGINE_EV_RATE,       /* `rate` malloc'd; engine_set frees it */
 	ENGINE_EV_DONE,       /* `id`, `tag`, `result` malloc'd; the receiver frees it */
 };
 
@@ -167,5 +178,6 @@ struct engine_ev {
 	struct engine_result *result; /* malloc'd for RETRY and DONE; the receiver frees */
 	struct engine_upload *upload;
 	char *endpoint_url;
+	struct engine_rate *rate;
 	struct engine_part part;
 };

@@ -9,8 +9,11 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "aws/creds.h"
+#include "base/list.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "engine/engine_thread.h"
@@ -28,9 +31,16 @@ struct seat {
 	size_t transfers; /* given to it and not yet at their end */
 };
 
+/* A bucket that asks for less. */
+struct rate_seen {
+	struct list link;
+	struct engine_rate rate;
+};
+
 struct engine_set {
 	struct seat *seats;
 	size_t count;
+	struct list rates; /* of struct rate_seen */
 	engine_ev_fn fn;
 	void *arg;
 	bool is_closing;
@@ -49,6 +59,60 @@ static void on_cmd(void *arg, const void *msg)
 	engine_take(s->engine, msg);
 }
 
+static void send(struct seat *s, const struct engine_cmd *cmd);
+
+static void log_rate(const struct engine_rate *r)
+{
+	const char *where = *r->endpoint_url ? r->endpoint_url : "AWS";
+
+	if (r->is_slowed)
+		log_notice(NULL,
+			"bucket %s at %s asks for less: nothing starts there for %lld "
+			"ms, then %d at once",
+			r->bucket, where, (long long)r->hold_ms, r->at_once);
+	else
+		log_notice(NULL, "bucket %s at %s serves as before", r->bucket, where);
+}
+
+static struct rate_seen *find_rate(struct engine_set *set, const struct engine_rate *rate)
+{
+	struct rate_seen *seen;
+
+	LIST_FOREACH (seen, &set->rates, link)
+		if (strcmp(seen->rate.bucket, rate->bucket) == 0 &&
+			strcmp(seen->rate.endpoint_url, rate->endpoint_url) == 0)
+			return seen;
+	return NULL;
+}
+
+/* What one engine was told goes for all. Its first word is worth a line, and its last. */
+static void take_rate(struct seat *from, struct engine_rate *rate)
+{
+	struct engine_set *set = from->set;
+	struct rate_seen *seen = find_rate(set, rate);
+	struct engine_cmd cmd = {.type = ENGINE_CMD_RATE};
+
+	if (!set->is_closing && rate->is_slowed != (seen != NULL))
+		log_rate(rate);
+	if (!seen) {
+		seen = mem_alloc(sizeof(*seen));
+		list_append(&set->rates, &seen->link);
+	}
+	seen->rate = *rate;
+	if (!rate->is_slowed) {
+		list_remove(&seen->link);
+		free(seen);
+	}
+	for (size_t i = 0; rate->is_slowed && i < set->count; i++) {
+		if (&set->seats[i] == from || set->is_closing)
+			continue;
+		cmd.rate = mem_alloc(sizeof(*cmd.rate));
+		*cmd.rate = *rate;
+		send(&set->seats[i], &cmd);
+	}
+	free(rate);
+}
+
 static void on_ev(void *arg, const void *msg)
 {
 	struct seat *s = arg;
@@ -57,6 +121,10 @@ static void on_ev(void *arg, const void *msg)
 
 	if (ev->type == ENGINE_EV_DONE)
 		s->transfers--;
+	if (ev->type == ENGINE_EV_RATE) {
+		take_rate(s, ev->rate);
+		return;
+	}
 	if (set->is_closing) {
 		free(ev->result);
 		free(ev->upload);
@@ -142,17 +210,20 @@ static size_t count_engines(int wanted)
 static bool open_seat(struct seat *s, struct loop *loop, struct http *http,
 	const struct engine_options *options)
 {
+	struct engine_options own = *options;
+
+	own.engines = (int)s->set->count;
 	s->up = mailbox_new(loop, sizeof(struct engine_ev), ENGINE_WAITING_MAX, on_ev, s);
 	if (!s->up)
 		return false;
 	if (s->set->count > 1) {
-		s->thread = engine_thread_new(loop_clock(loop), options, s->up);
+		s->thread = engine_thread_new(loop_clock(loop), &own, s->up);
 		return s->thread;
 	}
 	s->down = mailbox_new(
 		loop, sizeof(struct engine_cmd), ENGINE_WAITING_MAX, on_cmd, s);
 	if (s->down)
-		s->engine = engine_new(loop, http, options, send_up, s);
+		s->engine = engine_new(loop, http, &own, send_up, s);
 	return s->engine;
 }
 
@@ -161,6 +232,7 @@ struct engine_set *engine_set_new(struct loop *loop, struct http *http,
 {
 	struct engine_set *set = mem_alloc(sizeof(*set));
 
+	list_init(&set->rates);
 	set->fn = fn;
 	set->arg = arg;
 	set->count = count_engines(options->engines);
@@ -193,6 +265,12 @@ void *engine_set_free(struct engine_set *set)
 	set->is_closing = true;
 	for (size_t i = 0; i < set->count; i++)
 		close_seat(&set->seats[i]);
+	while (!list_is_empty(&set->rates)) {
+		struct rate_seen *seen = LIST_FIRST(&set->rates, struct rate_seen, link);
+
+		list_remove(&seen->link);
+		free(seen);
+	}
 	free(set->seats);
 	free(set);
 	return NULL;

@@ -20,8 +20,8 @@ struct engine_options {
 	int engines;
 	/* Of engines in threads; as those of struct http_options. */
 	const char *user_agent, *https_proxy, *http_proxy, *no_proxy;
-	int max_transfers;       /* at once; more wait in order. 0: 32 */
-	uint64_t buffer_bytes;   /* for all transfers together. 0: 16 MiB */
+	int max_transfers;       /* at once in each; more wait in order. 0: 32 */
+	uint64_t buffer_bytes;   /* for all transfers of each. 0: 16 MiB */
 	int64_t stall_timeout_ms; /* 0: http's default */
 	int64_t part_bytes; /* of a multipart upload; 0: 16 MiB. Four of them: one PUT */
 };

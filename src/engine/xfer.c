@@ -409,16 +409,20 @@ static enum step_result step_ask(struct xfer *x)
 
 static void enter_backoff(struct xfer *x)
 {
+	int64_t delay_ms = retry_delay_ms(
+		&x->policy, x->err.class, x->attempts, crypto_random_unit());
+
 	x->is_due = false;
-	loop_timer_set(x->timer, retry_delay_ms(&x->policy, x->err.class, x->attempts,
-					 crypto_random_unit()));
+	loop_timer_set(x->timer, x->env->back_off(x->env->arg, x, delay_ms));
 }
 
 static enum step_result step_backoff(struct xfer *x)
 {
 	if (x->is_cancelled)
 		return xfer_goto(x, XFER_STOP);
-	return x->is_due ? xfer_goto(x, XFER_START) : STEP_WAIT;
+	if (!x->is_due || !x->env->go_on(x->env->arg, x))
+		return STEP_WAIT;
+	return xfer_goto(x, XFER_START);
 }
 
 static void enter_done(struct xfer *x)
@@ -587,6 +591,32 @@ void xfer_wake(struct xfer *x, uint32_t creds_id)
 uint64_t xfer_id(const struct xfer *x)
 {
 	return x->spec->id;
+}
+
+void xfer_run_on(struct xfer *x)
+{
+	xfer_run(x);
+}
+
+struct turn *xfer_turn(struct xfer *x)
+{
+	return &x->turn;
+}
+
+struct xfer *xfer_from_turn(struct turn *turn)
+{
+	return CONTAINER_OF(turn, struct xfer, turn);
+}
+
+const struct err *xfer_failure(const struct xfer *x, bool *ret_is_source)
+{
+	*ret_is_source = x->failed_side == XFER_SOURCE;
+	return x->is_failed ? &x->err : NULL;
+}
+
+const struct engine_xfer_spec *xfer_spec(const struct xfer *x)
+{
+	return x->spec;
 }
 
 struct list *xfer_link(struct xfer *x)

@@ -12,6 +12,7 @@ struct loop;
 struct pool;
 struct s3_regions;
 struct skew;
+struct turn;
 struct xfer;
 
 /* What the engine lends; outlives its transfers. */
@@ -25,9 +26,13 @@ struct xfer_env {
 	/* The set, or NULL while there is none. Borrowed until the next turn. */
 	const struct creds_set *(*creds)(void *arg, uint32_t creds_id);
 	void (*need_creds)(void *arg, uint32_t creds_id, uint64_t generation);
-	/* Parts of large objects share the engine's slots; true: one was taken. */
-	bool (*take_slot)(void *arg);
-	void (*give_slot)(void *arg);
+	/* A part of this object may start: its slot and turn are taken. */
+	bool (*take_part)(void *arg, struct xfer *x, struct turn *ret_turn);
+	void (*give_part)(void *arg, struct xfer *part);
+	/* An attempt failed: how long to wait; then go_on tells whether it may, or calls
+	 * xfer_run_on() when it may. */
+	int64_t (*back_off)(void *arg, struct xfer *x, int64_t delay_ms);
+	bool (*go_on)(void *arg, struct xfer *x);
 	/* Whether this endpoint answers uploads with CRC64NVME; learn: it did. */
 	bool (*tells_checksum)(void *arg, const char *endpoint_url, bool learn);
 	/* The clock of this endpoint ("": AWS's); NULL: taken for ours. */
@@ -52,12 +57,19 @@ void xfer_cancel(struct xfer *x);
 void xfer_keep_upload(struct xfer *x);
 /* The upload it told of is on disk. */
 void xfer_noted(struct xfer *x);
+/* It was kept from going on, and may now. */
+void xfer_run_on(struct xfer *x);
 /* Slots for parts are free again. */
 void xfer_pump(struct xfer *x);
 /* New credentials are there: goes on if it waits for that set. */
 void xfer_wake(struct xfer *x, uint32_t creds_id);
 
 uint64_t xfer_id(const struct xfer *x);
+struct turn *xfer_turn(struct xfer *x);
+struct xfer *xfer_from_turn(struct turn *turn);
+/* Why its last attempt failed, or NULL. */
+const struct err *xfer_failure(const struct xfer *x, bool *ret_is_source);
+const struct engine_xfer_spec *xfer_spec(const struct xfer *x);
 struct list *xfer_link(struct xfer *x);
 struct xfer *xfer_from_link(struct list *link);
 const char *xfer_state_name(const struct xfer *x);

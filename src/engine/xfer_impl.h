@@ -3,6 +3,7 @@
 
 #include "aws/retry.h"
 #include "base/crypto.h"
+#include "engine/turns.h"
 #include "engine/xfer.h"
 #include "engine/xfer_pipe.h"
 #include "s3/object.h"
@@ -54,6 +55,7 @@ struct xfer {
 	struct list link;
 	const struct xfer_env *env;
 	struct engine_xfer_spec *spec;
+	struct turn turn; /* the engine's */
 	enum xfer_state state;
 	struct retry_policy policy;
 	int attempts, rounds; /* rounds: of credentials, without an answer between */

@@ -130,7 +130,7 @@ static void on_child_end(void *arg, struct xfer *child)
 
 	on_part_end(u, child);
 	list_remove(&child->link);
-	u->x->env->give_slot(u->x->env->arg);
+	u->x->env->give_part(u->x->env->arg, child);
 	loop_bury(u->x->env->loop, xfer_free, child);
 	xfer_run(u->x);
 }
@@ -321,7 +321,7 @@ void xfer_parts_list(struct xfer *x)
 
 /* --- parts --- */
 
-static void start_part(struct xfer_upload *u, int i)
+static void start_part(struct xfer_upload *u, int i, const struct turn *turn)
 {
 	struct engine_xfer_spec *spec = mem_alloc(sizeof(*spec));
 	const struct xfer_range range = {.upload_id = u->id,
@@ -338,6 +338,8 @@ static void start_part(struct xfer_upload *u, int i)
 	spec->source_size = -1; /* else it would ask for the head of a large object */
 	snprintf(spec->source_etag, sizeof(spec->source_etag), "%s", u->x->pinned);
 	child = xfer_new_part(&u->env, spec, &range);
+	child->turn = *turn;
+	child->turn.spec = spec;
 	u->parts[i].state = PART_MOVING;
 	list_append(&u->children, &child->link);
 	xfer_start(child);
@@ -358,14 +360,15 @@ void xfer_parts_pump(struct xfer *x)
 	struct xfer_upload *u = x->upload;
 	int i = u->first_missing, moving = count_children(u);
 	int most = u->md5 ? 1 : AT_ONCE;
+	struct turn turn;
 
 	for (; i < u->count && !x->is_failed && !x->is_cancelled; i++) {
 		if (u->parts[i].state != PART_MISSING)
 			continue;
-		if (moving == most || !x->env->take_slot(x->env->arg))
+		if (moving == most || !x->env->take_part(x->env->arg, x, &turn))
 			break;
 		moving++;
-		start_part(u, i);
+		start_part(u, i, &turn);
 	}
 	u->first_missing = i;
 }

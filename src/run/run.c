@@ -374,6 +374,7 @@ void run_on_engine(struct run *r, const struct engine_ev *ev)
 	case ENGINE_EV_PART:
 	case ENGINE_EV_RESTART:
 	case ENGINE_EV_CLOCK:
+	case ENGINE_EV_RATE:
 		return; /* the core's */
 	case ENGINE_EV_DONE:
 		on_object_done(r, ev);

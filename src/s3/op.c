@@ -13,6 +13,7 @@
 #include "aws/creds.h"
 #include "aws/endpoint.h"
 #include "aws/errors.h"
+#include "aws/retry.h"
 #include "aws/skew.h"
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -145,6 +146,8 @@ static bool classify(const struct s3_call *call, const struct http_response *r,
 
 	if (!is_good(r) || (call->body.len && aws_body_is_error(a.body, a.body_len))) {
 		aws_error_from_answer(&a, ret);
+		ret->retry_after_ms = retry_after_ms(http_header(r, "x-amz-retry-after"),
+			http_header(r, "retry-after"), at_us);
 		if (is_skewed(call, ret))
 			ret->class = ERR_RETRY;
 		return true;

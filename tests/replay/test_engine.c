@@ -60,6 +60,7 @@ static void on_ev(void *arg, const struct engine_ev *ev)
 	case ENGINE_EV_PROGRESS:
 	case ENGINE_EV_PART:
 	case ENGINE_EV_RESTART:
+	case ENGINE_EV_RATE:
 		break;
 	case ENGINE_EV_INTENT:
 	case ENGINE_EV_ORPHAN:

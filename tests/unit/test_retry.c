@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+
 static const struct retry_policy policy = {4, 1000, 10000, 3};
 
 static void test_may(void **state)
@@ -75,6 +77,24 @@ static void test_quota(void **state)
 	assert_int_equal(q.tokens, RETRY_QUOTA_MAX);
 }
 
+static void test_what_the_service_wishes(void **state)
+{
+	const int64_t now_us = INT64_C(784111777) * USEC_PER_SEC;
+
+	(void)state;
+	assert_int_equal(retry_after_ms("1500", "7", now_us), 1500);
+	assert_int_equal(retry_after_ms(NULL, "7", now_us), 7000);
+	assert_int_equal(retry_after_ms("soon", "7", now_us), 7000);
+	assert_int_equal(
+		retry_after_ms(NULL, "Sun, 06 Nov 1994 08:49:47 GMT", now_us), 10000);
+	assert_int_equal(
+		retry_after_ms(NULL, "Sun, 06 Nov 1994 07:49:47 GMT", now_us), 0);
+	assert_int_equal(retry_after_ms(NULL, "Sun, 06 Nov 2094 08:49:47 GMT", now_us),
+		600000);
+	assert_int_equal(retry_after_ms("-5", NULL, now_us), 0);
+	assert_int_equal(retry_after_ms(NULL, NULL, now_us), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -82,6 +102,7 @@ int main(void)
 		cmocka_unit_test(test_delay),
 		cmocka_unit_test(test_standard),
 		cmocka_unit_test(test_quota),
+		cmocka_unit_test(test_what_the_service_wishes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

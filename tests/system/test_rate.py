@@ -1,0 +1,67 @@
+"""A service that asks for less gets less, from all jobs together, and all arrives."""
+
+import time
+
+import pytest
+
+from conftest import only, until
+
+SANDBOX = only("sandbox", "SlowDown when it is wanted, and requests that are counted")
+OBJECTS = 300
+
+
+@pytest.fixture
+def many(daemon, server):
+    for i in range(OBJECTS):
+        server.s.put_object(Bucket="account-s-bucket", Key=f"rate/{i:03d}", Body=b"%d" % i)
+    yield daemon
+    server.faults()
+
+
+def write(daemon, top=""):
+    daemon.write(source="s3://account-s-bucket/rate/",
+                 destination="s3://account-m-bucket/rate/", top=top)
+
+
+def slow_down(server, operation, **more):
+    server.faults(({"operation": operation, **more}, {"status": 503, "code": "SlowDown"}))
+
+
+@SANDBOX
+@pytest.mark.parametrize("engines", [1, 3])
+def test_refusals_of_everything_are_no_storm(many, server, engines):
+    write(many, f"engines: {engines}")
+    many.start()
+    begun, before = time.monotonic(), server.requests("PutObject")
+    assert many.run()[0] == 0
+    baseline = (server.requests("PutObject") - before) / (time.monotonic() - begun)
+
+    slow_down(server, "PutObject")
+    run = many.ctl("run", "daily-report")[1][0]["run"]
+    until(lambda: many.log("notice"), "the first refusal")
+    before, refused_for = server.requests("PutObject"), 6
+    time.sleep(refused_for)
+    refused = server.requests("PutObject") - before
+    assert refused <= 1.1 * baseline * refused_for
+    assert refused <= 100  # and far fewer: the pauses grow
+
+    server.faults()
+
+    def ended():
+        rows = [r for r in many.ctl("history", "-n", "5")[1][0]["runs"] if r["run"] == run]
+        return rows[0] if rows[0]["state"] not in ("claimed", "running") else None
+    row = until(ended, "all arrives", 60)
+    assert (row["state"], row["objects"]) == ("succeeded", OBJECTS)
+    # Two lines a bucket, whatever the number of refusals.
+    assert len([x for x in many.log("notice") if "asks for less" in x]) == 1
+
+
+@SANDBOX
+def test_a_burst_of_refusals_fails_nothing(many, server):
+    write(many)
+    many.start()
+    slow_down(server, "GetObject", skip=100, count=12)
+    code, end = many.run()
+    assert (code, end["objects_done"]) == (0, OBJECTS)
+    assert any("serves as before" in x for x in many.log("notice")) or \
+        any("asks for less" in x for x in many.log("notice"))
