@@ -53,6 +53,9 @@ static void side_done(struct conf_side *s)
 	free(s->url);
 	free(s->bucket);
 	free(s->key);
+	free(s->expected_owner);
+	free(s->written.storage_class);
+	free(s->written.kms_key_id);
 }
 
 static void job_free(struct conf_job *job)

@@ -76,6 +76,42 @@ void conf_texts_done(struct conf_texts *t);
 /* By conf_load alone, for those that never came into a conf. */
 void conf_profile_free(struct conf_profile *p);
 
+/* Values of S3's headers, as they are sent. NULL or 0: not given. */
+struct conf_written {
+	char *storage_class; /* "keep", a class, or "GLACIER=STANDARD,..." */
+	const char *encryption;
+	char *kms_key_id;
+	const char *bucket_key; /* "true", "false" */
+	const char *acl; /* canned; "auto": where the bucket's owner is another account */
+	const char *object_lock; /* "none", "copy", or a mode ... */
+	int64_t retain_s;        /* ... for this long */
+};
+
+/* The order of the words in the table of the language. */
+enum conf_method {
+	CONF_METHOD_AUTO,
+	CONF_METHOD_STREAM,
+	CONF_METHOD_SERVER_SIDE,
+};
+
+enum conf_overwrite {
+	CONF_OVERWRITE_CHANGED,
+	CONF_OVERWRITE_ALWAYS,
+	CONF_OVERWRITE_NEVER,
+};
+
+enum conf_verify {
+	CONF_VERIFY_OBJECT,
+	CONF_VERIFY_TRANSFER,
+	CONF_VERIFY_FULL,
+};
+
+enum conf_object_tags {
+	CONF_TAGS_BEST_EFFORT,
+	CONF_TAGS_REQUIRE,
+	CONF_TAGS_DROP,
+};
+
 enum conf_scheme {
 	CONF_S3,
 	CONF_FILE,
@@ -90,6 +126,9 @@ struct conf_side {
 	bool is_prefix; /* key is empty or ends in '/' */
 	int mode;       /* of files that are made; 0: the umask's */
 	int64_t gid;    /* of the same; -1: as the kernel chooses */
+	char *expected_owner; /* account id of the bucket; NULL: not asked */
+	bool is_requester_paying;
+	struct conf_written written; /* of the destination */
 	struct conf_mark mark;
 };
 
@@ -133,6 +172,10 @@ struct conf_job {
 	char schedule_hash[65];
 	struct conf_side source, destination;
 	enum conf_action action;
+	enum conf_method method;
+	enum conf_overwrite overwrite;
+	enum conf_verify verify;
+	enum conf_object_tags tags;
 	enum conf_overlap overlap;
 	enum conf_catch_up catch_up;
 	int64_t catch_up_limit;      /* of `all` */

@@ -328,6 +328,19 @@ static void take_session(const struct scope *s, const struct node *key,
 			key->text, value, job->session);
 }
 
+/* storage_class, the only key of a side that may hold a map. */
+static void take_side_child(const struct scope *s, const struct node *key,
+	const struct node *value, void *base)
+{
+	struct scope t = inner(s, s->section, key->text);
+
+	if (is_nothing(value))
+		complain(s, value, key->text, NULL, "a value is missing");
+	else
+		fidelity_take_class(
+			&(struct profile_place){s->d, s->src, t.path}, value, base);
+}
+
 static void take_job_child(const struct scope *s, const struct node *key,
 	const struct node *value, void *base)
 {
@@ -352,7 +365,7 @@ static void take_job_child(const struct scope *s, const struct node *key,
 			continue;
 		t = inner(s, children[i].section, key->text);
 		t.is_defaults = false;
-		take_map(&t, value, children[i].at, NULL);
+		take_map(&t, value, children[i].at, take_side_child);
 	}
 }
 
@@ -518,6 +531,17 @@ void draft_init(struct draft *d, struct conf *conf, struct conf_messages *messag
 	set_fallbacks(SCHEMA_WINDOW, &d->defaults.window);
 }
 
+static void raw_side_done(struct raw_side *side)
+{
+	free(side->profile);
+	free(side->url);
+	free(side->group);
+	free(side->mode);
+	free(side->expected_owner);
+	free(side->storage_class);
+	free(side->kms_key_id);
+}
+
 static void raw_job_done(struct raw_job *job)
 {
 	conf_texts_done(&job->schedule);
@@ -531,14 +555,8 @@ static void raw_job_done(struct raw_job *job)
 		conf_profile_free(job->session);
 	free(job->timezone);
 	free(job->profile);
-	free(job->source.profile);
-	free(job->source.url);
-	free(job->source.group);
-	free(job->source.mode);
-	free(job->destination.profile);
-	free(job->destination.url);
-	free(job->destination.group);
-	free(job->destination.mode);
+	raw_side_done(&job->source);
+	raw_side_done(&job->destination);
 }
 
 /* What the conf took over is no longer in the draft. */

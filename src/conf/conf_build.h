@@ -101,6 +101,10 @@ bool file_parse_url(const struct spot *s, const char *url, struct conf_side *sid
 /* group, mode, and what a side must not have for its scheme. */
 void file_finish_side(const struct spot *s, const struct raw_side *raw, bool is_destination,
 	struct conf_side *side);
+/* conf_fidelity.c: how objects are read and written; finish comes after both sides. */
+void fidelity_take_class(
+	const struct profile_place *at, const struct node *value, struct raw_side *raw);
+void fidelity_finish(const struct spot *s, struct raw_job *raw, struct conf_job *job);
 /* conf_window.c */
 void window_finish(const struct spot *s, struct raw_window *raw, struct conf_job *job);
 

@@ -237,6 +237,7 @@ static void finish_job(struct draft *d, struct draft_job *dj, struct conf_job *j
 	finish_side(&s, "source", raw->profile, &raw->source, &job->source);
 	finish_side(
 		&s, "destination", raw->profile, &raw->destination, &job->destination);
+	fidelity_finish(&s, raw, job);
 	schedule_finish(&s, raw, job);
 	window_finish(&s, &raw->window, job);
 	session_finish(&s, raw, job);

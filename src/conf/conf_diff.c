@@ -88,10 +88,22 @@ static const char *profile_name(const struct conf_side *s)
 	return s->profile ? s->profile->name : NULL;
 }
 
+static bool written_differs(const struct conf_written *a, const struct conf_written *b)
+{
+	return !str_eq(a->storage_class, b->storage_class) ||
+	       !str_eq(a->encryption, b->encryption) ||
+	       !str_eq(a->kms_key_id, b->kms_key_id) ||
+	       !str_eq(a->bucket_key, b->bucket_key) || !str_eq(a->acl, b->acl) ||
+	       !str_eq(a->object_lock, b->object_lock) || a->retain_s != b->retain_s;
+}
+
 static bool side_differs(const struct conf_side *a, const struct conf_side *b)
 {
 	return !str_eq(a->url, b->url) || !str_eq(profile_name(a), profile_name(b)) ||
-	       a->mode != b->mode || a->gid != b->gid;
+	       a->mode != b->mode || a->gid != b->gid ||
+	       !str_eq(a->expected_owner, b->expected_owner) ||
+	       a->is_requester_paying != b->is_requester_paying ||
+	       written_differs(&a->written, &b->written);
 }
 
 static bool same_session(const struct conf_profile *a, const struct conf_profile *b)
@@ -110,6 +122,10 @@ static void compare_jobs(const struct conf_job *a, const struct conf_job *b, str
 	note(out, side_differs(&a->source, &b->source), "source");
 	note(out, side_differs(&a->destination, &b->destination), "destination");
 	note(out, !same_session(a->session, b->session), "session");
+	note(out, a->method != b->method, "method");
+	note(out, a->overwrite != b->overwrite, "overwrite");
+	note(out, a->verify != b->verify, "verify");
+	note(out, a->tags != b->tags, "tags");
 	note(out, a->overlap != b->overlap, "overlap");
 	note(out, a->catch_up != b->catch_up, "catch_up");
 	note(out, a->catch_up_limit != b->catch_up_limit, "catch_up_limit");

@@ -18,6 +18,18 @@ static const char *const repeats[] = {"auto", "once", "both", NULL};
 static const char *const window_ends[] = {"pause", "cancel", NULL};
 static const char *const styles[] = {"auto", "virtual", "path", NULL};
 static const char *const payloads[] = {"auto", "always", "never", NULL};
+static const char *const methods[] = {"auto", "stream", "server_side", NULL};
+static const char *const overwrites[] = {"changed", "always", "never", NULL};
+static const char *const verifies[] = {"object", "transfer", "full", NULL};
+static const char *const tag_rules[] = {"best_effort", "require", "drop", NULL};
+static const char *const payers[] = {"owner", "requester", NULL};
+static const char *const choices[] = {"default", "true", "false", NULL};
+const char *const schema_encryptions[] = {
+	"default", "AES256", "aws:kms", "aws:kms:dsse", NULL};
+const char *const schema_acls[] = {"auto", "none", "private", "public-read",
+	"public-read-write", "authenticated-read", "aws-exec-read", "bucket-owner-read",
+	"bucket-owner-full-control", NULL};
+const char *const schema_locks[] = {"none", "copy", "GOVERNANCE", "COMPLIANCE", NULL};
 static const char *const day_matches[] = {"auto", "and", "or", NULL};
 
 #define DAY INT64_C(86400)
@@ -28,6 +40,8 @@ static const char *const day_matches[] = {"auto", "and", "or", NULL};
 #define JOB(key, type, def, field, ...)                                                  \
 	{SCHEMA_JOB, key, type, def, offsetof(struct raw_job, field), __VA_ARGS__}
 #define SIDE(key, field) {SCHEMA_SIDE, key, SCHEMA_TEXT, NULL, offsetof(struct raw_side, field)}
+#define OBJECT(key, type, def, field, ...)                                               \
+	{SCHEMA_SIDE, key, type, def, offsetof(struct raw_side, field), __VA_ARGS__}
 #define RETRY(key, type, def, field, ...)                                                \
 	{SCHEMA_RETRY, key, type, def, offsetof(struct raw_retry, field), __VA_ARGS__}
 #define WINDOW(key, type, def, field, ...)                                               \
@@ -83,6 +97,10 @@ const struct schema_row schema_rows[] = {
 	CHILD(SCHEMA_JOB, "source"),
 	CHILD(SCHEMA_JOB, "destination"),
 	JOB("action",            SCHEMA_ENUM,     "copy",   action, .names = actions, .planned_names = actions_planned),
+	JOB("method",            SCHEMA_ENUM,     "auto",        method, .names = methods, .is_default_too = true),
+	JOB("overwrite",         SCHEMA_ENUM,     "changed",     overwrite, .names = overwrites, .is_default_too = true),
+	JOB("verify",            SCHEMA_ENUM,     "object",      verify, .names = verifies, .is_default_too = true),
+	JOB("tags",              SCHEMA_ENUM,     "best_effort", tags, .names = tag_rules, .is_default_too = true),
 	JOB("overlap",           SCHEMA_ENUM,     "skip",   overlap, .names = overlaps, .is_default_too = true),
 	JOB("catch_up",          SCHEMA_ENUM,     "latest", catch_up, .names = catch_ups, .is_default_too = true),
 	JOB("catch_up_limit",    SCHEMA_INT,      "10",     catch_up_limit, 1, 1000, .is_default_too = true),
@@ -103,9 +121,6 @@ const struct schema_row schema_rows[] = {
 	PLANNED(SCHEMA_JOB, "exclude"),
 	PLANNED(SCHEMA_JOB, "delete"),
 	PLANNED(SCHEMA_JOB, "max_delete"),
-	PLANNED(SCHEMA_JOB, "method"),
-	PLANNED(SCHEMA_JOB, "verify"),
-	PLANNED(SCHEMA_JOB, "overwrite"),
 	PLANNED(SCHEMA_JOB, "compare"),
 	PLANNED(SCHEMA_JOB, "limits"),
 	PLANNED(SCHEMA_JOB, "bandwidth"),
@@ -121,11 +136,15 @@ const struct schema_row schema_rows[] = {
 	SIDE("url",     url),
 	SIDE("group",   group),
 	SIDE("mode",    mode),
-	PLANNED(SCHEMA_SIDE, "expected_bucket_owner"),
-	PLANNED(SCHEMA_SIDE, "storage_class"),
-	PLANNED(SCHEMA_SIDE, "server_side_encryption"),
-	PLANNED(SCHEMA_SIDE, "kms_key_id"),
-	PLANNED(SCHEMA_SIDE, "acl"),
+	SIDE("expected_bucket_owner", expected_owner),
+	OBJECT("request_payer",          SCHEMA_ENUM, "owner",   request_payer, .names = payers),
+	CHILD(SCHEMA_SIDE, "storage_class"),
+	OBJECT("server_side_encryption", SCHEMA_ENUM, "default", encryption, .names = schema_encryptions),
+	SIDE("kms_key_id", kms_key_id),
+	OBJECT("bucket_key_enabled",     SCHEMA_ENUM, "default", bucket_key, .names = choices),
+	OBJECT("acl",                    SCHEMA_ENUM, "auto",    acl, .names = schema_acls),
+	OBJECT("object_lock",            SCHEMA_ENUM, "none",    object_lock, .names = schema_locks),
+	OBJECT("retain_for",             SCHEMA_DURATION, NULL,  retain_s, 1, 36500 * DAY),
 	PLANNED(SCHEMA_SIDE, "stable_for"),
 
 	RETRY("attempts",    SCHEMA_INT,      "3",   attempts, 1, 100),

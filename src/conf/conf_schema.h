@@ -46,6 +46,8 @@ struct schema_row {
 	bool is_default_too;              /* also accepted in `defaults` */
 };
 
+extern const char *const schema_encryptions[], *const schema_acls[];
+extern const char *const schema_locks[];
 extern const struct schema_row schema_rows[];
 extern const size_t schema_row_count;
 const struct schema_row *schema_find(enum schema_section section, const char *key);
@@ -60,6 +62,9 @@ struct raw_top {
 
 struct raw_side {
 	char *profile, *url, *group, *mode;
+	char *expected_owner, *storage_class, *kms_key_id;
+	int64_t request_payer, encryption, bucket_key, acl, object_lock; /* of the names */
+	int64_t retain_s;
 };
 
 struct raw_retry {
@@ -76,6 +81,7 @@ struct raw_job {
 	struct conf_texts schedule, calendar, after;
 	char *every, *timezone, *profile;
 	int64_t start_s, starting_deadline_s, jitter_s, timeout_s;
+	int64_t method, overwrite, verify, tags;
 	int64_t action, overlap, catch_up, catch_up_limit, dst_gap, dst_overlap, day_match;
 	bool is_paused;
 	struct conf_profile *session; /* NULL: none of its keys was written */

@@ -14,6 +14,7 @@
 #include "engine/remove.h"
 #include "engine/turns.h"
 #include "engine/xfer.h"
+#include "engine/xfer_pair.h"
 #include "net/http.h"
 #include "net/loop.h"
 #include "net/pool.h"
@@ -39,7 +40,7 @@ struct creds_slot {
 
 struct engine {
 	struct xfer_env env; /* lent to the transfers */
-	struct list active, queue, creds, removals;
+	struct list active, queue, creds, pairs, removals;
 	int active_count, max_active, part_count;
 	struct skews *skews;
 	struct turns *turns;
@@ -198,6 +199,7 @@ static void *release(void *arg)
 		xfer_free(xfer_from_link(e->queue.next));
 	while ((s = LIST_FIRST(&e->creds, struct creds_slot, link)))
 		forget(s);
+	xfer_pair_forget_all(&e->pairs);
 	pool_free(e->env.pool);
 	turns_free(e->turns);
 	for (size_t i = 0; i < TELLERS; i++)
@@ -291,6 +293,13 @@ static void on_rate(void *arg, struct engine_rate *rate)
 	struct engine_ev ev = {.type = ENGINE_EV_RATE, .rate = rate};
 
 	on_event(e, &ev);
+}
+
+static struct xfer_pair *get_pair(void *arg, uint32_t source, uint32_t destination)
+{
+	struct engine *e = arg;
+
+	return xfer_pair_get(&e->pairs, source, destination);
 }
 
 static bool tells_checksum(void *arg, const char *endpoint_url, bool learn)
@@ -450,6 +459,7 @@ void engine_take(struct engine *e, const struct engine_cmd *cmd)
 		return;
 	case ENGINE_CMD_FORGET:
 		forget(find_creds(e, cmd->creds_id));
+		xfer_pair_forget(&e->pairs, cmd->creds_id);
 		return;
 	case ENGINE_CMD_RATE:
 		turns_hear(e->turns, cmd->rate);
@@ -501,6 +511,7 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 		.back_off = back_off,
 		.go_on = go_on,
 		.tells_checksum = tells_checksum,
+		.pair = get_pair,
 		.skew = get_skew,
 		.regions = s3_regions_new(),
 		.ended = on_ended,
@@ -513,6 +524,7 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 	list_init(&e->queue);
 	list_init(&e->removals);
 	list_init(&e->creds);
+	list_init(&e->pairs);
 	return e;
 }
 

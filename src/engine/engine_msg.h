@@ -10,6 +10,7 @@
 #include "aws/creds.h"
 #include "aws/endpoint.h"
 #include "base/err.h"
+#include "engine/engine_fidelity.h"
 
 #define ENGINE_KEY_LEN    1025
 #define ENGINE_BUCKET_LEN 256
@@ -37,6 +38,8 @@ struct engine_side {
 	char root[ENGINE_ROOT_LEN];
 	int mode;    /* 0: the umask's */
 	int64_t gid; /* -1: as the kernel chooses */
+	char expected_owner[16];           /* account id of the bucket; "": not asked */
+	bool is_requester_paying;
 };
 
 struct engine_part {
@@ -64,8 +67,11 @@ struct engine_xfer_spec {
 	uint64_t id;           /* chosen by the core, unique while in flight */
 	uint64_t tag;          /* the core's own: which run */
 	struct engine_side source, destination;
+	struct engine_fidelity fidelity;
 	char source_etag[128]; /* "": pinned by the first GET */
 	int64_t source_size;   /* bytes; -1: the first answer tells */
+	/* A copy recorded earlier: of which source it is, if it still is what is there. */
+	char known_source_etag[128], known_destination_etag[128];
 	struct engine_upload *resume; /* NULL, or malloc'd: goes with the spec */
 	/* Nothing moves: the upload of `resume` is to be gone; of an intent, uploads that it
 	 * left are looked for. */
@@ -137,6 +143,10 @@ struct engine_result {
 	/* The bytes are those of a digest that the source gave, or of a file that stayed
 	   the same from its opening to its end. */
 	bool is_source_proven;
+	enum engine_route route;
+	char route_why[256]; /* why it was no copy by the server, where that was tried */
+	enum engine_skip skipped;
+	unsigned losses; /* bits of enum engine_loss */
 	int attempts;
 	int64_t duration_us;
 	int parts;         /* of a multipart upload; 0: one PUT */

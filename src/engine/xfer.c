@@ -16,7 +16,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "engine/xfer_copy.h"
 #include "engine/xfer_file.h"
+#include "engine/xfer_headers.h"
+#include "engine/xfer_look.h"
 #include "engine/xfer_parts.h"
 #include "engine/xfer_seek.h"
 #include "net/loop.h"
@@ -25,13 +28,6 @@
 #define ROUNDS_MAX    8
 #define RESTARTS_MAX  2
 #define NO_GENERATION UINT64_MAX
-
-enum step_result {
-	STEP_AGAIN,
-	STEP_WAIT,
-};
-
-static enum step_result xfer_goto(struct xfer *x, enum xfer_state state);
 
 void xfer_fail(struct xfer *x, enum xfer_side side, const struct err *err)
 {
@@ -61,6 +57,10 @@ static struct engine_result *make_result(const struct xfer *x)
 		xfer_io_checksum(x, r->checksum, sizeof(r->checksum));
 	r->proof = x->is_failed ? ENGINE_PROOF_NONE : x->proof;
 	r->is_source_proven = x->is_source_proven;
+	r->route = x->is_copying ? ENGINE_ROUTE_COPY : ENGINE_ROUTE_STREAM;
+	snprintf(r->route_why, sizeof(r->route_why), "%s", x->route_why);
+	r->skipped = x->skipped;
+	r->losses = x->skipped ? 0 : x->losses;
 	r->attempts = x->attempts;
 	if (x->upload) {
 		r->parts = xfer_parts_count(x);
@@ -118,7 +118,11 @@ static enum step_result step_start(struct xfer *x)
 	x->attempts++;
 	if (x->spec->is_abort)
 		return xfer_goto(x, x->upload ? XFER_ABORT : XFER_SEEK);
-	return xfer_goto(x, x->upload && x->is_head_in ? xfer_parts_entry(x) : XFER_GET);
+	if (x->upload && x->is_head_in)
+		return xfer_goto(x, xfer_parts_entry(x));
+	if (x->range.length && xfer_copy_is_wanted(x))
+		return xfer_goto(x, XFER_COPY);
+	return xfer_goto(x, xfer_look_is_due(x) ? XFER_LOOK : XFER_GET);
 }
 
 static void enter_wait_creds(struct xfer *x)
@@ -159,20 +163,25 @@ static enum step_result step_wait_creds(struct xfer *x)
 	return give_up(x);
 }
 
-/* Known to be large: its head alone is asked for. */
+/* Known to be large, or not to be read here: its head alone is asked for. */
 static bool wants_head(const struct xfer *x)
 {
-	return x->upload || x->spec->source_size > x->env->large_bytes;
+	return x->upload || x->spec->source_size > x->env->large_bytes ||
+	       xfer_copy_is_wanted(x);
 }
 
 static enum step_result after_head(struct xfer *x)
 {
+	if (!x->upload && xfer_copy_is_wanted(x) && !xfer_copy_is_parted(x))
+		return xfer_goto(x, XFER_COPY);
 	if (!x->is_large) { /* it shrank since it was listed */
 		x->spec->source_size = -1;
 		return xfer_goto(x, XFER_START);
 	}
 	if (!x->upload)
 		xfer_parts_new(x);
+	if (!xfer_parts_is_created(x) && xfer_tags_are_missing(x))
+		return xfer_goto(x, XFER_TAGS);
 	return xfer_goto(x, xfer_parts_entry(x));
 }
 
@@ -184,9 +193,15 @@ static enum step_result step_get(struct xfer *x)
 		xfer_io_get(x);
 	if (x->is_failed || x->is_cancelled)
 		return xfer_goto(x, XFER_STOP);
+	if (x->is_ended[XFER_SOURCE] && x->is_same) {
+		x->skipped = ENGINE_SKIP_SAME;
+		return xfer_goto(x, XFER_DONE);
+	}
 	if (x->is_ended[XFER_SOURCE] && (x->is_large || wants_head(x)))
 		return after_head(x);
-	return x->is_head_in && !x->is_large ? xfer_goto(x, XFER_STREAM) : STEP_WAIT;
+	if (!x->is_head_in || x->is_large || x->is_same || wants_head(x))
+		return STEP_WAIT;
+	return xfer_goto(x, xfer_tags_are_missing(x) ? XFER_TAGS : XFER_STREAM);
 }
 
 static enum step_result step_stream(struct xfer *x)
@@ -224,11 +239,24 @@ static bool is_stale(const struct xfer *x)
 	if (!x->upload || x->restarts == RESTARTS_MAX)
 		return false;
 	if (x->failed_side == XFER_DESTINATION)
-		return x->err.class == ERR_NOTFOUND &&
-		       str_eq(x->err.code, "NoSuchUpload");
+		return str_eq(x->err.code, "NoSuchUpload") ||
+		       str_eq(x->err.code, "ConditionalRequestConflict");
 	if (x->err.class == ERR_INTEGRITY)
 		return xfer_parts_is_full(x);
 	return x->err.class == ERR_CONFLICT && xfer_parts_is_resumed(x);
+}
+
+/* Once more in another way, which is no fault of the object. */
+static enum step_result begin_anew(struct xfer *x)
+{
+	x->attempts--;
+	return xfer_goto(x, XFER_START);
+}
+
+static enum step_result go_on_copying(struct xfer *x)
+{
+	x->is_failed = false;
+	return x->is_copying ? xfer_goto(x, XFER_COPY) : begin_anew(x);
 }
 
 static enum step_result after_failure(struct xfer *x)
@@ -238,9 +266,15 @@ static enum step_result after_failure(struct xfer *x)
 	/* The bucket is elsewhere, which is known now: no fault of the object. */
 	if (str_eq(x->err.code, S3_WRONG_REGION) && !x->is_moved) {
 		x->is_moved = true;
-		x->attempts--;
-		return xfer_goto(x, XFER_START);
+		return begin_anew(x);
 	}
+	xfer_look_explain(x);
+	if (xfer_headers_give_in(x))
+		return begin_anew(x);
+	if (xfer_copy_goes_on(x))
+		return go_on_copying(x);
+	if (xfer_headers_give_up_rights(x))
+		return begin_anew(x);
 	if (is_stale(x)) {
 		x->restarts++;
 		x->is_restarting = true;
@@ -346,7 +380,12 @@ static enum step_result step_parts(struct xfer *x)
 	xfer_parts_pump(x);
 	if (x->is_failed || x->is_cancelled)
 		return xfer_goto(x, XFER_STOP);
-	return xfer_parts_is_full(x) ? xfer_goto(x, XFER_COMPLETE) : STEP_WAIT;
+	if (!xfer_parts_is_full(x))
+		return STEP_WAIT;
+	if (!xfer_look_again_is_due(x))
+		return xfer_goto(x, XFER_COMPLETE);
+	xfer_look_again(x);
+	return xfer_goto(x, XFER_LOOK);
 }
 
 static void enter_complete(struct xfer *x)
@@ -387,7 +426,9 @@ static enum step_result step_seek(struct xfer *x)
 static enum step_result step_verify(struct xfer *x)
 {
 	xfer_io_verify(x);
-	return x->is_failed ? after_failure(x) : xfer_goto(x, XFER_DONE);
+	if (x->is_failed)
+		return after_failure(x);
+	return xfer_goto(x, xfer_check_is_due(x) ? XFER_CHECK : XFER_DONE);
 }
 
 static enum step_result step_ask(struct xfer *x)
@@ -441,11 +482,15 @@ static const struct {
 } xfer_states[] = {
 	[XFER_START]      = {"start",      step_start,      NULL},
 	[XFER_WAIT_CREDS] = {"wait-creds", step_wait_creds, enter_wait_creds},
+	[XFER_LOOK]       = {"look",       xfer_look_step,  NULL},
 	[XFER_GET]        = {"get",        step_get,        NULL},
+	[XFER_TAGS]       = {"tags",       xfer_tags_step,  NULL},
 	[XFER_STREAM]     = {"stream",     step_stream,     NULL},
 	[XFER_STOP]       = {"stop",       step_stop,       NULL},
+	[XFER_COPY]       = {"copy",       xfer_copy_step,  NULL},
 	[XFER_VERIFY]     = {"verify",     step_verify,     NULL},
 	[XFER_INTEND]     = {"intend",     step_intend,     enter_intend},
+	[XFER_CHECK]      = {"check",      xfer_check_step, xfer_check_enter},
 	[XFER_CREATE]     = {"create",     step_create,     NULL},
 	[XFER_NOTE]       = {"note",       step_note,       enter_note},
 	[XFER_LIST]       = {"list",       step_list,       NULL},
@@ -459,7 +504,7 @@ static const struct {
 };
 /* clang-format on */
 
-static enum step_result xfer_goto(struct xfer *x, enum xfer_state state)
+enum step_result xfer_goto(struct xfer *x, enum xfer_state state)
 {
 	log_debug(NULL, "xfer %llu: %s -> %s", (unsigned long long)x->spec->id,
 		xfer_states[x->state].name, xfer_states[state].name);
@@ -517,6 +562,7 @@ void *xfer_free(void *arg)
 	crypto_hash_free(x->running);
 	xfer_pipe_free(x->pipe);
 	s3_meta_done(&x->meta);
+	free(x->tagging);
 	crypto_hash_free(x->md5);
 	free(x->spec->resume);
 	free(x->spec);

@@ -14,6 +14,7 @@ struct s3_regions;
 struct skew;
 struct turn;
 struct xfer;
+struct xfer_pair;
 
 /* What the engine lends; outlives its transfers. */
 struct xfer_env {
@@ -35,6 +36,8 @@ struct xfer_env {
 	bool (*go_on)(void *arg, struct xfer *x);
 	/* Whether this endpoint answers uploads with CRC64NVME; learn: it did. */
 	bool (*tells_checksum)(void *arg, const char *endpoint_url, bool learn);
+	/* What was learned of these two sets of credentials; valid until the next turn. */
+	struct xfer_pair *(*pair)(void *arg, uint32_t source, uint32_t destination);
 	/* The clock of this endpoint ("": AWS's); NULL: taken for ours. */
 	struct skew *(*skew)(void *arg, const char *endpoint_url);
 	struct s3_regions *regions; /* of buckets, as answers told */

@@ -19,11 +19,15 @@ enum xfer_side {
 enum xfer_state {
 	XFER_START,      /* are both sessions usable?                    */
 	XFER_WAIT_CREDS, /* waits for: a newer set of one side           */
+	XFER_LOOK,       /* waits for: HEAD of what may be overwritten   */
 	XFER_GET,        /* waits for: the head of the source's answer   */
+	XFER_TAGS,       /* waits for: the tags of the source            */
 	XFER_STREAM,     /* waits for: the end of both calls             */
 	XFER_STOP,       /* waits for: the end of both calls, cancelled  */
+	XFER_COPY,       /* waits for: a copy by the server              */
 	XFER_VERIFY,     /* compares all digests                         */
 	XFER_INTEND,     /* waits for: the intent of an upload on disk   */
+	XFER_CHECK,      /* waits for: HEAD of both sides, once more     */
 	XFER_CREATE,     /* waits for: the id of a multipart upload      */
 	XFER_NOTE,       /* waits for: the core to have it on disk       */
 	XFER_LIST,       /* waits for: the parts that the server has     */
@@ -42,6 +46,8 @@ struct xfer_range {
 	int number;            /* from 1 */
 	int64_t first, length; /* bytes of the source */
 	bool has_checksum;     /* the upload keeps CRC64NVME */
+	bool is_copied;        /* by the server, if it may be */
+	const char *version;   /* of the source; borrowed, may be "" */
 	const struct crypto_hash *before; /* MD5 of all bytes before it; NULL: not kept */
 	const struct xfer_target *target; /* the file it goes to; NULL: S3 */
 };
@@ -50,6 +56,11 @@ struct xfer_file;
 struct xfer_target;
 struct xfer_seek;
 struct xfer_upload;
+
+enum step_result {
+	STEP_AGAIN,
+	STEP_WAIT,
+};
 
 struct xfer {
 	struct list link;
@@ -77,15 +88,33 @@ struct xfer {
 	bool is_renewed[XFER_SIDES];
 	bool is_moved; /* began anew once, in another region */
 
+	/* xfer_headers.c: what is sent along, and what could not be */
+	char *tagging; /* of the source; NULL: not asked */
+	bool is_tags_asked, drops_tags, drops_class, drops_acl;
+	unsigned losses;
+	/* xfer_look.c: what was at the destination; status 0: nothing, or not asked */
+	struct s3_head found;
+	char unless[280]; /* ETags of the source that mean that it is there */
+	bool is_looked, is_looked_twice, is_blind, is_same;
+	enum engine_skip skipped;
+	int checked; /* sides of XFER_CHECK that have answered */
+	/* xfer_copy.c */
+	bool is_copying; /* of this attempt */
+	bool is_stream_only;
+	int copy_way;
+	char route_why[256];
+
 	/* of this attempt */
 	struct s3_call *calls[XFER_SIDES], *ask;
 	struct xfer_file *files[XFER_SIDES];
 	bool is_begun[XFER_SIDES], is_ended[XFER_SIDES], is_asked;
+	bool is_get_paused;
 	bool is_head_in, is_lost; /* is_lost: all was sent, no answer came */
 	struct s3_head heads[XFER_SIDES];
 	struct s3_meta meta;
 	struct xfer_pipe *pipe;
 	uint64_t received, crc;
+	bool has_no_crc; /* the server copied, and tells no CRC64NVME */
 	struct crypto_hash *md5;
 	struct crypto_hash *running; /* of a part: MD5 from the object's start to here */
 	bool has_md5;
@@ -100,6 +129,7 @@ struct xfer {
 
 /* xfer.c */
 void xfer_run(struct xfer *x);
+enum step_result xfer_goto(struct xfer *x, enum xfer_state state);
 /* The first failure of an attempt is its reason. */
 void xfer_fail(struct xfer *x, enum xfer_side side, const struct err *err);
 
@@ -117,9 +147,13 @@ void xfer_io_head(struct xfer *x);
 /* All parts are in: are they what the source declares? Else the attempt has failed. */
 void xfer_io_check_whole(struct xfer *x);
 void xfer_io_put(struct xfer *x);
+void xfer_io_fail(struct xfer *x, enum xfer_side side, enum err_class class,
+	const char *code, const char *text);
 void xfer_io_ask(struct xfer *x);
 /* Compares what was stored; sets x->proof or fails the attempt with class INTEGRITY. */
 void xfer_io_verify(struct xfer *x);
+/* What the destination's answer proves; a digest that differs is remembered. */
+enum engine_proof xfer_io_prove(const struct xfer *x, bool *ret_is_wrong);
 /* After the HEAD of XFER_ASK: the object there is provably ours. */
 bool xfer_io_is_ours(struct xfer *x);
 void xfer_io_tell_progress(void *x);

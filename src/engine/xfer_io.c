@@ -14,8 +14,11 @@
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "engine/xfer_copy.h"
 #include "engine/xfer_file.h"
+#include "engine/xfer_headers.h"
 #include "engine/xfer_impl.h"
+#include "engine/xfer_look.h"
 #include "engine/xfer_parts.h"
 #include "net/loop.h"
 #include "s3/multipart.h"
@@ -28,9 +31,8 @@ static const struct engine_side *side_of(const struct xfer *x, enum xfer_side si
 	return side == XFER_SOURCE ? &x->spec->source : &x->spec->destination;
 }
 
-static void fail_here(
-	struct xfer *x, enum xfer_side side, enum err_class class, const char *code,
-	const char *text)
+void xfer_io_fail(struct xfer *x, enum xfer_side side, enum err_class class,
+	const char *code, const char *text)
 {
 	struct err e;
 
@@ -48,6 +50,8 @@ static void fail_here(
 static void forget_source(struct xfer *x)
 {
 	s3_meta_done(&x->meta);
+	mem_replace(&x->tagging, NULL);
+	x->is_tags_asked = false;
 	memset(x->heads, 0, sizeof(x->heads));
 	memset(x->is_begun, 0, sizeof(x->is_begun));
 	memset(x->is_ended, 0, sizeof(x->is_ended));
@@ -64,9 +68,11 @@ void xfer_io_reset(struct xfer *x)
 	x->running = crypto_hash_free(x->running);
 	if (x->md5)
 		crypto_hash_final(x->md5, drop);
+	x->has_no_crc &= x->upload != NULL;
 	/* An upload goes on with the source that it began with. */
 	if (!x->upload || !x->is_head_in)
 		forget_source(x);
+	x->is_get_paused = x->is_copying = false;
 	x->is_lost = x->is_asked = x->is_failed = x->is_source_proven = false;
 	x->proof = ENGINE_PROOF_NONE;
 	x->err = (struct err){0};
@@ -80,14 +86,14 @@ bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
 	struct skew *skew = x->env->skew(x->env->arg, s->endpoint_url);
 
 	if (!set) {
-		fail_here(x, side, ERR_RETRY, "credentials",
+		xfer_io_fail(x, side, ERR_RETRY, "credentials",
 			"the credentials were withdrawn");
 		return false;
 	}
 	if (skew && !skew->us)
 		skew->us = s->skew_us;
 	*place = (struct s3_place){s->bucket, s->region, s->endpoint_url, s->ca_bundle,
-		s->options};
+		s->options, s->expected_owner, s->is_requester_paying};
 	*env = (struct s3_env){x->env->http, place, set,
 		clock_wall_us(loop_clock(x->env->loop)), x->env->stall_timeout_ms,
 		skew, x->env->regions};
@@ -117,16 +123,16 @@ static bool is_fit(struct xfer *x, const struct s3_head *head)
 	if (is_other_object(x, head) ||
 		(x->upload && !xfer_parts_is_size(x, head->length)))
 		/* Not every server heeds If-Match. */
-		fail_here(x, XFER_SOURCE, ERR_CONFLICT, "changed",
+		xfer_io_fail(x, XFER_SOURCE, ERR_CONFLICT, "changed",
 			"the object changed since it was looked at");
 	else if (head->length < 0)
-		fail_here(x, XFER_SOURCE, ERR_FATAL, "no-length",
+		xfer_io_fail(x, XFER_SOURCE, ERR_FATAL, "no-length",
 			"the source does not tell the object's length");
 	else if (want && (head->length != want || head->status != 206))
-		fail_here(x, XFER_SOURCE, ERR_FATAL, "range",
+		xfer_io_fail(x, XFER_SOURCE, ERR_FATAL, "range",
 			"the source does not answer with the range that was asked for");
 	else if (!xfer_part_size(head->length, x->env->part_bytes))
-		fail_here(x, XFER_DESTINATION, ERR_CONFIG, "too-large",
+		xfer_io_fail(x, XFER_DESTINATION, ERR_CONFIG, "too-large",
 			"the object is larger than S3 can store");
 	return !x->is_failed;
 }
@@ -135,6 +141,10 @@ bool xfer_io_take_head(
 	struct xfer *x, const struct s3_head *head, struct s3_meta *meta)
 {
 	x->heads[XFER_SOURCE] = *head;
+	if (xfer_look_is_same(x, head)) {
+		x->is_same = true;
+		return false;
+	}
 	if (!is_fit(x, head))
 		return false;
 	x->meta = *meta;
@@ -183,8 +193,13 @@ void xfer_io_received(struct xfer *x, size_t bytes)
 static enum http_flow on_get_body(void *arg, const char *data, size_t len)
 {
 	struct xfer *x = arg;
-	enum http_flow flow = x->pipe ? xfer_pipe_write(x->pipe, data, len) : HTTP_ABORT;
+	enum http_flow flow;
 
+	if (x->state == XFER_TAGS) { /* the destination waits for them */
+		x->is_get_paused = true;
+		return HTTP_PAUSE;
+	}
+	flow = x->pipe ? xfer_pipe_write(x->pipe, data, len) : HTTP_ABORT;
 	if (flow != HTTP_GO)
 		return flow;
 	x->crc = crc64nvme(x->crc, data, len);
@@ -226,21 +241,37 @@ static bool is_as_declared(struct xfer *x)
 	return x->is_source_proven;
 }
 
+/* The answer to a GET is whole; what it waits for may not be there yet. */
+static void end_source(struct xfer *x)
+{
+	if (x->received != (uint64_t)x->heads[XFER_SOURCE].length)
+		xfer_io_fail(x, XFER_SOURCE, ERR_INTEGRITY, "length",
+			"the source sent another length than it told");
+	else if (!is_as_declared(x)) /* the upload lacks its last byte: it won't count */
+		xfer_io_fail(x, XFER_SOURCE, ERR_INTEGRITY, "digest",
+			"the bytes read are not those the source declares");
+	else
+		xfer_pipe_end(x->pipe);
+}
+
+/* "Not modified", or its head said so: what was at the destination is this object. */
+static bool is_there_already(struct xfer *x, const struct err *err)
+{
+	if (!err || !xfer_look_unless(x)[0] || err->http_status != 304)
+		return x->is_same;
+	x->is_same = true;
+	return true;
+}
+
 void xfer_io_get_ended(struct xfer *x, const struct err *err)
 {
 	x->is_ended[XFER_SOURCE] = true;
 	if (x->is_large)
 		x->rounds = 0;
-	else if (err)
+	else if (err && !is_there_already(x, err))
 		xfer_fail(x, XFER_SOURCE, err);
-	else if (x->received != (uint64_t)x->heads[XFER_SOURCE].length)
-		fail_here(x, XFER_SOURCE, ERR_INTEGRITY, "length",
-			"the source sent another length than it told");
-	else if (!is_as_declared(x)) /* the upload lacks its last byte: it won't count */
-		fail_here(x, XFER_SOURCE, ERR_INTEGRITY, "digest",
-			"the bytes read are not those the source declares");
-	else if (x->pipe)
-		xfer_pipe_end(x->pipe);
+	else if (!err && x->pipe)
+		end_source(x);
 	xfer_run(x);
 }
 
@@ -257,6 +288,7 @@ static void get_object(struct xfer *x)
 	struct s3_place place;
 	struct s3_env env;
 	const struct s3_object o = {.key = x->spec->source.key, .if_match = x->pinned,
+		.if_none_match = xfer_look_unless(x), .version = x->range.length ? xfer_copy_version(x) : NULL,
 		.range_first = x->range.first, .range_length = x->range.length,
 		.on_head = on_get_head, .on_body = on_get_body, .done = on_get_done,
 		.arg = x};
@@ -278,7 +310,7 @@ static enum http_flow on_source_head(
 void xfer_io_head_ended(struct xfer *x, const struct err *err)
 {
 	x->is_ended[XFER_SOURCE] = true;
-	if (err)
+	if (err && !is_there_already(x, err))
 		xfer_fail(x, XFER_SOURCE, err);
 	xfer_run(x);
 }
@@ -296,7 +328,8 @@ static void head_object(struct xfer *x)
 {
 	struct s3_place place;
 	struct s3_env env;
-	const struct s3_object o = {.key = x->spec->source.key, .on_head = on_source_head,
+	const struct s3_object o = {.key = x->spec->source.key,
+		.if_none_match = xfer_look_unless(x), .on_head = on_source_head,
 		.done = on_head_done, .arg = x};
 
 	x->is_begun[XFER_SOURCE] = true;
@@ -325,7 +358,7 @@ void xfer_io_put_ended(struct xfer *x, const struct err *err, const struct s3_he
 			     err->class == ERR_RETRY && err->origin == ERR_FROM_NET;
 		xfer_fail(x, XFER_DESTINATION, err);
 	} else if (!is_all_sent) {
-		fail_here(x, XFER_DESTINATION, ERR_INTEGRITY, "length",
+		xfer_io_fail(x, XFER_DESTINATION, ERR_INTEGRITY, "length",
 			"the destination answered before all bytes were sent");
 	}
 	xfer_run(x);
@@ -372,17 +405,27 @@ static void put_object(struct xfer *x)
 	struct s3_place place;
 	struct s3_env env;
 	const struct s3_head *source = &x->heads[XFER_SOURCE];
+	const struct s3_condition condition = xfer_look_condition(x);
+	struct s3_meta headers = {0};
 	const struct s3_object o = {.key = x->spec->destination.key,
-		.length = source->length, .meta = &x->meta,
+		.length = source->length, .meta = &headers, .condition = &condition,
 		.crc64nvme = source->crc64nvme, .on_send = on_put_send,
 		.done = on_put_done, .arg = x};
 
 	if (!xfer_io_env(x, XFER_DESTINATION, &place, &env))
 		return;
-	x->calls[XFER_DESTINATION] =
-		x->range.length ? s3_upload_part(&env, &o, x->range.upload_id,
-					  x->range.number)
-				: s3_put_object(&env, &o);
+	if (x->range.length) {
+		x->calls[XFER_DESTINATION] = s3_upload_part(
+			&env, &o, x->range.upload_id, x->range.number);
+	} else {
+		xfer_headers_make(x, XFER_BY_PUT, &headers);
+		x->calls[XFER_DESTINATION] = s3_put_object(&env, &o);
+		s3_meta_done(&headers);
+	}
+	if (x->is_get_paused)
+		s3_call_resume(x->calls[XFER_SOURCE]);
+	if (x->is_ended[XFER_SOURCE]) /* of an empty object, while tags were asked for */
+		end_source(x);
 }
 
 /* --- by scheme --- */
@@ -457,12 +500,19 @@ void xfer_io_ask(struct xfer *x)
 
 /* --- proof --- */
 
-/* What the destination's answer proves; a digest that differs is remembered. */
-static enum engine_proof prove(const struct xfer *x, bool *ret_is_wrong)
+/* The server copied it, and no byte passed here. */
+static bool is_unseen(const struct xfer *x)
+{
+	return x->upload ? x->has_no_crc : x->is_copying;
+}
+
+enum engine_proof xfer_io_prove(const struct xfer *x, bool *ret_is_wrong)
 {
 	const struct s3_head *d = &x->heads[XFER_DESTINATION];
 	char crc[CRC64_BASE64_LEN];
 
+	if (is_unseen(x))
+		return xfer_copy_prove(x, ret_is_wrong);
 	crc64nvme_base64(x->crc, crc);
 	*ret_is_wrong = false;
 	if (x->spec->destination.scheme == ENGINE_FILE)
@@ -484,16 +534,18 @@ static enum engine_proof prove(const struct xfer *x, bool *ret_is_wrong)
 void xfer_io_verify(struct xfer *x)
 {
 	bool is_wrong;
-	enum engine_proof proof = prove(x, &is_wrong);
+	enum engine_proof proof = xfer_io_prove(x, &is_wrong);
 	const char *custom = x->spec->destination.endpoint_url;
 
 	if (proof == ENGINE_PROOF_CHECKSUM && custom[0])
 		x->env->tells_checksum(x->env->arg, custom, true);
 	if (is_wrong)
-		fail_here(x, XFER_DESTINATION, ERR_INTEGRITY, "digest",
+		xfer_io_fail(x, XFER_DESTINATION, ERR_INTEGRITY, "digest",
 			"the destination stored other bytes than were sent");
 	else
 		x->proof = proof;
+	if (is_unseen(x))
+		x->is_source_proven = proof != ENGINE_PROOF_TRANSIT;
 }
 
 void xfer_io_check_whole(struct xfer *x)
@@ -502,8 +554,10 @@ void xfer_io_check_whole(struct xfer *x)
 	char crc[CRC64_BASE64_LEN];
 	bool has_digest = true;
 
-	x->crc = xfer_parts_crc(x);
 	x->received = (uint64_t)source->length;
+	if (x->has_no_crc)
+		return;
+	x->crc = xfer_parts_crc(x);
 	crc64nvme_base64(x->crc, crc);
 	if (source->crc64nvme[0])
 		x->is_source_proven = str_eq(source->crc64nvme, crc);
@@ -514,7 +568,7 @@ void xfer_io_check_whole(struct xfer *x)
 	if (x->spec->source.scheme == ENGINE_FILE)
 		x->is_source_proven = true; /* each part saw the same file */
 	if (has_digest && !x->is_source_proven)
-		fail_here(x, XFER_SOURCE, ERR_INTEGRITY, "digest",
+		xfer_io_fail(x, XFER_SOURCE, ERR_INTEGRITY, "digest",
 			"the bytes read are not those the source declares");
 }
 
@@ -524,9 +578,9 @@ bool xfer_io_is_ours(struct xfer *x)
 
 	if (x->upload && !xfer_parts_are_known(x))
 		return false;
-	if (x->upload)
+	if (x->upload && !x->has_no_crc)
 		x->crc = xfer_parts_crc(x);
-	x->proof = prove(x, &is_wrong);
+	x->proof = xfer_io_prove(x, &is_wrong);
 	return !is_wrong && x->proof != ENGINE_PROOF_TRANSIT &&
 	       x->heads[XFER_DESTINATION].length == x->heads[XFER_SOURCE].length;
 }
@@ -535,6 +589,8 @@ void xfer_io_checksum(const struct xfer *x, char *out, size_t size)
 {
 	char crc[CRC64_BASE64_LEN];
 
+	if (x->has_no_crc)
+		return;
 	crc64nvme_base64(x->crc, crc);
 	snprintf(out, size, "crc64nvme:%s", crc);
 }

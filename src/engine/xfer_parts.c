@@ -17,6 +17,10 @@
 #include "base/str.h"
 #include "engine/xfer_file.h"
 #include "net/loop.h"
+#include "engine/xfer_copy.h"
+#include "engine/xfer_headers.h"
+#include "engine/xfer_look.h"
+#include "s3/copy.h"
 #include "s3/multipart.h"
 
 #define PART_MAX     (INT64_C(5) << 30)
@@ -93,6 +97,7 @@ static void on_part_end(struct xfer_upload *u, struct xfer *child)
 	if (!child->is_failed) {
 		const char *etag = child->heads[XFER_DESTINATION].etag;
 
+		x->has_no_crc |= child->has_no_crc;
 		store_part(u, i, child->crc, etag);
 		if (u->md5) {
 			crypto_hash_free(u->md5);
@@ -157,6 +162,8 @@ void xfer_parts_new(struct xfer *x)
 {
 	const struct engine_upload *notes = x->spec->resume;
 	struct xfer_upload *u = mem_alloc(sizeof(*u));
+	int64_t part_bytes = xfer_copy_is_wanted(x) ? xfer_copy_part_bytes()
+						    : x->env->part_bytes;
 
 	u->x = x;
 	u->env = *x->env;
@@ -164,7 +171,7 @@ void xfer_parts_new(struct xfer *x)
 	u->env.ended = on_child_end;
 	u->env.owner = u;
 	u->size = notes ? notes->size : x->heads[XFER_SOURCE].length;
-	u->part_size = notes ? notes->part_size : xfer_part_size(u->size, x->env->part_bytes);
+	u->part_size = notes ? notes->part_size : xfer_part_size(u->size, part_bytes);
 	u->count = (int)((u->size + u->part_size - 1) / u->part_size);
 	u->parts = mem_array((size_t)u->count, sizeof(*u->parts));
 	u->wants_checksum = true;
@@ -197,6 +204,7 @@ void xfer_parts_drop(struct xfer *x)
 		.tag = x->spec->tag, .is_left = x->upload->id};
 
 	x->upload = xfer_parts_free(x->upload);
+	x->has_no_crc = x->is_looked = x->is_looked_twice = false;
 	free(x->spec->resume);
 	x->spec->resume = NULL;
 	x->is_intended = x->is_noted = x->is_head_in = false;
@@ -247,16 +255,17 @@ static void on_created(
 static void create_upload(struct xfer *x)
 {
 	struct xfer_upload *u = x->upload;
+	struct s3_meta headers;
 	struct s3_place place;
 	struct s3_env env;
 
-	if (u->call || u->id)
-		return;
-	if (!xfer_io_env(x, XFER_DESTINATION, &place, &env))
+	if (u->call || u->id || !xfer_io_env(x, XFER_DESTINATION, &place, &env))
 		return;
 	u->is_creating = true;
-	u->call = s3_create_upload(&env, x->spec->destination.key, &x->meta,
-			u->wants_checksum, on_created, x);
+	xfer_headers_make(x, XFER_BY_PUT, &headers);
+	u->call = s3_create_upload(&env, x->spec->destination.key, &headers,
+		u->wants_checksum, on_created, x);
+	s3_meta_done(&headers);
 }
 
 /* --- what the server has of it --- */
@@ -274,6 +283,7 @@ static void take_listed(struct xfer_upload *u, const struct s3_part *s)
 		crc = p->crc;
 	else if (!s->crc64nvme[0] || crc64nvme_parse(s->crc64nvme, &crc) < 0)
 		return;
+	u->x->has_no_crc |= crc == 0; /* copied by a server that tells none */
 	store_part(u, s->number - 1, crc, s->etag);
 	u->resumed++;
 }
@@ -329,6 +339,8 @@ static void start_part(struct xfer_upload *u, int i, const struct turn *turn)
 		.first = i * u->part_size,
 		.length = part_length(u, i),
 		.has_checksum = u->has_checksum,
+		.is_copied = u->size > S3_COPY_MAX,
+		.version = u->x->heads[XFER_SOURCE].version,
 		.before = u->md5,
 		.target = u->x->target};
 	struct xfer *child;
@@ -398,6 +410,7 @@ static void complete_upload(struct xfer *x)
 	struct xfer_upload *u = x->upload;
 	struct s3_complete c = {.upload = {x->spec->destination.key, u->id},
 		.count = (size_t)u->count, .size = u->size};
+	const struct s3_condition condition = xfer_look_condition(x);
 	char crc[CRC64_BASE64_LEN];
 	struct s3_part *parts;
 	struct s3_place place;
@@ -412,7 +425,8 @@ static void complete_upload(struct xfer *x)
 	}
 	crc64nvme_base64(xfer_parts_crc(x), crc);
 	c.parts = parts;
-	c.crc64nvme = u->has_checksum ? crc : NULL;
+	c.crc64nvme = u->has_checksum && !x->has_no_crc ? crc : NULL;
+	c.condition = &condition;
 	u->call = s3_complete_upload(&env, &c, on_completed, x);
 	free(parts);
 }

@@ -69,6 +69,7 @@ static void finish(void *arg)
 {
 	struct run *r = arg;
 
+	run_log_losses(r);
 	run_log_ended(r);
 	r->ops.done(r->ops.arg, r, &r->report);
 }
@@ -334,10 +335,7 @@ static void on_object_done(struct run *r, const struct engine_ev *ev)
 	if (result->parts_resumed)
 		run_log_resumed(r, ev);
 	if (result->err.class == ERR_OK) {
-		r->report.objects++;
-		r->report.objects_undigested += !result->is_source_proven ||
-						result->proof == ENGINE_PROOF_TRANSIT;
-		r->report.bytes += result->bytes;
+		run_note_delivered(r, result);
 		return;
 	}
 	if (r->must_stop && result->err.class == ERR_CANCELLED)
@@ -514,7 +512,8 @@ void run_get_key(const struct run *r, uint64_t xfer, int side, char *ret_key)
 
 void run_get_progress(const struct run *r, struct run_progress *ret)
 {
-	ret->objects_done = r->report.objects;
+	ret->objects_done = r->report.objects + r->report.objects_same +
+			    r->report.objects_existing;
 	ret->objects_total = r->objects_total;
 	ret->bytes_done = r->report.bytes + run_bytes_in_flight(r);
 	ret->bytes_total = r->bytes_total;

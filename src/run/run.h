@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "engine/engine_fidelity.h"
 
 struct conf;
 struct engine_upload;
@@ -47,6 +48,9 @@ struct run_report {
 	char reason[32];   /* "" or "denied" "timeout" "source_missing" "network" ... */
 	char message[768]; /* the sentence that status and history show */
 	uint64_t objects, objects_failed, bytes;
+	uint64_t objects_copied; /* of these, by the server itself */
+	uint64_t objects_same, objects_existing; /* that were there; not among objects */
+	uint64_t lost[ENGINE_LOSSES]; /* objects that arrived without this */
 	uint64_t objects_undigested; /* a side gave no digest: own checksum and length */
 	int64_t duration_us;
 	struct err err; /* the first error; class ERR_OK if none */

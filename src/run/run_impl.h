@@ -71,6 +71,7 @@ struct run {
 	uint64_t objects_total;
 	int64_t bytes_total;
 
+	bool has_told_route;
 	bool must_stop; /* cancelled, timed out, or the credentials are gone */
 	int failed_side;          /* where report.err happened ... */
 	char failed_key[ENGINE_KEY_LEN]; /* ... and on which object */
@@ -92,6 +93,15 @@ int run_destination_key(const struct run *r, const char *source_key, char *out, 
 /* The key of a transfer at its source or destination. */
 void run_object_key(const struct run *r, uint64_t id, int side, char out[ENGINE_KEY_LEN]);
 uint64_t run_bytes_in_flight(const struct run *r);
+
+/* run_result.c */
+/* Counts an object that is delivered, or was. */
+void run_note_delivered(struct run *r, const struct engine_result *result);
+/* "; 2 copied on the server; ..." for the end of a sentence, or "". */
+void run_describe_delivered(const struct run_report *rep, char *out, size_t size);
+bool run_losses_text(const struct run_report *rep, char *out, size_t size);
+/* One line, if anything was lost. */
+void run_log_losses(const struct run *r);
 
 /* run_log.c */
 void run_log_started(const struct run *r);

@@ -209,12 +209,14 @@ void run_log_object_retry(const struct run *r, const struct engine_result *resul
 static void log_success(struct run *r)
 {
 	struct run_report *rep = &r->report;
-	char size[32], took[32], objects[24], bytes[24], usec[24], how[80] = "verified";
+	char size[32], took[32], objects[24], bytes[24], usec[24], besides[400], how[80] = "verified";
 
 	str_format_size(rep->bytes, size, sizeof(size));
 	str_format_duration(rep->duration_us, took, sizeof(took));
-	snprintf(rep->message, sizeof(rep->message), "%llu object%s, %s in %s",
-		(unsigned long long)rep->objects, rep->objects == 1 ? "" : "s", size, took);
+	run_describe_delivered(rep, besides, sizeof(besides));
+	snprintf(rep->message, sizeof(rep->message), "%llu object%s, %s in %s%s",
+		(unsigned long long)rep->objects, rep->objects == 1 ? "" : "s", size, took,
+		besides);
 	if (rep->objects_undigested)
 		snprintf(how, sizeof(how), "verified (%llu without a digest from both sides)",
 			(unsigned long long)rep->objects_undigested);

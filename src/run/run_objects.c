@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "engine/engine_set.h"
+#include "run/run_fidelity.h"
 #include "run/run_impl.h"
 
 void run_objects_clear(struct run *r)
@@ -85,6 +86,9 @@ static void fill_side(const struct run *r, struct engine_side *out,
 	out->skew_us = skew ? skew->us : 0;
 	snprintf(out->key, sizeof(out->key), "%s", key);
 	out->creds_id = side->creds_id;
+	snprintf(out->expected_owner, sizeof(out->expected_owner), "%s",
+		side->conf->expected_owner ? side->conf->expected_owner : "");
+	out->is_requester_paying = side->conf->is_requester_paying;
 	if (side->conf->scheme == CONF_S3) {
 		snprintf(out->bucket, sizeof(out->bucket), "%s", side->conf->bucket);
 		return;
@@ -108,6 +112,11 @@ static struct engine_xfer_spec *new_spec(
 	x->tag = r->serial;
 	fill_side(r, &x->source, &r->sides[RUN_SOURCE], source_key);
 	fill_side(r, &x->destination, &r->sides[RUN_DESTINATION], destination_key);
+	run_fidelity_fill(r->job, &x->fidelity);
+	/* Not a HEAD of each object of a prefix. */
+	if (r->sides[RUN_SOURCE].conf->is_prefix &&
+		x->fidelity.overwrite == ENGINE_OVERWRITE_CHANGED)
+		x->fidelity.overwrite = ENGINE_OVERWRITE_ALWAYS;
 	x->source_size = -1;
 	x->max_attempts = (int)retry->attempts;
 	x->backoff_ms = retry->backoff_s * 1000;

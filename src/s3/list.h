@@ -21,6 +21,8 @@ struct s3_place {
 	const char *endpoint_url; /* NULL or "": AWS's own */
 	const char *ca_bundle;    /* NULL or "": the system's */
 	struct endpoint_options options;
+	const char *expected_owner; /* account id of the bucket; NULL or "": not asked */
+	bool is_requester_paying;
 };
 
 enum s3_restore {

@@ -16,7 +16,6 @@
 #define LIST_PAGE   1000
 #define LIST_BYTES  (1 << 20)
 #define SMALL_BYTES 65536
-#define HEADERS_MAX 56
 #define PART_BYTES  256 /* of a part in the body of a Complete */
 
 static const struct err *bad_answer(
@@ -70,7 +69,8 @@ struct s3_call *s3_create_upload(const struct s3_env *env, const char *key,
 	const struct s3_meta *meta, bool wants_checksum, s3_created_fn fn, void *arg)
 {
 	const struct sigv4_pair query[] = {{"uploads", ""}};
-	struct sigv4_pair headers[HEADERS_MAX];
+	size_t n = 0, count = meta ? meta->count : 0;
+	_cleanup_free_ struct sigv4_pair *headers = mem_array(count + 2, sizeof(*headers));
 	struct creation *c = mem_alloc(sizeof(*c));
 	struct s3_op op = {.operation = "CreateMultipartUpload",
 		.method = "POST",
@@ -80,14 +80,13 @@ struct s3_call *s3_create_upload(const struct s3_env *env, const char *key,
 		.headers = headers,
 		.done = on_created,
 		.arg = c};
-	size_t n = 0;
 
 	if (wants_checksum) {
 		headers[n++] = (struct sigv4_pair){
 			"x-amz-checksum-algorithm", "CRC64NVME"};
 		headers[n++] = (struct sigv4_pair){"x-amz-checksum-type", "FULL_OBJECT"};
 	}
-	for (size_t i = 0; meta && i < meta->count && n < HEADERS_MAX; i++)
+	for (size_t i = 0; i < count; i++)
 		headers[n++] = meta->pairs[i];
 	op.header_count = n;
 	c->fn = fn;
@@ -260,7 +259,7 @@ struct s3_call *s3_complete_upload(
 	const struct s3_env *env, const struct s3_complete *c, s3_object_fn fn, void *arg)
 {
 	const struct sigv4_pair query[] = {{"uploadId", c->upload.upload_id}};
-	struct sigv4_pair headers[4] = {{"Content-Type", "application/xml"}};
+	struct sigv4_pair headers[5] = {{"Content-Type", "application/xml"}};
 	struct ending *end = mem_alloc(sizeof(*end));
 	struct buf body = BUF_INIT(c->count * PART_BYTES + SMALL_BYTES);
 	char size[24];
@@ -284,6 +283,8 @@ struct s3_call *s3_complete_upload(
 		headers[op.header_count++] = (struct sigv4_pair){
 			"x-amz-mp-object-size", size};
 	}
+	op.header_count +=
+		s3_condition_header(c->condition, &headers[op.header_count]);
 	put_parts(&body, c);
 	op.body = buf_str(&body);
 	op.body_len = body.len;

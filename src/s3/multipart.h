@@ -54,6 +54,7 @@ struct s3_complete {
 	size_t count;
 	int64_t size;
 	const char *crc64nvme;
+	const struct s3_condition *condition; /* NULL-able */
 };
 struct s3_call *s3_complete_upload(const struct s3_env *env, const struct s3_complete *c,
 	s3_object_fn fn, void *arg);

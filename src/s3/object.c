@@ -13,8 +13,6 @@
 #include "base/str.h"
 #include "s3/multipart.h"
 
-#define META_MAX 48
-
 struct object_call {
 	struct s3_object o; /* key and texts are not kept */
 	struct s3_head head;
@@ -34,10 +32,21 @@ void s3_meta_done(struct s3_meta *meta)
 	*meta = (struct s3_meta){0};
 }
 
+void s3_meta_add(struct s3_meta *meta, const char *name, const char *value)
+{
+	if (meta->count == meta->room) {
+		meta->room = meta->room ? 2 * meta->room : 16;
+		meta->pairs = mem_resize(meta->pairs, meta->room, sizeof(*meta->pairs));
+	}
+	meta->pairs[meta->count++] =
+		(struct sigv4_pair){mem_strdup(name), mem_strdup(value)};
+}
+
 static bool travels(const char *name)
 {
 	static const char *const names[] = {"content-type", "content-encoding",
-		"content-language", "content-disposition", "cache-control", "expires", NULL};
+		"content-language", "content-disposition", "cache-control", "expires",
+		"x-amz-website-redirect-location", NULL};
 	size_t i;
 
 	for (i = 0; names[i]; i++)
@@ -51,8 +60,8 @@ static void take_meta(const struct http_response *r, struct s3_meta *ret)
 	const char *name, *value;
 	size_t i;
 
-	*ret = (struct s3_meta){.pairs = mem_array(META_MAX, sizeof(*ret->pairs))};
-	for (i = 0; http_header_at(r, i, &name, &value) && ret->count < META_MAX; i++) {
+	*ret = (struct s3_meta){0};
+	for (i = 0; http_header_at(r, i, &name, &value); i++) {
 		if (!travels(name))
 			continue;
 		/* Some servers give back the coding of the upload with the object's own. */
@@ -63,8 +72,7 @@ static void take_meta(const struct http_response *r, struct s3_meta *ret)
 			if (!*value)
 				continue;
 		}
-		ret->pairs[ret->count++] =
-			(struct sigv4_pair){mem_strdup(name), mem_strdup(value)};
+		s3_meta_add(ret, name, value);
 	}
 }
 
@@ -74,6 +82,14 @@ static void copy_header(
 	const char *value = http_header(r, name);
 
 	snprintf(out, size, "%s", value ? value : "");
+}
+
+static int count_of(const struct http_response *r, const char *name)
+{
+	const char *value = http_header(r, name);
+	uint64_t n;
+
+	return value && str_to_uint(value, INT32_MAX, &n) == 0 ? (int)n : 0;
 }
 
 static bool looks_like_md5(const char *etag)
@@ -88,11 +104,19 @@ static bool looks_like_md5(const char *etag)
 	return true;
 }
 
+/* What KMS and SSE-C encrypt has another ETag. */
+static bool is_md5(const struct http_response *r, const char *etag)
+{
+	const char *sse = http_header(r, "x-amz-server-side-encryption");
+
+	return looks_like_md5(etag) && (!sse || !str_has_prefix(sse, "aws:kms")) &&
+	       !http_header(r, "x-amz-server-side-encryption-customer-algorithm");
+}
+
 void s3_head_read(const struct s3_answer *a, struct s3_head *ret)
 {
 	const struct http_response *r = a->http;
 	const char *kind = http_header(r, "x-amz-checksum-type");
-	const char *sse = http_header(r, "x-amz-server-side-encryption");
 	const char *modified = http_header(r, "last-modified");
 
 	*ret = (struct s3_head){
@@ -104,10 +128,22 @@ void s3_head_read(const struct s3_answer *a, struct s3_head *ret)
 	if (!kind || str_eq(kind, "FULL_OBJECT"))
 		copy_header(r, "x-amz-checksum-crc64nvme", ret->crc64nvme,
 			sizeof(ret->crc64nvme));
-	ret->is_etag_md5 = looks_like_md5(ret->etag) &&
-			   (!sse || !str_has_prefix(sse, "aws:kms")) &&
-			   !http_header(r,
-				   "x-amz-server-side-encryption-customer-algorithm");
+	copy_header(r, "x-amz-storage-class", ret->storage_class,
+		sizeof(ret->storage_class));
+	copy_header(r, "x-amz-object-lock-mode", ret->lock_mode, sizeof(ret->lock_mode));
+	copy_header(r, "x-amz-object-lock-retain-until-date", ret->lock_until,
+		sizeof(ret->lock_until));
+	ret->has_legal_hold = str_eq(http_header(r, "x-amz-object-lock-legal-hold"), "ON");
+	ret->tag_count = count_of(r, "x-amz-tagging-count");
+	ret->hidden_meta = count_of(r, "x-amz-missing-meta");
+	ret->is_etag_md5 = is_md5(r, ret->etag);
+}
+
+void s3_head_set_etag(
+	const struct s3_answer *answer, struct s3_head *head, const char *etag)
+{
+	snprintf(head->etag, sizeof(head->etag), *etag == '"' ? "%s" : "\"%s\"", etag);
+	head->is_etag_md5 = is_md5(answer->http, head->etag);
 }
 
 /* --- callbacks of the call below --- */
@@ -166,18 +202,20 @@ static struct s3_call *start(
 	return s3_op_start(env, op);
 }
 
-struct s3_call *s3_head_object(const struct s3_env *env, const struct s3_object *o)
-{
-	const struct sigv4_pair headers[] = {{"x-amz-checksum-mode", "ENABLED"}};
-	struct s3_op op = {.operation = "HeadObject", .method = "HEAD", .headers = headers,
-		.header_count = 1};
-
-	return start(env, o, &op);
-}
-
 static void add(struct sigv4_pair *headers, size_t *n, const char *name, const char *value)
 {
 	headers[(*n)++] = (struct sigv4_pair){name, value};
+}
+
+/* A version, where one is asked for. */
+static void choose_version(
+	const struct s3_object *o, struct sigv4_pair *query, struct s3_op *op)
+{
+	if (!o->version || !*o->version)
+		return;
+	*query = (struct sigv4_pair){"versionId", o->version};
+	op->query = query;
+	op->query_count = 1;
 }
 
 /* ret_quoted: to be freed when the headers were used. */
@@ -191,40 +229,73 @@ static void add_if_match(
 	add(headers, n, "If-Match", *ret_quoted ? *ret_quoted : etag);
 }
 
+/* GET and HEAD ask for the same in the same words. */
+static void add_wishes(const struct s3_object *o, struct sigv4_pair *headers, size_t *n,
+	char **ret_quoted)
+{
+	add(headers, n, "x-amz-checksum-mode", "ENABLED");
+	add_if_match(headers, n, o->if_match, ret_quoted);
+	if (o->if_none_match && *o->if_none_match)
+		add(headers, n, "If-None-Match", o->if_none_match);
+}
+
+struct s3_call *s3_head_object(const struct s3_env *env, const struct s3_object *o)
+{
+	struct sigv4_pair headers[3], query;
+	size_t n = 0;
+	_cleanup_free_ char *quoted = NULL;
+	struct s3_op op = {.operation = "HeadObject", .method = "HEAD", .headers = headers};
+
+	add_wishes(o, headers, &n, &quoted);
+	op.header_count = n;
+	choose_version(o, &query, &op);
+	return start(env, o, &op);
+}
+
 struct s3_call *s3_get_object(const struct s3_env *env, const struct s3_object *o)
 {
-	struct sigv4_pair headers[3];
+	struct sigv4_pair headers[4], query;
 	size_t n = 0;
-	char *quoted = NULL, range[64];
+	_cleanup_free_ char *quoted = NULL;
+	char range[64];
 	struct s3_op op = {.operation = "GetObject", .method = "GET", .headers = headers};
-	struct s3_call *call;
 
-	add(headers, &n, "x-amz-checksum-mode", "ENABLED");
-	add_if_match(headers, &n, o->if_match, &quoted);
+	add_wishes(o, headers, &n, &quoted);
 	if (o->range_length) {
 		snprintf(range, sizeof(range), "bytes=%lld-%lld", (long long)o->range_first,
 			(long long)(o->range_first + o->range_length - 1));
 		add(headers, &n, "Range", range);
 	}
 	op.header_count = n;
+	choose_version(o, &query, &op);
 	if (o->on_body)
 		op.on_body = on_body;
-	call = start(env, o, &op);
-	free(quoted);
-	return call;
+	return start(env, o, &op);
+}
+
+size_t s3_condition_header(const struct s3_condition *c, struct sigv4_pair *ret)
+{
+	if (c && c->is_absent)
+		*ret = (struct sigv4_pair){"If-None-Match", "*"};
+	else if (c && c->etag && *c->etag)
+		*ret = (struct sigv4_pair){"If-Match", c->etag};
+	else
+		return 0;
+	return 1;
 }
 
 struct s3_call *s3_put_object(const struct s3_env *env, const struct s3_object *o)
 {
-	struct sigv4_pair headers[META_MAX + 2];
-	size_t n = 0, i;
+	size_t n = o->meta ? o->meta->count : 0;
+	_cleanup_free_ struct sigv4_pair *headers = mem_array(n + 2, sizeof(*headers));
 	struct s3_op op = {.operation = "PutObject", .method = "PUT", .headers = headers,
 		.is_streamed = true, .send_length = o->length, .on_send = on_send};
 
-	for (i = 0; o->meta && i < o->meta->count && n < META_MAX; i++)
-		headers[n++] = o->meta->pairs[i];
+	if (n)
+		memcpy(headers, o->meta->pairs, n * sizeof(*headers));
 	if (o->crc64nvme && *o->crc64nvme)
 		add(headers, &n, "x-amz-checksum-crc64nvme", o->crc64nvme);
+	n += s3_condition_header(o->condition, &headers[n]);
 	op.header_count = n;
 	return start(env, o, &op);
 }

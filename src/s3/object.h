@@ -10,9 +10,11 @@
 /* Headers of an object that travel with it from one bucket to the other. */
 struct s3_meta {
 	struct sigv4_pair *pairs; /* malloc'd, and so are their texts */
-	size_t count;
+	size_t count, room;
 };
 void s3_meta_done(struct s3_meta *meta);
+/* Copies both. A value that no header can hold is the caller's to refuse. */
+void s3_meta_add(struct s3_meta *meta, const char *name, const char *value);
 
 /* What an answer's headers say of the object. */
 struct s3_head {
@@ -22,8 +24,19 @@ struct s3_head {
 	int64_t modified_us; /* since 1970; 0: not told */
 	char crc64nvme[16]; /* base64, of the whole object; "": not told */
 	bool is_etag_md5;   /* a digest of the bytes: 32 hex digits, no KMS, no SSE-C */
+	char storage_class[24]; /* "": STANDARD */
+	char lock_mode[16], lock_until[40]; /* of its retention; "": none */
+	bool has_legal_hold;
+	int tag_count;
+	int hidden_meta; /* user metadata that no header can hold */
 	bool is_aws;
 	int status;
+};
+
+/* What must be at the key where something is written. */
+struct s3_condition {
+	bool is_absent;   /* nothing */
+	const char *etag; /* this object; NULL or "": not asked */
 };
 
 /* on_head gets what meta owns; take it (and zero it) to keep it. */
@@ -37,6 +50,8 @@ struct s3_object {
 	/* get, delete */
 	const char *if_match; /* NULL or "": any */
 	/* get */
+	const char *if_none_match; /* NULL or "": not asked. 304 is an error, "NotModified" */
+	const char *version; /* NULL or "": the newest */
 	int64_t range_first, range_length; /* bytes; length 0: the whole object */
 	s3_head_fn on_head;   /* NULL-able; of a 2xx */
 	enum http_flow (*on_body)(void *arg, const char *data, size_t len);
@@ -46,6 +61,7 @@ struct s3_object {
 	enum http_flow (*on_send)(void *arg, char *out, size_t max, size_t *ret_len);
 	const struct s3_meta *meta; /* NULL-able */
 	const char *crc64nvme;      /* NULL or "": not known ahead */
+	const struct s3_condition *condition; /* NULL-able */
 
 	s3_object_fn done;
 	void *arg;
@@ -53,6 +69,11 @@ struct s3_object {
 
 /* Of an answer that arrived; for the other files of s3. */
 void s3_head_read(const struct s3_answer *answer, struct s3_head *ret);
+/* The ETag that stands in a body; quotes are added where they lack. */
+void s3_head_set_etag(
+	const struct s3_answer *answer, struct s3_head *head, const char *etag);
+/* 0 or 1 header into *ret; returns how many. */
+size_t s3_condition_header(const struct s3_condition *c, struct sigv4_pair *ret);
 
 struct s3_call *s3_head_object(const struct s3_env *env, const struct s3_object *o);
 struct s3_call *s3_get_object(const struct s3_env *env, const struct s3_object *o);

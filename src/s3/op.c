@@ -24,17 +24,16 @@
 #include "s3/chunked.h"
 
 #define BODY_MAX       65536 /* of an error, or of a small answer */
-#define HEADERS_MAX    64
 #define WIRE_MAX       65536 /* path, URL, one header */
-#define EXTRA_HEADERS  8
+#define EXTRA_HEADERS  12 /* Host, of the place, of chunks, of the signature */
 
 /* What goes out; freed when the request was handed to http. */
 struct wire {
 	struct buf path, url;
-	struct sigv4_pair pairs[HEADERS_MAX + EXTRA_HEADERS];
+	struct sigv4_pair *pairs;
 	size_t pair_count;
-	char *lines[HEADERS_MAX + EXTRA_HEADERS + 1];
-	size_t line_count;
+	char **lines; /* NULL-terminated */
+	size_t line_count, room;
 	char decoded[24], hash[2 * CRYPTO_SHA256_LEN + 1];
 	char *encoding;
 	const char *payload;
@@ -46,6 +45,8 @@ static void wire_done(struct wire *w)
 
 	for (i = 0; i < w->line_count; i++)
 		mem_wipe_free(w->lines[i]);
+	free(w->pairs);
+	free(w->lines);
 	buf_done(&w->path);
 	buf_done(&w->url);
 	free(w->encoding);
@@ -53,13 +54,13 @@ static void wire_done(struct wire *w)
 
 static void add_pair(struct wire *w, const char *name, const char *value)
 {
-	if (w->pair_count < ARRAY_LEN(w->pairs))
+	if (w->pair_count < w->room)
 		w->pairs[w->pair_count++] = (struct sigv4_pair){name, value};
 }
 
 static void add_line(struct wire *w, const char *name, const char *value)
 {
-	if (w->line_count + 1 < ARRAY_LEN(w->lines))
+	if (w->line_count < w->room)
 		w->lines[w->line_count++] = mem_printf("%s: %s", name, value);
 }
 
@@ -227,12 +228,17 @@ static void choose_payload(struct s3_call *call, const struct s3_place *place,
 	snprintf(w->decoded, sizeof(w->decoded), "%lld", (long long)op->send_length);
 }
 
-static void collect_headers(struct s3_call *call, const struct s3_op *op, struct wire *w)
+static void collect_headers(struct s3_call *call, const struct s3_place *p,
+	const struct s3_op *op, struct wire *w)
 {
 	const char *encoding = NULL;
 	size_t i;
 
 	add_pair(w, "Host", call->endpoint.host);
+	if (p->expected_owner && *p->expected_owner)
+		add_pair(w, "x-amz-expected-bucket-owner", p->expected_owner);
+	if (p->is_requester_paying)
+		add_pair(w, "x-amz-request-payer", "requester");
 	for (i = 0; i < op->header_count; i++) {
 		if (call->chunked && strcasecmp(op->headers[i].name,
 					     "content-encoding") == 0)
@@ -329,7 +335,7 @@ static int build(struct s3_call *call, const struct s3_env *env, const struct s3
 	if (r < 0)
 		return r;
 	choose_payload(call, env->place, op, w);
-	collect_headers(call, op, w);
+	collect_headers(call, p, op, w);
 	return sign(call, env, op, w);
 }
 
@@ -341,6 +347,9 @@ void s3_call_send(
 		.on_body = on_body, .done = on_done, .arg = call,
 		.stall_timeout_ms = env->stall_timeout_ms};
 
+	w.room = op->header_count + EXTRA_HEADERS;
+	w.pairs = mem_array(w.room, sizeof(*w.pairs));
+	w.lines = mem_array(w.room + 1, sizeof(*w.lines));
 	call->operation = op->operation;
 	call->is_body_cut = false;
 	buf_reset(&call->body);

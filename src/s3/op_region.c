@@ -113,7 +113,8 @@ void s3_region_keep(
 	k->env.creds = &k->creds;
 	k->creds = *env->creds;
 	k->place = (struct s3_place){mem_strdup(p->bucket), k->region, NULL,
-		mem_strdup(p->ca_bundle), p->options};
+		mem_strdup(p->ca_bundle), p->options, mem_strdup(p->expected_owner),
+		p->is_requester_paying};
 	copy_op(&k->op, op);
 }
 
@@ -123,6 +124,7 @@ void *s3_region_free(struct s3_kept *k)
 		return NULL;
 	free((char *)k->place.bucket);
 	free((char *)k->place.ca_bundle);
+	free((char *)k->place.expected_owner);
 	free((char *)k->op.key);
 	free_pairs(k->op.query, k->op.query_count);
 	free_pairs(k->op.headers, k->op.header_count);

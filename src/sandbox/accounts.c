@@ -197,6 +197,10 @@ static int read_bucket(struct objects *objects, const char *account, const struc
 	}
 	b->region = mem_strdup(json_get_str(v, "region"));
 	b->is_discard = json_get_bool(v, "discard", false);
+	b->is_versioned = json_get_bool(v, "versioning", false);
+	b->has_lock = json_get_bool(v, "object_lock", false);
+	b->has_acls = json_get_bool(v, "acls", false);
+	b->is_requester_paid = json_get_bool(v, "requester_pays", false);
 	if (!policy)
 		return 0;
 	b->policy = policy_new(policy, ret_error);

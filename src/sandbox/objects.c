@@ -110,6 +110,7 @@ void *object_unref(struct object *o)
 	if (o && --o->refs == 0) {
 		free(o->key);
 		free(o->etag);
+		free(o->owner);
 		blob_unref(o->blob);
 		meta_done(&o->meta);
 		free(o);
@@ -197,12 +198,52 @@ struct object *bucket_get(const struct bucket *b, const char *key)
 	return b->objects[i];
 }
 
+static bool is_version(const struct object *o, const char *key, const char *version)
+{
+	return strcmp(o->key, key) == 0 &&
+	       strcmp(o->version[0] ? o->version : "null", version) == 0;
+}
+
+struct object *bucket_get_version(
+	const struct bucket *b, const char *key, const char *version)
+{
+	struct object *o = bucket_get(b, key);
+
+	if (o && is_version(o, key, version))
+		return o;
+	object_unref(o);
+	for (size_t i = 0; i < b->older_count; i++) {
+		o = b->older[i];
+		if (!is_version(o, key, version))
+			continue;
+		o->refs++;
+		return o;
+	}
+	return NULL;
+}
+
+/* Takes the reference. */
+static void retire(struct bucket *b, struct object *o)
+{
+	if (!b->is_versioned) {
+		object_unref(o);
+		return;
+	}
+	b->older = mem_resize(b->older, b->older_count + 1, sizeof(*b->older));
+	b->older[b->older_count++] = o;
+}
+
 void bucket_put(struct bucket *b, struct object *obj)
 {
 	size_t i = bucket_seek(b, obj->key);
+	uint8_t noise[16];
 
+	if (b->is_versioned) {
+		crypto_random(noise, sizeof(noise));
+		str_to_hex(noise, sizeof(noise), obj->version);
+	}
 	if (i < b->count && strcmp(b->objects[i]->key, obj->key) == 0) {
-		object_unref(b->objects[i]);
+		retire(b, b->objects[i]);
 		b->objects[i] = obj;
 		return;
 	}
@@ -221,7 +262,7 @@ bool bucket_delete(struct bucket *b, const char *key)
 
 	if (i == b->count || strcmp(b->objects[i]->key, key) != 0)
 		return false;
-	object_unref(b->objects[i]);
+	retire(b, b->objects[i]);
 	b->count--;
 	memmove(b->objects + i, b->objects + i + 1, (b->count - i) * sizeof(*b->objects));
 	return true;
@@ -236,6 +277,7 @@ static void upload_free(struct upload *u)
 	free(u->parts);
 	free(u->key);
 	free(u->initiator);
+	free(u->owner);
 	meta_done(&u->meta);
 	free(u);
 }
@@ -312,6 +354,9 @@ static void bucket_free(struct bucket *b)
 {
 	for (size_t i = 0; i < b->count; i++)
 		object_unref(b->objects[i]);
+	for (size_t i = 0; i < b->older_count; i++)
+		object_unref(b->older[i]);
+	free(b->older);
 	for (size_t i = 0; i < b->upload_count; i++)
 		upload_free(b->uploads[i]);
 	free(b->objects);

@@ -46,6 +46,8 @@ struct object {
 	bool has_crc; /* ... as today's S3 keeps of every object */
 	int64_t modified_s;
 	struct meta meta;
+	char version[33]; /* "": the bucket keeps none */
+	char *owner;      /* account id; NULL: the bucket's */
 	unsigned refs;
 };
 
@@ -64,6 +66,7 @@ struct upload {
 	char *initiator; /* ARN */
 	int64_t started_s;
 	struct meta meta;
+	char *owner;
 	bool has_crc; /* CRC64NVME was asked for */
 	struct part *parts; /* by number */
 	size_t part_count;
@@ -74,6 +77,9 @@ struct bucket {
 	char *region;       /* NULL: signed for any region */
 	struct policy *policy;
 	bool is_discard; /* bodies are hashed and dropped */
+	bool is_versioned, has_lock, has_acls, is_requester_paid;
+	struct object **older; /* versions that are not the newest, in no order */
+	size_t older_count;
 	int64_t created_s;
 	struct object **objects; /* by key, bytewise */
 	size_t count, cap;
@@ -95,7 +101,10 @@ void objects_drop_bucket(struct objects *o, struct bucket *b);
 size_t bucket_seek(const struct bucket *b, const char *key);
 /* Also finds "virtual/<bytes>", made up on the spot. The caller unrefs; NULL: none. */
 struct object *bucket_get(const struct bucket *b, const char *key);
-/* Takes the object over. */
+/* That version, newest or not; "null" is one without an id. */
+struct object *bucket_get_version(
+	const struct bucket *b, const char *key, const char *version);
+/* Takes the object over; gives it a version where the bucket keeps them. */
 void bucket_put(struct bucket *b, struct object *obj);
 bool bucket_delete(struct bucket *b, const char *key);
 

@@ -75,8 +75,8 @@ static const struct {
 /* Asked for by name, and not there: better an error than the plain operation. */
 static const char *const unsupported[] = {"acl", "attributes", "cors", "encryption",
 	"lifecycle", "logging", "notification", "object-lock", "policy", "replication",
-	"requestPayment", "restore", "retention", "select", "torrent", "versionId",
-	"versioning", "versions", "website", NULL};
+	"requestPayment", "restore", "retention", "select", "torrent", "versioning",
+	 "versions", "website", NULL};
 /* clang-format on */
 
 void s3_fail(struct request *r, int status, const char *code, const char *message,
@@ -247,6 +247,19 @@ static int check_region(struct request *r)
 	return -1;
 }
 
+/* Of this request's bucket, and of a copy's source: as the headers expect them. */
+bool s3_is_expected(struct request *r, const struct bucket *b, const char *header)
+{
+	const char *owner = http_field(r->x, header);
+	bool is_paid = str_eq(http_field(r->x, "x-amz-request-payer"), "requester") ||
+		       str_eq(r->who->account_id, b->owner);
+
+	if ((!owner || str_eq(owner, b->owner)) && (is_paid || !b->is_requester_paid))
+		return true;
+	s3_fail(r, 403, "AccessDenied", "Access Denied", NULL);
+	return false;
+}
+
 /* Answers and returns -1 when the request goes no further. */
 static int authorize(struct request *r)
 {
@@ -264,6 +277,8 @@ static int authorize(struct request *r)
 			strpbrk(r->bucket_name, "<>&") ? NULL : extra);
 		return -1;
 	}
+	if (r->bucket && !s3_is_expected(r, r->bucket, "x-amz-expected-bucket-owner"))
+		return -1;
 	if (op->action && !s3_may(r, op->action, r->bucket, r->key)) {
 		s3_deny(r, op->action, r->bucket, r->key);
 		return -1;

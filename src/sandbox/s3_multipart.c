@@ -1,4 +1,4 @@
-/* Multipart uploads, and the two operations that copy. */
+/* Multipart uploads. Not the parts that are copied: s3_copy. */
 #include "config.h"
 
 #include <stdio.h>
@@ -21,7 +21,7 @@
 	"The specified upload does not exist. The upload ID may be invalid, " \
 	"or the upload may have been aborted or completed."
 
-static struct upload *find_upload(struct request *r)
+struct upload *s3_find_upload(struct request *r)
 {
 	const char *id = query_get(&r->query, "uploadId");
 	struct upload *u = bucket_find_upload(r->bucket, r->key, id ? id : "");
@@ -33,10 +33,13 @@ static struct upload *find_upload(struct request *r)
 
 void s3_create_upload(struct request *r)
 {
-	struct upload *u = bucket_start_upload(
-		r->bucket, r->key, r->who->arn, r->now_s);
 	struct buf b = BUF_INIT(ANSWER_BYTES);
+	struct upload *u;
 
+	if (!s3_may_write(r))
+		return;
+	u = bucket_start_upload(r->bucket, r->key, r->who->arn, r->now_s);
+	u->owner = mem_strdup(s3_owner_of_new(r));
 	s3_read_meta(r, &u->meta);
 	u->has_crc = str_eq(http_field(r->x, "x-amz-checksum-algorithm"), "CRC64NVME");
 	if (u->has_crc) {
@@ -52,7 +55,7 @@ void s3_create_upload(struct request *r)
 	buf_done(&b);
 }
 
-static bool read_part_number(struct request *r, unsigned *ret)
+bool s3_read_part_number(struct request *r, unsigned *ret)
 {
 	const char *text = query_get(&r->query, "partNumber");
 	uint64_t n;
@@ -67,7 +70,7 @@ static bool read_part_number(struct request *r, unsigned *ret)
 	return true;
 }
 
-static char *etag_of(const uint8_t md5[16])
+char *s3_etag_of(const uint8_t md5[16])
 {
 	char hex[33];
 
@@ -78,12 +81,12 @@ static char *etag_of(const uint8_t md5[16])
 void s3_upload_part(struct request *r)
 {
 	struct part part = {.size = r->body.length, .modified_s = r->now_s};
-	_cleanup_free_ char *etag = etag_of(r->body.md5_sum);
+	_cleanup_free_ char *etag = s3_etag_of(r->body.md5_sum);
 	struct upload *u;
 
-	if (!read_part_number(r, &part.number))
+	if (!s3_read_part_number(r, &part.number))
 		return;
-	u = find_upload(r);
+	u = s3_find_upload(r);
 	if (!u || !s3_check_crc(r, r->body.crc))
 		return;
 	part.crc = r->body.crc;
@@ -94,173 +97,6 @@ void s3_upload_part(struct request *r)
 	if (u->has_crc)
 		s3_answer_crc(r, part.crc);
 	request_reply_empty(r, 200);
-}
-
-/* --- copies --- */
-
-struct object *s3_copy_source(struct request *r)
-{
-	_cleanup_free_ char *text = mem_strdup(http_field(r->x, "x-amz-copy-source"));
-	char *name = *text == '/' ? text + 1 : text;
-	char *version = strstr(name, "?versionId=");
-	struct bucket *bucket;
-	struct object *o;
-	char *key;
-
-	if (version)
-		*version = '\0';
-	if (percent_decode(text, false) < 0 || !(key = strchr(name, '/')) || !key[1]) {
-		s3_fail(r, 400, "InvalidArgument",
-			"Copy Source must mention the source bucket and key: "
-			"sourcebucket/sourcekey",
-			NULL);
-		return NULL;
-	}
-	*key++ = '\0';
-	bucket = objects_find_bucket(r->sb->objects, name);
-	if (!bucket) {
-		s3_fail(r, 404, "NoSuchBucket", "The specified bucket does not exist",
-			NULL);
-		return NULL;
-	}
-	if (!s3_may(r, "s3:GetObject", bucket, key)) {
-		s3_deny(r, "s3:GetObject", bucket, key);
-		return NULL;
-	}
-	o = bucket_get(bucket, key);
-	if (!o)
-		s3_fail(r, 404, "NoSuchKey", "The specified key does not exist.", NULL);
-	else if (!s3_conditions(r, "x-amz-copy-source-", o))
-		return object_unref(o);
-	return o;
-}
-
-/* Content of [from, from + len) as a blob (shared when whole), with its MD5. */
-static struct blob *copy_bytes(const struct object *o, uint64_t from, uint64_t len,
-	bool is_dropped, uint8_t md5[16])
-{
-	bool is_shared = !is_dropped && o->blob && from == 0 && len == o->size;
-	struct crypto_hash *hash = crypto_hash_new(CRYPTO_MD5);
-	struct blob *out = is_dropped  ? NULL
-			   : is_shared ? blob_ref(o->blob)
-				       : blob_new(0);
-	char *piece = mem_alloc(COPY_PIECE);
-
-	for (uint64_t done = 0; done < len;) {
-		size_t n = len - done < COPY_PIECE ? (size_t)(len - done) : COPY_PIECE;
-
-		object_read(o, from + done, piece, n);
-		crypto_hash_update(hash, piece, n);
-		if (out && !is_shared)
-			blob_append(out, piece, n);
-		done += n;
-	}
-	crypto_hash_final(hash, md5);
-	crypto_hash_free(hash);
-	free(piece);
-	return out;
-}
-
-static void answer_copy(struct request *r, const char *root, const char *etag)
-{
-	struct buf b = BUF_INIT(ANSWER_BYTES);
-	char date[32];
-
-	buf_printf(&b, XML_HEAD "<%s " S3_NS ">", root);
-	xml_element(&b, "LastModified", iso_ms(r->now_s, date));
-	xml_element(&b, "ETag", etag);
-	buf_printf(&b, "</%s>", root);
-	s3_xml(r, &b);
-	buf_done(&b);
-}
-
-void s3_copy_object(struct request *r)
-{
-	bool is_replaced = str_eq(
-		http_field(r->x, "x-amz-metadata-directive"), "REPLACE");
-	bool has_new_tags = str_eq(
-		http_field(r->x, "x-amz-tagging-directive"), "REPLACE");
-	struct object *from, *to;
-	uint8_t md5[16];
-
-	if (r->fault && r->fault->error_in_200) {
-		answer_copy(r, "CopyObjectResult", "");
-		return;
-	}
-	from = s3_copy_source(r);
-	if (!from)
-		return;
-	to = object_new(r->key);
-	to->size = from->size;
-	to->modified_s = r->now_s;
-	to->blob = copy_bytes(from, 0, from->size, r->bucket->is_discard, md5);
-	to->etag = etag_of(md5);
-	to->crc = from->crc;
-	to->has_crc = from->has_crc;
-	if (is_replaced)
-		s3_read_meta(r, &to->meta);
-	else
-		meta_copy(&to->meta, &from->meta);
-	mem_replace(&to->meta.tags,
-		has_new_tags ? http_field(r->x, "x-amz-tagging") : from->meta.tags);
-	object_unref(from);
-	to->refs++;
-	bucket_put(r->bucket, to);
-	answer_copy(r, "CopyObjectResult", to->etag);
-	object_unref(to);
-}
-
-/* "bytes=a-b", both told and inside the source. */
-static bool read_copy_range(
-	struct request *r, const struct object *o, uint64_t *from, uint64_t *len)
-{
-	const char *text = http_field(r->x, "x-amz-copy-source-range");
-	const char *dash = text ? strchr(text, '-') : NULL;
-	uint64_t last;
-
-	*from = 0;
-	*len = o->size;
-	if (!text)
-		return true;
-	if (str_has_prefix(text, "bytes=") && dash &&
-		str_to_uint_len(text + 6, (size_t)(dash - text) - 6, INT64_MAX, from) ==
-			0 &&
-		str_to_uint(dash + 1, INT64_MAX, &last) == 0 && *from <= last &&
-		last < o->size) {
-		*len = last - *from + 1;
-		return true;
-	}
-	s3_fail(r, 400, "InvalidArgument",
-		"The x-amz-copy-source-range value must be of the form bytes=first-last "
-		"where "
-		"first and last are the zero-based offsets of the first and last bytes "
-		"to copy",
-		NULL);
-	return false;
-}
-
-void s3_upload_part_copy(struct request *r)
-{
-	struct part part = {.modified_s = r->now_s};
-	_cleanup_free_ char *etag = NULL;
-	struct upload *u;
-	struct object *o;
-	uint64_t from;
-
-	if (!read_part_number(r, &part.number))
-		return;
-	u = find_upload(r);
-	o = u ? s3_copy_source(r) : NULL;
-	if (!o)
-		return;
-	if (read_copy_range(r, o, &from, &part.size)) {
-		part.blob = copy_bytes(
-			o, from, part.size, r->bucket->is_discard, part.md5);
-		etag = etag_of(part.md5);
-		upload_put_part(u, &part);
-		answer_copy(r, "CopyPartResult", etag);
-	}
-	object_unref(o);
 }
 
 /* --- the rest of an upload's life --- */
@@ -277,7 +113,7 @@ void s3_list_parts(struct request *r)
 {
 	const char *marker = query_get(&r->query, "part-number-marker");
 	const char *most = query_get(&r->query, "max-parts");
-	const struct upload *u = find_upload(r);
+	const struct upload *u = s3_find_upload(r);
 	struct buf b = BUF_INIT(ANSWER_BYTES);
 	uint64_t after = 0, max = 1000, told = 0;
 	size_t i = 0;
@@ -297,7 +133,7 @@ void s3_list_parts(struct request *r)
 		(unsigned long long)after, (unsigned long long)max);
 	for (; i < u->part_count && told < max; i++) {
 		const struct part *p = &u->parts[i];
-		_cleanup_free_ char *etag = etag_of(p->md5);
+		_cleanup_free_ char *etag = s3_etag_of(p->md5);
 		char date[32];
 
 		if (p->number <= after)
@@ -359,7 +195,7 @@ static void on_etag_text(void *arg, const char *path, const char *text, size_t l
 		c->bad = "MalformedXML";
 		return;
 	}
-	etag = etag_of(c->parts[c->number++]->md5);
+	etag = s3_etag_of(c->parts[c->number++]->md5);
 	if (!str_eq(text, etag) && !(len == 32 && strncmp(text, etag + 1, 32) == 0))
 		c->bad = "InvalidPart";
 }
@@ -441,7 +277,7 @@ static void answer_completion(struct request *r, const struct object *o)
 
 void s3_complete_upload(struct request *r)
 {
-	struct upload *u = find_upload(r);
+	struct upload *u = s3_find_upload(r);
 	struct completion c = {.upload = u};
 	struct object *o;
 
@@ -451,6 +287,8 @@ void s3_complete_upload(struct request *r)
 		s3_xml(r, NULL);
 		return;
 	}
+	if (!s3_may_replace(r))
+		return;
 	c.parts = mem_array(PARTS_MAX, sizeof(*c.parts));
 	check_completion(r->body.blob, &c);
 	if (c.bad) {
@@ -469,8 +307,8 @@ void s3_complete_upload(struct request *r)
 			free(c.parts);
 			return;
 		}
-		o->refs++;
-		bucket_put(r->bucket, o);
+		o->owner = mem_strdup(u->owner);
+		s3_store(r, o);
 		bucket_drop_upload(r->bucket, u);
 		answer_completion(r, o);
 		object_unref(o);
@@ -480,7 +318,7 @@ void s3_complete_upload(struct request *r)
 
 void s3_abort_upload(struct request *r)
 {
-	struct upload *u = find_upload(r);
+	struct upload *u = s3_find_upload(r);
 
 	if (!u)
 		return;

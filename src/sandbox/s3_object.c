@@ -11,13 +11,14 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/xml.h"
+#include "sandbox/accounts.h"
 #include "sandbox/sandbox.h"
 
 #define ANSWER_BYTES (4 << 20)
 
 /* --- conditions --- */
 
-static bool etag_is_in(const char *list, const char *etag)
+bool s3_etag_is_in(const char *list, const char *etag)
 {
 	_cleanup_free_ char *bare = mem_strndup(etag + 1, strlen(etag) - 2);
 
@@ -50,7 +51,7 @@ bool s3_conditions(struct request *r, const char *prefix, const struct object *o
 	bool is_copy = *prefix != '\0';
 	int64_t at;
 
-	if (match ? !etag_is_in(match, o->etag)
+	if (match ? !s3_etag_is_in(match, o->etag)
 		  : parse_http_date(condition(r, prefix, "if-unmodified-since"), &at) &&
 				o->modified_s > at) {
 		s3_fail(r, 412, "PreconditionFailed",
@@ -59,7 +60,7 @@ bool s3_conditions(struct request *r, const char *prefix, const struct object *o
 			      : "<Condition>If-Unmodified-Since</Condition>");
 		return false;
 	}
-	if (none ? !etag_is_in(none, o->etag)
+	if (none ? !s3_etag_is_in(none, o->etag)
 		 : !parse_http_date(condition(r, prefix, "if-modified-since"), &at) ||
 				o->modified_s > at)
 		return true;
@@ -72,31 +73,6 @@ bool s3_conditions(struct request *r, const char *prefix, const struct object *o
 	request_header(r, "ETag", o->etag);
 	request_reply_empty(r, 304);
 	return false;
-}
-
-/* Conditional writes: If-None-Match: * and If-Match. */
-static bool may_write(struct request *r)
-{
-	const char *none = http_field(r->x, "if-none-match");
-	const char *match = http_field(r->x, "if-match");
-	struct object *o;
-	bool is_good = true;
-
-	if (!none && !match)
-		return true;
-	o = bucket_get(r->bucket, r->key);
-	if (match && !o) {
-		s3_fail(r, 404, "NoSuchKey", "The specified key does not exist.", NULL);
-		return false;
-	}
-	if ((none && o) || (match && !etag_is_in(match, o->etag)))
-		is_good = false;
-	object_unref(o);
-	if (!is_good)
-		s3_fail(r, 412, "PreconditionFailed",
-			"At least one of the pre-conditions you specified did not hold",
-			NULL);
-	return is_good;
 }
 
 /* --- GET and HEAD --- */
@@ -114,6 +90,37 @@ static void no_such_key(struct request *r)
 	s3_fail(r, 404, "NoSuchKey", "The specified key does not exist.",
 		buf_str(&extra));
 	buf_done(&extra);
+}
+
+/* With ACLs an object belongs to who wrote it, and nobody else is let in by default. */
+static bool is_private(const struct request *r, const struct object *o)
+{
+	return o->owner && !str_eq(o->owner, r->who->account_id);
+}
+
+struct object *s3_find(struct request *r, const struct bucket *b, const char *key,
+	const char *version)
+{
+	static const char action[] = "s3:GetObjectVersion";
+	struct object *o;
+
+	if (version && !s3_may(r, action, b, key)) {
+		s3_deny(r, action, b, key);
+		return NULL;
+	}
+	o = version ? bucket_get_version(b, key, version) : bucket_get(b, key);
+	if (o && is_private(r, o)) {
+		s3_deny(r, "s3:GetObject", b, key);
+		return object_unref(o);
+	}
+	if (!o && version)
+		s3_fail(r, 404, "NoSuchVersion", "The specified version does not exist.",
+			NULL);
+	else if (!o && b == r->bucket)
+		no_such_key(r);
+	else if (!o)
+		s3_fail(r, 404, "NoSuchKey", "The specified key does not exist.", NULL);
+	return o;
 }
 
 enum range {
@@ -176,6 +183,9 @@ static void add_object_headers(struct request *r, const struct object *o)
 		request_header(r, o->meta.headers[i].name, o->meta.headers[i].value);
 		has_type |= str_eq(o->meta.headers[i].name, "content-type");
 	}
+	if (o->version[0] || r->bucket->is_versioned)
+		request_header(
+			r, "x-amz-version-id", o->version[0] ? o->version : "null");
 	if (!has_type)
 		request_header(r, "content-type", "binary/octet-stream");
 	snprintf(text, sizeof(text), "%zu", meta_tag_count(&o->meta));
@@ -188,15 +198,14 @@ static void add_object_headers(struct request *r, const struct object *o)
 
 void s3_get_object(struct request *r)
 {
-	struct object *o = bucket_get(r->bucket, r->key);
+	struct object *o = s3_find(
+		r, r->bucket, r->key, query_get(&r->query, "versionId"));
 	uint64_t from, len;
 	char text[96];
 	enum range range;
 
-	if (!o) {
-		no_such_key(r);
+	if (!o)
 		return;
-	}
 	if (!s3_conditions(r, "", o)) {
 		object_unref(o);
 		return;
@@ -221,30 +230,6 @@ void s3_get_object(struct request *r)
 }
 
 /* --- PUT and DELETE --- */
-
-void s3_read_meta(const struct request *r, struct meta *meta)
-{
-	static const char *const kept[] = {"content-type", "cache-control",
-		"content-disposition", "content-language", "expires",
-		"x-amz-storage-class", "x-amz-server-side-encryption",
-		"x-amz-server-side-encryption-aws-kms-key-id",
-		"x-amz-website-redirect-location", "x-amz-acl", NULL};
-
-	for (size_t i = 0; i < r->x->field_count; i++) {
-		const struct http_field *f = &r->x->fields[i];
-		bool is_kept = str_has_prefix(f->name, "x-amz-meta-");
-
-		for (size_t k = 0; kept[k]; k++)
-			is_kept |= strcmp(kept[k], f->name) == 0;
-		if (is_kept)
-			meta_add(meta, f->name, f->value);
-		/* aws-chunked is of the transfer, not of the object. */
-		if (strcmp(f->name, "content-encoding") == 0 &&
-			!str_has_prefix(f->value, "aws-chunked"))
-			meta_add(meta, f->name, f->value);
-	}
-	mem_replace(&meta->tags, http_field(r->x, "x-amz-tagging"));
-}
 
 void s3_answer_crc(struct request *r, uint64_t crc)
 {
@@ -273,7 +258,7 @@ void s3_put_object(struct request *r)
 	struct object *o;
 	char hex[33];
 
-	if (!may_write(r) || !s3_check_crc(r, r->body.crc))
+	if (!s3_may_replace(r) || !s3_may_write(r) || !s3_check_crc(r, r->body.crc))
 		return;
 	o = object_new(r->key);
 	o->size = r->body.length;
@@ -284,10 +269,11 @@ void s3_put_object(struct request *r)
 	s3_read_meta(r, &o->meta);
 	o->crc = r->body.crc;
 	o->has_crc = true;
+	s3_store(r, o);
 	request_header(r, "ETag", o->etag);
 	s3_answer_crc(r, o->crc);
-	bucket_put(r->bucket, o);
 	request_reply_empty(r, 200);
+	object_unref(o);
 }
 
 void s3_delete_object(struct request *r)
@@ -356,14 +342,13 @@ void s3_delete_objects(struct request *r)
 
 void s3_get_tags(struct request *r)
 {
-	struct object *o = bucket_get(r->bucket, r->key);
+	struct object *o = s3_find(
+		r, r->bucket, r->key, query_get(&r->query, "versionId"));
 	struct buf b = BUF_INIT(ANSWER_BYTES);
 	struct query tags;
 
-	if (!o) {
-		no_such_key(r);
+	if (!o)
 		return;
-	}
 	query_parse(&tags, o->meta.tags ? o->meta.tags : "", true);
 	buf_puts(&b, XML_HEAD "<Tagging " S3_NS "><TagSet>");
 	for (size_t i = 0; i < tags.count; i++) {

@@ -116,6 +116,7 @@ char *iso_ms(int64_t seconds, char out[32]);
 
 void s3_head(struct request *r);
 void s3_end(struct request *r);
+bool s3_is_expected(struct request *r, const struct bucket *b, const char *header);
 bool s3_may(
 	struct request *r, const char *action, const struct bucket *b, const char *key);
 void s3_deny(
@@ -123,10 +124,25 @@ void s3_deny(
 /* Answers and returns false when the conditional headers (with a prefix, e.g.
  * "x-amz-copy-source-") forbid it. */
 bool s3_conditions(struct request *r, const char *prefix, const struct object *o);
-/* The object named by x-amz-copy-source, allowed and matching; NULL: answered. */
-struct object *s3_copy_source(struct request *r);
-/* Content-Type, x-amz-meta-* and such of this request. */
+/* Of the request; NULL and false: answered. */
+struct upload *s3_find_upload(struct request *r);
+bool s3_read_part_number(struct request *r, unsigned *ret);
+char *s3_etag_of(const uint8_t md5[16]); /* malloc'd */
+bool s3_etag_is_in(const char *list, const char *etag);
+/* Conditional writes; false: answered. */
+bool s3_may_replace(struct request *r);
+/* Tags, class, encryption, lock and ACL of this request are allowed; false: answered. */
+bool s3_may_write(struct request *r);
+/* Headers that belong to the object: all of them, or those that no copy brings along. */
 void s3_read_meta(const struct request *r, struct meta *meta);
+void s3_read_written(const struct request *r, struct meta *meta);
+/* Account that will own it; NULL: the bucket's. */
+const char *s3_owner_of_new(const struct request *r);
+/* Stored as its headers say, with another ETag under KMS; the caller keeps a reference. */
+void s3_store(struct request *r, struct object *o);
+/* The object, by version too; allowed, or NULL: answered. */
+struct object *s3_find(struct request *r, const struct bucket *b, const char *key,
+	const char *version);
 /* CRC64NVME of a whole object or part: told, and compared with what the caller declares. */
 void s3_answer_crc(struct request *r, uint64_t crc);
 bool s3_check_crc(struct request *r, uint64_t crc); /* false: answered */

@@ -219,6 +219,7 @@ class Daemon:
                 f"region: us-east-1, endpoint_url: '{url}'{more} }}\n"
                 for i, url in enumerate(urls)) + "jobs:\n" + "".join(
                 f"  {name}:\n    schedule: 'cron(0 7 1 1 ? *)'\n"
+                f"    method: stream\n    overwrite: always\n"
                 f"    source: {{ profile: side0, url: '{source}' }}\n"
                 f"    destination: {{ profile: side1, url: '{destination}' }}\n"
                 for name, source, destination in jobs))

@@ -178,14 +178,16 @@ class Daemon:
     def write(self, source="s3://account-s-bucket/daily/report.csv",
               destination="s3://account-m-bucket/incoming/", external_id="ferry-42",
               role="src-reader", source_url=None, destination_url=None, both="", extra="",
-              top=""):
-        """both: keys of both profiles, extra: of the job, top: of the top level."""
+              top="", source_keys="", destination_keys="",
+              writer="arn:aws:iam::222222222222:role/dst-writer"):
+        """both: keys of both profiles, extra: of the job, ..._keys: of its sides, top: of
+        the top level."""
         self.conf.write_text(f"""version: 1
 {top}
 profiles:
   partner: {{ role_arn: "arn:aws:iam::111111111111:role/{role}", external_id: "{external_id}",
              region: eu-west-1, endpoint_url: "{source_url or self.url}", {both} }}
-  ours: {{ role_arn: "arn:aws:iam::222222222222:role/dst-writer", region: eu-central-1,
+  ours: {{ role_arn: "{writer}", region: eu-central-1,
           endpoint_url: "{destination_url or self.url}", {both} }}
 jobs:
   daily-report:
@@ -193,8 +195,8 @@ jobs:
     timezone: Europe/Berlin
     retry: {{ attempts: 2, backoff: 1s, max_backoff: 1s }}
 {extra}
-    source: {{ profile: partner, url: {json.dumps(source)} }}
-    destination: {{ profile: ours, url: {json.dumps(destination)} }}
+    source: {{ profile: partner, url: {json.dumps(source)}, {source_keys} }}
+    destination: {{ profile: ours, url: {json.dumps(destination)}, {destination_keys} }}
 """)
 
     def start(self, keys=MOVER, variables=None):

@@ -60,7 +60,8 @@ def test_sizes_at_the_edges(daemon, server, size, puts, parts):
     names = ["PutObject", "UploadPart", "HeadObject", "GetObject"]
     before = [server.requests(n) for n in names]
     daemon.write(source=f"s3://account-s-bucket/virtual/{size}",
-                 destination="s3://account-m-discard/edge")
+                 destination="s3://account-m-discard/edge",
+                 extra="    method: stream\n    overwrite: always")
     daemon.start()
     assert daemon.run()[0] == 0
     # One GET tells the length; a large object's own answer is not read.

@@ -28,7 +28,8 @@ def ferry(daemon, proxy, server):
     daemon.body = os.urandom(SIZE)
     server.s.put_object(Bucket="account-s-bucket", Key="daily/report.csv", Body=daemon.body)
     server.m.delete_object(Bucket="account-m-bucket", Key="incoming/report.csv")
-    daemon.write(source_url=proxy.url, destination_url=proxy.url)
+    daemon.write(source_url=proxy.url, destination_url=proxy.url,
+                 extra="    method: stream\n    overwrite: always")
     return daemon
 
 

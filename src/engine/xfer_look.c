@@ -1,0 +1,280 @@
+/*
+ * HEADs of the destination and what follows from them. Whether an object may be written
+ * over is the job's to say; that a server heeds conditions is not taken for granted.
+ */
+#include "config.h"
+
+#include "engine/xfer_look.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "engine/xfer_copy.h"
+#include "engine/xfer_parts.h"
+
+#define SIDE_BIT(side) (1 << (side))
+#define BOTH           (SIDE_BIT(XFER_SOURCE) | SIDE_BIT(XFER_DESTINATION))
+
+static enum engine_overwrite overwrite(const struct xfer *x)
+{
+	return x->spec->fidelity.overwrite;
+}
+
+bool xfer_look_is_due(const struct xfer *x)
+{
+	return overwrite(x) != ENGINE_OVERWRITE_ALWAYS && !x->is_looked &&
+	       x->spec->destination.scheme == ENGINE_S3 &&
+	       !x->range.length && !x->spec->resume;
+}
+
+/* MD5 of bytes, or of the MD5s of parts: equal only for equal bytes. */
+static bool is_digest(const struct s3_head *head)
+{
+	const char *p = head->etag + 1;
+	size_t n = 0;
+
+	while (head->etag[0] && isxdigit((unsigned char)p[n]))
+		n++;
+	return head->is_etag_md5 || (n == 32 && p[n] == '-');
+}
+
+static void note_etags(struct xfer *x)
+{
+	const struct engine_xfer_spec *s = x->spec;
+	bool is_known = s->known_source_etag[0] &&
+			str_eq(s->known_destination_etag, x->found.etag);
+
+	x->unless[0] = '\0';
+	if (overwrite(x) != ENGINE_OVERWRITE_CHANGED)
+		return;
+	snprintf(x->unless, sizeof(x->unless), "%s%s%s",
+		is_known ? s->known_source_etag : "",
+		is_known && is_digest(&x->found) ? ", " : "",
+		is_digest(&x->found) ? x->found.etag : "");
+}
+
+static bool is_forbidden(const struct err *err)
+{
+	return err->class == ERR_DENIED && err->http_status == 403;
+}
+
+/* Who may not list is told 403 for what is not there. */
+static void on_looked(void *arg, const struct err *err, const struct s3_head *head)
+{
+	struct xfer *x = arg;
+	bool is_gone = err && err->class == ERR_NOTFOUND && err->http_status == 404;
+	char before[sizeof(x->found.etag)];
+
+	x->ask = NULL;
+	snprintf(before, sizeof(before), "%s", x->found.etag);
+	if (err && !is_gone && !is_forbidden(err)) {
+		xfer_fail(x, XFER_DESTINATION, err);
+		xfer_run(x);
+		return;
+	}
+	x->is_looked = true;
+	x->is_blind = err && !is_gone;
+	x->found = err ? (struct s3_head){0} : *head;
+	if (x->is_looked_twice && !x->is_blind && !str_eq(before, x->found.etag))
+		xfer_io_fail(x, XFER_DESTINATION, ERR_CONFLICT, "destination-changed",
+			"another object came to the key while this one was moved");
+	note_etags(x);
+	xfer_run(x);
+}
+
+static void look(struct xfer *x)
+{
+	struct s3_place place;
+	struct s3_env env;
+	const struct s3_object o = {
+		.key = x->spec->destination.key, .done = on_looked, .arg = x};
+
+	if (xfer_io_env(x, XFER_DESTINATION, &place, &env))
+		x->ask = s3_head_object(&env, &o);
+}
+
+static bool is_listed_etag(const struct xfer *x)
+{
+	size_t n = strlen(x->pinned);
+
+	return n &&
+	       (strncmp(x->unless, x->pinned, n) == 0 || strstr(x->unless, x->pinned));
+}
+
+enum step_result xfer_look_step(struct xfer *x)
+{
+	if (!x->is_looked && !x->ask && !x->is_failed && !x->is_cancelled)
+		look(x);
+	if (x->is_failed || x->is_cancelled)
+		return xfer_goto(x, XFER_STOP);
+	if (!x->is_looked)
+		return STEP_WAIT;
+	if (x->is_looked_twice)
+		return xfer_goto(x, XFER_COMPLETE);
+	if (x->found.status && overwrite(x) == ENGINE_OVERWRITE_NEVER)
+		x->skipped = ENGINE_SKIP_EXISTS;
+	else if (x->found.status && is_listed_etag(x))
+		x->skipped = ENGINE_SKIP_SAME;
+	return xfer_goto(x, x->skipped ? XFER_DONE : XFER_GET);
+}
+
+const char *xfer_look_unless(const struct xfer *x)
+{
+	return x->range.length || x->upload ? "" : x->unless;
+}
+
+bool xfer_look_is_same(const struct xfer *x, const struct s3_head *source)
+{
+	const struct s3_head *d = &x->found;
+
+	if (!d->status || overwrite(x) != ENGINE_OVERWRITE_CHANGED || x->range.length ||
+		x->upload)
+		return false;
+	/* Not every server heeds If-None-Match. */
+	if (source->etag[0] && strstr(x->unless, source->etag))
+		return true;
+	return d->crc64nvme[0] && str_eq(d->crc64nvme, source->crc64nvme) &&
+	       d->length == source->length;
+}
+
+struct s3_condition xfer_look_condition(const struct xfer *x)
+{
+	struct s3_condition c = {0};
+
+	if (overwrite(x) == ENGINE_OVERWRITE_NEVER)
+		c.is_absent = true;
+	else if (overwrite(x) == ENGINE_OVERWRITE_CHANGED && x->is_looked &&
+		 !x->is_blind) {
+		c.is_absent = !x->found.status;
+		c.etag = x->found.etag;
+	}
+	return c;
+}
+
+void xfer_look_explain(struct xfer *x)
+{
+	struct s3_condition c = xfer_look_condition(x);
+	struct err *e = &x->err;
+	bool is_other = e->http_status == 412 ||
+			(e->http_status == 404 && c.etag && str_eq(e->code, "NoSuchKey"));
+
+	if (x->failed_side != XFER_DESTINATION || (!c.is_absent && !c.etag))
+		return;
+	if (e->http_status == 409 && str_eq(e->code, "ConditionalRequestConflict")) {
+		x->is_looked = false; /* somebody writes there too: look anew */
+		e->class = ERR_RETRY;
+	} else if (is_other) {
+		e->class = ERR_CONFLICT;
+		snprintf(e->code, sizeof(e->code), "destination-changed");
+		snprintf(e->text, sizeof(e->text),
+			"another object came to the key while this one was moved");
+	}
+}
+
+bool xfer_look_again_is_due(const struct xfer *x)
+{
+	struct s3_condition c = xfer_look_condition(x);
+
+	return (c.is_absent || c.etag) && x->is_looked && !x->is_looked_twice &&
+	       !x->is_blind && x->spec->destination.endpoint_url[0];
+}
+
+void xfer_look_again(struct xfer *x)
+{
+	x->is_looked = false;
+	x->is_looked_twice = true;
+}
+
+/* --- after the write --- */
+
+bool xfer_check_is_due(const struct xfer *x)
+{
+	enum engine_verify verify = x->spec->fidelity.verify;
+
+	if (x->range.length || x->is_failed || x->spec->destination.scheme != ENGINE_S3)
+		return false;
+	return verify == ENGINE_VERIFY_FULL ||
+	       (verify == ENGINE_VERIFY_OBJECT && x->proof == ENGINE_PROOF_TRANSIT);
+}
+
+static bool is_full(const struct xfer *x)
+{
+	return x->spec->source.scheme == ENGINE_S3 &&
+	       x->spec->fidelity.verify == ENGINE_VERIFY_FULL;
+}
+
+static void note_checked(struct xfer *x, enum xfer_side side)
+{
+	x->checked |= SIDE_BIT(side);
+	xfer_run(x);
+}
+
+static void on_source_checked(
+	void *arg, const struct err *err, const struct s3_head *head)
+{
+	struct xfer *x = arg;
+
+	x->calls[XFER_SOURCE] = NULL;
+	if (err)
+		xfer_fail(x, XFER_SOURCE, err);
+	else if (!str_eq(head->etag, x->heads[XFER_SOURCE].etag))
+		xfer_io_fail(x, XFER_SOURCE, ERR_CONFLICT, "changed",
+			"the object changed while it was moved");
+	note_checked(x, XFER_SOURCE);
+}
+
+static void compare(struct xfer *x, const struct s3_head *head)
+{
+	bool is_wrong;
+
+	x->heads[XFER_DESTINATION] = *head;
+	x->proof = xfer_io_prove(x, &is_wrong);
+	if (is_wrong || head->length != x->heads[XFER_SOURCE].length)
+		xfer_io_fail(x, XFER_DESTINATION, ERR_INTEGRITY, "digest",
+			"what is at the destination is not what was sent");
+}
+
+static void on_written_checked(
+	void *arg, const struct err *err, const struct s3_head *head)
+{
+	struct xfer *x = arg;
+
+	x->ask = NULL;
+	/* Who may write need not be allowed to read; only a full check insists. */
+	if (err && (is_full(x) || !is_forbidden(err)))
+		xfer_fail(x, XFER_DESTINATION, err);
+	else if (!err)
+		compare(x, head);
+	note_checked(x, XFER_DESTINATION);
+}
+
+void xfer_check_enter(struct xfer *x)
+{
+	const char *version = xfer_copy_version(x);
+	const struct s3_object source = {.key = x->spec->source.key,
+		.version = version,
+		.done = on_source_checked,
+		.arg = x};
+	const struct s3_object written = {.key = x->spec->destination.key,
+		.version = x->heads[XFER_DESTINATION].version,
+		.done = on_written_checked,
+		.arg = x};
+	struct s3_place place;
+	struct s3_env env;
+
+	x->checked = is_full(x) ? 0 : SIDE_BIT(XFER_SOURCE);
+	if (xfer_io_env(x, XFER_DESTINATION, &place, &env))
+		x->ask = s3_head_object(&env, &written);
+	if (is_full(x) && xfer_io_env(x, XFER_SOURCE, &place, &env))
+		x->calls[XFER_SOURCE] = s3_head_object(&env, &source);
+}
+
+enum step_result xfer_check_step(struct xfer *x)
+{
+	if (x->is_failed || x->is_cancelled)
+		return xfer_goto(x, XFER_STOP);
+	return x->checked == BOTH ? xfer_goto(x, XFER_DONE) : STEP_WAIT;
+}

@@ -1,0 +1,235 @@
+"""What an object carries along, on which route, and what happens where it may not."""
+
+import datetime
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from conftest import Sandbox, TOP
+
+KEY = "shared/report.csv"  # the destination's role may read below shared/
+BODY = b"a;b\n1;2\n" * 1000
+HEADERS = dict(ContentType="text/csv", CacheControl="max-age=60", ContentLanguage="de",
+               ContentDisposition="attachment; filename=report.csv",
+               ContentEncoding="identity", Metadata={"who": "partner", "empty": ""},
+               WebsiteRedirectLocation="/elsewhere")
+NAMES = ["GetObject", "HeadObject", "GetObjectTagging", "PutObject", "CopyObject"]
+S, M, VERSIONS, VAULT, ACLS, PAID = ("account-s-bucket", "account-m-bucket", "s-versions",
+                                     "m-vault", "m-acls", "s-paid")
+
+
+class Rich(Sandbox):
+    """More kinds of buckets, and roles that lack single rights."""
+
+    def start(self, folder):
+        conf = json.loads((TOP / "etc" / "sandbox-accounts.json").read_text())
+        s, m = conf["accounts"][:2]
+        s["buckets"] += [{"name": VERSIONS, "versioning": True},
+                         {"name": PAID, "requester_pays": True}]
+        m["buckets"] += [{"name": VAULT, "versioning": True, "object_lock": True},
+                         {"name": ACLS, "acls": True, "policy": [
+                             {"effect": "allow", "principals": ["111111111111"],
+                              "actions": ["s3:*"], "resources": [f"arn:aws:s3:::{ACLS}/*"]}]}]
+        trust = {"principals": ["arn:aws:iam::222222222222:user/mover"]}
+        everything = ["arn:aws:s3:::*"]
+
+        def role(account, name, *denied):
+            account["roles"].append({"name": name, "trust": trust, "policy": [
+                {"effect": "allow", "actions": ["s3:*"], "resources": everything},
+                *[{"effect": "deny", "actions": [d], "resources": everything}
+                  for d in denied]]})
+        role(s, "no-tags", "s3:GetObjectTagging")
+        role(s, "no-versions", "s3:GetObjectVersion")
+        role(s, "no-acls", "s3:PutObjectAcl")
+        role(m, "no-tags", "s3:PutObjectTagging")
+        accounts = folder / "accounts.json"
+        accounts.write_text(json.dumps(conf))
+        self.start_with(accounts)
+
+    def count(self):
+        return [self.requests(n) for n in NAMES]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    s = Rich()
+    s.name = "sandbox"
+    s.start(tmp_path_factory.mktemp("rich"))
+    yield s
+    s.stop()
+
+
+@pytest.fixture
+def ferry(daemon, server):
+    server.faults()
+    server.s.put_object(Bucket=S, Key=KEY, Body=BODY, Tagging="team=a%20b&x=1", **HEADERS)
+    server.m.delete_object(Bucket=M, Key="in/report.csv")
+    write = daemon.write
+
+    def configure(method="auto", **more):
+        extra = more.pop("extra", "")
+        more.setdefault("source", f"s3://{S}/{KEY}")
+        more.setdefault("destination", f"s3://{M}/in/")
+        write(extra=f"    method: {method}\n{extra}", **more)
+        return daemon.start()
+    daemon.configure = configure
+    return daemon
+
+
+def arrived(server, bucket=M, key="in/report.csv"):
+    got = server.m.get_object(Bucket=bucket, Key=key)
+    tags = server.m.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
+    return got, {t["Key"]: t["Value"] for t in tags}
+
+
+def did(server, before):
+    return dict((n, now - b) for n, now, b in zip(NAMES, server.count(), before) if now > b)
+
+
+ROUTES = {
+    "stream": dict(GetObject=1, GetObjectTagging=1, PutObject=1),
+    "auto": dict(HeadObject=1, CopyObject=1),
+    "server_side": dict(HeadObject=1, CopyObject=1),
+}
+
+
+@pytest.mark.parametrize("method", ROUTES)
+def test_all_that_belongs_to_an_object_arrives(ferry, server, method):
+    ferry.configure(method, extra="    overwrite: always")
+    before = server.count()
+    code, end = ferry.run()
+    assert (code, end["verdict"]) == (0, "succeeded"), ferry.log()
+    assert did(server, before) == ROUTES[method]
+    got, tags = arrived(server)
+    assert got["Body"].read() == BODY
+    assert {k: got[k] for k in HEADERS} == HEADERS
+    assert tags == {"team": "a b", "x": "1"}
+    assert ("copied on the server" in end["message"]) == (method != "stream")
+    assert "not carried" not in end["message"]
+
+
+def test_an_empty_object_with_tags(ferry, server):
+    server.s.put_object(Bucket=S, Key=KEY, Body=b"", Tagging="a=1")
+    ferry.configure("stream")
+    assert ferry.run()[0] == 0
+    got, tags = arrived(server)
+    assert (got["Body"].read(), tags) == (b"", {"a": "1"})
+
+
+def test_a_refused_copy_streams_and_says_why_once(ferry, server):
+    for i in range(3):
+        server.s.put_object(Bucket=S, Key=f"daily/x{i}", Body=b"x")
+    ferry.configure(source=f"s3://{S}/daily/", destination=f"s3://{M}/in/")
+    assert ferry.run()[0] == 0
+    assert server.m.get_object(Bucket=M, Key="in/x2")["Body"].read() == b"x"
+    why = [line for line in ferry.log() if "may copy on the server" in line]
+    assert len(why) == 1 and "CopyObject: 403 AccessDenied" in why[0]
+
+
+def test_server_side_alone_fails_where_nobody_may(ferry, server):
+    server.s.put_object(Bucket=S, Key="daily/report.csv", Body=BODY)
+    ferry.configure("server_side", source=f"s3://{S}/daily/report.csv")
+    before = server.count()
+    code, end = ferry.run()
+    assert (code, end["reason"]) == (77, "denied")
+    assert "CopyObject" in end["message"]
+    assert "PutObject" not in did(server, before)
+
+
+@pytest.mark.parametrize("method,role,writer", [
+    ("stream", "no-tags", "dst-writer"), ("stream", "src-reader", "no-tags"),
+    ("server_side", "src-reader", "no-tags")])
+@pytest.mark.parametrize("rule,verdict", [
+    ("require", "failed"), ("best_effort", "succeeded"), ("drop", "succeeded")])
+def test_tags_degrade_as_declared(ferry, server, method, role, writer, rule, verdict):
+    ferry.configure(method, role=role, writer=f"arn:aws:iam::222222222222:role/{writer}",
+                    extra=f"    tags: {rule}")
+    end = ferry.run()[1]
+    assert end["verdict"] == verdict, ferry.log()
+    losses = [line for line in ferry.log("warning") if "not carried along" in line]
+    assert len(losses) == (rule == "best_effort")
+    if verdict == "succeeded":
+        assert arrived(server)[1] == {}
+    if losses:
+        assert "tags of 1 object" in losses[0] and "tags of 1 object" in end["message"]
+
+
+@pytest.mark.parametrize("method", ["stream", "server_side"])
+@pytest.mark.parametrize("wanted,class_", [
+    ("", "STANDARD_IA"), ("storage_class: keep", "STANDARD_IA"),
+    ("storage_class: GLACIER_IR", "GLACIER_IR"), ("storage_class: STANDARD", None),
+    ("storage_class: { STANDARD_IA: ONEZONE_IA }", "ONEZONE_IA"),
+    ("storage_class: { GLACIER: STANDARD }", "STANDARD_IA")])
+def test_storage_class(ferry, server, method, wanted, class_):
+    server.s.put_object(Bucket=S, Key=KEY, Body=BODY, StorageClass="STANDARD_IA")
+    ferry.configure(method, destination_keys=wanted)
+    assert ferry.run()[0] == 0
+    assert server.m.head_object(Bucket=M, Key="in/report.csv").get("StorageClass") == class_
+
+
+def test_a_class_that_only_the_source_has_is_a_loss(ferry, server):
+    server.s.put_object(Bucket=S, Key=KEY, Body=BODY, StorageClass="STANDARD_IA")
+    server.faults((dict(operation="PutObject", count=1), dict(
+        status=400, code="InvalidStorageClass")))
+    ferry.configure("stream")
+    code, end = ferry.run()
+    assert (code, "storage class of 1 object" in end["message"]) == (0, True)
+
+
+@pytest.mark.parametrize("method", ["stream", "server_side"])
+def test_encryption(ferry, server, method):
+    ferry.configure(method, destination_keys=(
+        'server_side_encryption: aws:kms, kms_key_id: alias/pos, bucket_key_enabled: true'))
+    assert ferry.run()[0] == 0
+    head = server.m.head_object(Bucket=M, Key="in/report.csv")
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"], head["BucketKeyEnabled"]) == (
+        "aws:kms", "alias/pos", True)
+
+
+@pytest.mark.parametrize("method", ["stream", "server_side"])
+def test_object_lock(ferry, server, method):
+    until = datetime.datetime(2040, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+    ferry.configure(method, destination=f"s3://{VAULT}/in/",
+                    destination_keys="object_lock: GOVERNANCE, retain_for: 1000d")
+    assert ferry.run()[0] == 0, ferry.log()
+    head = server.m.head_object(Bucket=VAULT, Key="in/report.csv")
+    days = head["ObjectLockRetainUntilDate"] - datetime.datetime.now(until.tzinfo)
+    assert head["ObjectLockMode"] == "GOVERNANCE" and 998 <= days.days <= 1000
+
+
+def test_expected_owner(ferry, server):
+    ferry.configure("stream", source_keys='expected_bucket_owner: "111111111111"',
+                    destination_keys='expected_bucket_owner: "222222222222"')
+    assert ferry.run()[0] == 0
+    ferry.stop()
+    for side in "source_keys", "destination_keys":
+        for method in "stream", "auto":
+            ferry.configure(method, **{side: 'expected_bucket_owner: "333333333333"'})
+            assert ferry.run()[1]["reason"] == "denied"
+            ferry.stop()
+
+
+def test_requester_pays(ferry, server):
+    server.s.put_object(Bucket=PAID, Key="x", Body=BODY)
+    keys = dict(role="src-mover", source=f"s3://{PAID}/x")
+    ferry.configure("stream", **keys, source_keys="request_payer: requester")
+    assert ferry.run()[0] == 0
+
+
+@pytest.mark.parametrize("role,owner,can_read,is_lost", [
+    ("src-mover", True, True, False), ("src-mover", False, False, False),
+    ("no-acls", True, False, True)])
+def test_the_owner_of_a_bucket_with_acls_gets_the_object(
+        ferry, server, role, owner, can_read, is_lost):
+    server.m.delete_object(Bucket=ACLS, Key="in/report.csv")
+    ferry.configure("stream", destination=f"s3://{ACLS}/in/",
+                    writer=f"arn:aws:iam::111111111111:role/{role}",
+                    destination_keys='expected_bucket_owner: "222222222222"' * owner)
+    code, end = ferry.run()
+    assert (code, "ACL of 1 object" in end["message"]) == (0, is_lost), ferry.log()
+    if can_read:
+        assert arrived(server, ACLS)[0]["Body"].read() == BODY
+    else:
+        with pytest.raises(ClientError, match="Denied"):
+            arrived(server, ACLS)
