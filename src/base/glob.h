@@ -38,8 +38,8 @@ bool glob_is_literal(const struct glob *g); /* no wildcard: glob_prefix() is all
 
 /*
  * What each wildcard stood for, in their order, the earlier ones as long as can be. Two
- * stars with their '/' count as one. Returns how many (at most GLOB_SPANS), 0 when nothing
- * matches or none is there.
+ * stars with their '/' count as one. Returns how many (at most GLOB_SPANS), 0 when
+ * nothing matches or none is there.
  */
 struct glob_span {
 	size_t at, len;

@@ -38,12 +38,17 @@ struct plan {
 	const struct compare_delivered *(*delivered)(
 		void *arg, const char *key, size_t key_len);
 	void *arg;
+
+	/* the plan's own, zeroed at first: a folder of the source that was not listed */
+	char held[1025];
+	size_t held_len;
 };
 
 enum plan_action {
 	PLAN_COPY,     /* NEW, CHANGED, UNPROVEN, FORCED */
 	PLAN_KEEP,     /* SAME, EXISTS: both sides have it */
-	PLAN_SKIP,     /* FILTERED and so on, FOLDER, EXTRA */
+	PLAN_SKIP,     /* FILTERED and so on, FOLDER, UNFIT, EXTRA; and two that failed:
+			* OBSTRUCTED, VANISHED */
 	PLAN_ARCHIVED, /* would be copied but cannot be read: ARCHIVED, RESTORING */
 	PLAN_DELETE,   /* GONE: a candidate */
 	PLAN_ASK,      /* HEAD the sides of `asks`, then plan_settle() */
@@ -72,7 +77,7 @@ enum plan_result {
 	PLAN_END,
 };
 
-enum plan_result plan_next(const struct plan *p, const struct plan_head *source,
+enum plan_result plan_next(struct plan *p, const struct plan_head *source,
 	const struct plan_head *destination, struct plan_step *ret);
 
 /*
