@@ -12,6 +12,7 @@
 #include "base/xml.h"
 
 #define BODY_MAX (64 * 1024)
+#define ROOT_PIECE 256
 
 /* clang-format off */
 static const struct {
@@ -181,9 +182,15 @@ bool aws_body_is_error(const char *body, size_t len)
 {
 	struct xml_handler handler = {0};
 	struct xml *x = xml_new(&handler, BODY_MAX);
+	size_t at = 0, piece;
 	bool is_error;
 
-	xml_feed(x, body, len < BODY_MAX ? len : BODY_MAX);
+	/* Up to the root's name and no further: a listing has a megabyte behind it. */
+	for (; at < len && at < BODY_MAX && !*xml_root(x); at += piece) {
+		piece = len - at < ROOT_PIECE ? len - at : ROOT_PIECE;
+		if (xml_feed(x, body + at, piece) < 0)
+			break;
+	}
 	is_error = strcmp(xml_root(x), "Error") == 0 ||
 		   strcmp(xml_root(x), "ErrorResponse") == 0;
 	xml_free(x);
