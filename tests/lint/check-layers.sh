@@ -28,6 +28,7 @@ openssl/ base/crypto.
 expat base/xml.
 jansson base/json.
 yaml conf/conf_yaml.
+zlib base/gzip.
 sqlite3 store/
 libsmartcols/ ctl/render.
 systemd/ base/log. daemon/sdnotify.'
