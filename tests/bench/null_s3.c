@@ -250,7 +250,14 @@ static void answer_create(struct http_exchange *x)
 	buf_puts(&b, XML_HEAD "<InitiateMultipartUploadResult " S3_NS "><Bucket>b</Bucket>"
 			      "<Key>k</Key><UploadId>null</UploadId>"
 			      "</InitiateMultipartUploadResult>");
-	reply_xml(x, 200, &b);
+	/* As S3 does: without it a client has to digest each part for its ETag. */
+	reply(x, 200,
+		http_field(x, "x-amz-checksum-algorithm")
+			? "Content-Type: application/xml\r\n"
+			  "x-amz-checksum-algorithm: CRC64NVME\r\n"
+			  "x-amz-checksum-type: FULL_OBJECT\r\n"
+			: "Content-Type: application/xml\r\n",
+		&b);
 }
 
 static void answer_complete(struct http_exchange *x)
