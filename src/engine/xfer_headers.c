@@ -51,7 +51,7 @@ static void on_tags(void *arg, const struct err *err, const char *tagging)
 	bool is_forbidden = err && err->class == ERR_DENIED;
 
 	x->ask = NULL;
-	if (is_forbidden && xfer_copy_version(x)) {
+	if (is_forbidden && x->has_named_version) {
 		pair_of(x)->refuses_version = true;
 		xfer_run(x);
 		return;
@@ -68,6 +68,7 @@ static void on_tags(void *arg, const struct err *err, const char *tagging)
 
 enum step_result xfer_tags_step(struct xfer *x)
 {
+	const char *version = xfer_copy_version(x);
 	struct s3_place place;
 	struct s3_env env;
 
@@ -75,9 +76,10 @@ enum step_result xfer_tags_step(struct xfer *x)
 		return xfer_goto(x, XFER_STOP);
 	if (x->is_tags_asked)
 		return xfer_goto(x, x->upload ? xfer_parts_entry(x) : XFER_STREAM);
-	if (!x->ask && xfer_io_env(x, XFER_SOURCE, &place, &env))
-		x->ask = s3_get_tags(
-			&env, x->spec->source.key, xfer_copy_version(x), on_tags, x);
+	if (!x->ask && xfer_io_env(x, XFER_SOURCE, &place, &env)) {
+		x->has_named_version = version != NULL;
+		x->ask = s3_get_tags(&env, x->spec->source.key, version, on_tags, x);
+	}
 	return x->is_failed ? STEP_AGAIN : STEP_WAIT;
 }
 
@@ -267,7 +269,8 @@ static bool gives_tags(struct xfer *x)
 bool xfer_headers_give_in(struct xfer *x)
 {
 	if (x->failed_side == XFER_SOURCE && x->err.class == ERR_DENIED &&
-		xfer_copy_version(x)) {
+		x->has_named_version) {
+		x->has_named_version = false;
 		pair_of(x)->refuses_version = true; /* then pinned by its ETag alone */
 		return true;
 	}

@@ -98,6 +98,7 @@ struct xfer {
 	bool is_looked, is_looked_twice, is_blind, is_same;
 	enum engine_skip skipped;
 	int checked; /* sides of XFER_CHECK that have answered */
+	bool has_named_version; /* the last call of the source did */
 	/* xfer_copy.c */
 	bool is_copying; /* of this attempt */
 	bool is_stream_only;

@@ -287,13 +287,15 @@ static void get_object(struct xfer *x)
 {
 	struct s3_place place;
 	struct s3_env env;
+	const char *version = x->range.length ? xfer_copy_version(x) : NULL;
 	const struct s3_object o = {.key = x->spec->source.key, .if_match = x->pinned,
-		.if_none_match = xfer_look_unless(x), .version = x->range.length ? xfer_copy_version(x) : NULL,
+		.if_none_match = xfer_look_unless(x), .version = version,
 		.range_first = x->range.first, .range_length = x->range.length,
 		.on_head = on_get_head, .on_body = on_get_body, .done = on_get_done,
 		.arg = x};
 
 	x->is_begun[XFER_SOURCE] = true;
+	x->has_named_version = version;
 	if (xfer_io_env(x, XFER_SOURCE, &place, &env))
 		x->calls[XFER_SOURCE] = s3_get_object(&env, &o);
 }

@@ -26,8 +26,8 @@ static enum engine_overwrite overwrite(const struct xfer *x)
 bool xfer_look_is_due(const struct xfer *x)
 {
 	return overwrite(x) != ENGINE_OVERWRITE_ALWAYS && !x->is_looked &&
-	       x->spec->destination.scheme == ENGINE_S3 &&
-	       !x->range.length && !x->spec->resume;
+	       x->spec->destination.scheme == ENGINE_S3 && !x->range.length &&
+	       !x->spec->resume;
 }
 
 /* MD5 of bytes, or of the MD5s of parts: equal only for equal bytes. */
@@ -265,6 +265,7 @@ void xfer_check_enter(struct xfer *x)
 	struct s3_place place;
 	struct s3_env env;
 
+	x->has_named_version = version;
 	x->checked = is_full(x) ? 0 : SIDE_BIT(XFER_SOURCE);
 	if (xfer_io_env(x, XFER_DESTINATION, &place, &env))
 		x->ask = s3_head_object(&env, &written);

@@ -6,7 +6,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import Sandbox, TOP
+from conftest import Sandbox, TOP, until
 
 KEY = "shared/report.csv"  # the destination's role may read below shared/
 BODY = b"a;b\n1;2\n" * 1000
@@ -15,8 +15,8 @@ HEADERS = dict(ContentType="text/csv", CacheControl="max-age=60", ContentLanguag
                ContentEncoding="identity", Metadata={"who": "partner", "empty": ""},
                WebsiteRedirectLocation="/elsewhere")
 NAMES = ["GetObject", "HeadObject", "GetObjectTagging", "PutObject", "CopyObject"]
-S, M, VERSIONS, VAULT, ACLS, PAID = ("account-s-bucket", "account-m-bucket", "s-versions",
-                                     "m-vault", "m-acls", "s-paid")
+S, M, VERSIONS, VAULT, ACLS, PAID, BIG = (
+    "account-s-bucket", "account-m-bucket", "s-versions", "m-vault", "m-acls", "s-paid", "s-big")
 
 
 class Rich(Sandbox):
@@ -26,7 +26,8 @@ class Rich(Sandbox):
         conf = json.loads((TOP / "etc" / "sandbox-accounts.json").read_text())
         s, m = conf["accounts"][:2]
         s["buckets"] += [{"name": VERSIONS, "versioning": True},
-                         {"name": PAID, "requester_pays": True}]
+                         {"name": PAID, "requester_pays": True},
+                         {"name": BIG, "discard": True}]
         m["buckets"] += [{"name": VAULT, "versioning": True, "object_lock": True},
                          {"name": ACLS, "acls": True, "policy": [
                              {"effect": "allow", "principals": ["111111111111"],
@@ -233,3 +234,71 @@ def test_the_owner_of_a_bucket_with_acls_gets_the_object(
     else:
         with pytest.raises(ClientError, match="Denied"):
             arrived(server, ACLS)
+
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize("size,copies,parts", [
+    (5 * GIB, 1, 0), (5 * GIB + 1, 0, 11)], ids=["one copy", "in parts"])
+def test_large_copies(ferry, server, size, copies, parts):
+    names = ["CopyObject", "UploadPartCopy", "GetObject", "UploadPart"]
+    before = [server.requests(n) for n in names]
+    ferry.configure("server_side", source=f"s3://{S}/virtual/{size}", role="src-mover",
+                    writer="arn:aws:iam::111111111111:role/src-mover",
+                    destination=f"s3://{BIG}/big")
+    code, end = ferry.run()
+    assert (code, end["bytes_done"]) == (0, size), ferry.log()
+    assert [server.requests(n) - b for n, b in zip(names, before)] == [copies, parts, 0, 0]
+    assert server.s.head_object(Bucket=BIG, Key="big")["ContentLength"] == size
+
+
+def test_an_error_inside_the_answer_to_a_copy_is_no_success(ferry, server):
+    server.faults((dict(operation="CopyObject", count=1), dict(error_in_200="InternalError")))
+    ferry.configure("server_side")
+    assert ferry.run()[0] == 0
+    assert arrived(server)[0]["Body"].read() == BODY
+    assert any("CopyObject InternalError" in line for line in ferry.log("warning"))
+
+
+def test_a_source_that_changes_is_not_copied(ferry, server):
+    server.faults((dict(operation="CopyObject", count=1), dict(
+        status=412, code="PreconditionFailed")))
+    ferry.configure("server_side", extra="    overwrite: always")
+    code, end = ferry.run()
+    assert (code, end["reason"]) == (1, "changed")
+
+
+@pytest.mark.parametrize("role,pinned", [("src-mover", True), ("no-versions", False)])
+def test_versions_are_pinned_where_they_may_be(ferry, server, role, pinned):
+    """Replaced while its parts are read: the version that was begun arrives whole."""
+    body, key = b"1" * (70 << 20), "large"
+    server.s.put_object(Bucket=VERSIONS, Key=key, Body=body)
+    server.faults((dict(operation="GetObject", skip=1, count=30), dict(delay_ms=200)))
+    ferry.configure("stream", role=role, source=f"s3://{VERSIONS}/{key}",
+                    extra="    overwrite: always")
+    before = server.requests("UploadPart")
+    ferry.ctl("run", "daily-report")
+    until(lambda: server.requests("UploadPart") > before, "the first part")
+    server.s.put_object(Bucket=VERSIONS, Key=key, Body=b"2" * len(body))
+    row = until(lambda: ended(ferry), "the end")
+    if pinned:
+        assert row["state"] == "succeeded", ferry.log()
+        assert arrived(server, key="in/large")[0]["Body"].read() == body
+    elif row["state"] == "succeeded":  # all was read before
+        assert arrived(server, key="in/large")[0]["Body"].read() == body
+    else:
+        assert row["reason"] == "changed"
+
+
+def ended(ferry):
+    row = ferry.ctl("history", "-n", "1")[1][0]["runs"][0]
+    return row if row["state"] in ("succeeded", "failed") else None
+
+
+@pytest.mark.parametrize("verify,heads", [("transfer", 0), ("object", 0), ("full", 2)])
+def test_verify(ferry, server, verify, heads):
+    ferry.configure("stream", extra=f"    overwrite: always\n    verify: {verify}")
+    before = server.count()
+    assert ferry.run()[0] == 0
+    assert did(server, before).get("HeadObject", 0) == heads

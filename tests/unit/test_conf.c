@@ -272,6 +272,44 @@ static void a_job_may_have_a_session_of_its_own(void **state)
 	conf_unref(c);
 }
 
+static void objects_are_written_as_told(void **state)
+{
+	const struct conf *c = load_good(GOOD_PROFILES
+		"  j:\n    method: server_side\n    overwrite: never\n    tags: require\n"
+		"    source: { profile: src, url: \"s3://bucket-s/k\",\n"
+		"              request_payer: requester }\n"
+		"    destination: { profile: src, url: \"s3://bucket-m/in/\",\n"
+		"      expected_bucket_owner: \"123456789012\",\n"
+		"      storage_class: { GLACIER: STANDARD_IA, DEEP_ARCHIVE: GLACIER_IR },\n"
+		"      server_side_encryption: aws:kms, kms_key_id: alias/k,\n"
+		"      bucket_key_enabled: false, object_lock: COMPLIANCE,\n"
+		"      retain_for: 1d }\n"
+		"  k:\n" GOOD_SIDES);
+	const struct conf_job *j = conf_find_job(c, "j"), *k = conf_find_job(c, "k");
+	const struct conf_written *w = &j->destination.written;
+
+	(void)state;
+	assert_int_equal(j->method, CONF_METHOD_SERVER_SIDE);
+	assert_int_equal(j->overwrite, CONF_OVERWRITE_NEVER);
+	assert_int_equal(j->tags, CONF_TAGS_REQUIRE);
+	assert_true(j->source.is_requester_paying);
+	assert_string_equal(j->destination.expected_owner, "123456789012");
+	assert_string_equal(
+		w->storage_class, "GLACIER=STANDARD_IA,DEEP_ARCHIVE=GLACIER_IR");
+	assert_string_equal(w->encryption, "aws:kms");
+	assert_string_equal(w->kms_key_id, "alias/k");
+	assert_string_equal(w->bucket_key, "false");
+	assert_string_equal(w->object_lock, "COMPLIANCE");
+	assert_int_equal(w->retain_s, 86400);
+	assert_int_equal(k->method, CONF_METHOD_AUTO);
+	assert_int_equal(k->overwrite, CONF_OVERWRITE_CHANGED);
+	assert_int_equal(k->verify, CONF_VERIFY_OBJECT);
+	assert_string_equal(k->destination.written.acl, "auto");
+	assert_null(k->destination.written.encryption);
+	assert_null(k->source.expected_owner);
+	conf_unref(c);
+}
+
 static void defaults_are_shared_and_overridden(void **state)
 {
 	const struct conf *c = load_good(
@@ -541,7 +579,8 @@ int main(void)
 	cmocka_unit_test(variants_of_endpoints_are_told_or_left_open),
 	cmocka_unit_test(a_job_may_have_a_session_of_its_own),
 		cmocka_unit_test(values_and_defaults_are_typed),
-		cmocka_unit_test(defaults_are_shared_and_overridden),
+		cmocka_unit_test(objects_are_written_as_told),
+	cmocka_unit_test(defaults_are_shared_and_overridden),
 		cmocka_unit_test(jobs_d_is_read_beside_the_main_file),
 		cmocka_unit_test(the_caret_stands_under_the_value),
 		cmocka_unit_test(a_secret_is_never_shown),

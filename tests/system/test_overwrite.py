@@ -1,0 +1,142 @@
+"""What is there already, what nobody may overwrite, and who comes second."""
+
+import pytest
+
+from conftest import only, until
+
+S, M, KEY, TO = "account-s-bucket", "account-m-bucket", "shared/report.csv", "in/report.csv"
+BODY = b"a;b\n1;2\n" * 1000
+LARGE = (64 << 20) + 1
+SANDBOX = only("sandbox", "requests that are counted, and faults by operation")
+NAMES = ["GetObject", "HeadObject", "PutObject", "CopyObject", "CreateMultipartUpload"]
+
+
+@pytest.fixture
+def ferry(daemon, server):
+    if server.name == "sandbox":
+        server.faults()
+    server.s.put_object(Bucket=S, Key=KEY, Body=BODY)
+    server.m.delete_object(Bucket=M, Key=TO)
+
+    def configure(overwrite, method="stream", source=KEY):
+        daemon.write(source=f"s3://{S}/{source}", destination=f"s3://{M}/{TO}",
+                     extra=f"    method: {method}\n    overwrite: {overwrite}")
+        return daemon.start()
+    daemon.configure = configure
+    return daemon
+
+
+def arrived(server):
+    return server.m.get_object(Bucket=M, Key=TO)["Body"].read()
+
+
+def requests(server, run):
+    before = [server.requests(n) for n in NAMES]
+    code, end = run()
+    did = {n: server.requests(n) - b for n, b in zip(NAMES, before)}
+    return code, end, {n: c for n, c in did.items() if c}
+
+
+def test_changed_moves_it_once(ferry, server):
+    ferry.configure("changed")
+    assert ferry.run()[0] == 0
+    code, end = ferry.run()
+    assert (code, "1 there already" in end["message"]) == (0, True), end
+    server.s.put_object(Bucket=S, Key=KEY, Body=BODY + b"more")
+    code, end = ferry.run()
+    assert (code, "there already" in end["message"]) == (0, False)
+    assert arrived(server) == BODY + b"more"
+
+
+@SANDBOX
+@pytest.mark.parametrize("method", ["stream", "server_side"])
+def test_what_is_there_costs_two_requests(ferry, server, method):
+    ferry.configure("changed", method)
+    new = {"HeadObject": 1, "GetObject": 1, "PutObject": 1} if method == "stream" else {
+        "HeadObject": 2, "CopyObject": 1}
+    there = {"HeadObject": 1, "GetObject": 1} if method == "stream" else {"HeadObject": 2}
+    assert requests(server, ferry.run)[2] == new
+    assert requests(server, ferry.run)[2] == there
+
+
+@SANDBOX
+def test_the_checksum_tells_where_etags_differ(ferry, server):
+    # One PUT there, parts here.
+    server.s.put_object(Bucket=S, Key="shared/large", Body=b"x" * LARGE)
+    ferry.configure("changed", source="shared/large")
+    assert ferry.run()[0] == 0
+    assert server.m.head_object(Bucket=M, Key=TO)["ETag"].endswith('-5"')
+    code, end, did = requests(server, ferry.run)
+    assert (code, "1 there already" in end["message"]) == (0, True), end
+    assert did == {"HeadObject": 1, "GetObject": 1}
+
+
+@pytest.mark.parametrize("method", ["stream", "auto"])
+def test_never_leaves_what_is_there(ferry, server, method):
+    server.m.put_object(Bucket=M, Key=TO, Body=b"older")
+    ferry.configure("never", method)
+    code, end = ferry.run()
+    assert (code, "1 not overwritten" in end["message"]) == (0, True), end
+    assert arrived(server) == b"older"
+
+
+def test_always_does_not_look(ferry, server):
+    server.m.put_object(Bucket=M, Key=TO, Body=BODY)
+    ferry.configure("always")
+    assert "1 object, 7.8 KiB" in ferry.run()[1]["message"]
+
+
+def ended(ferry):
+    row = ferry.ctl("history", "-n", "1")[1][0]["runs"][0]
+    return row if row["state"] in ("succeeded", "failed") else None
+
+
+def race(server, ferry, method, overwrite, source=KEY):
+    """Somebody else writes between our look and our write."""
+    ferry.configure(overwrite, method, source)
+    step = {"stream": "GetObject", "server_side": "CopyObject"}[method]
+    server.faults((dict(operation=step, count=1), dict(delay_ms=700)))
+    before = server.requests(step)
+    ferry.ctl("run", "daily-report")
+    until(lambda: server.requests(step) > before, step)
+    server.m.put_object(Bucket=M, Key=TO, Body=b"somebody else's")
+    return until(lambda: ended(ferry), "the end")
+
+
+@SANDBOX
+@pytest.mark.parametrize("overwrite,old", [
+    ("changed", False), ("changed", True), ("never", False)])
+def test_who_comes_second_does_not_overwrite(ferry, server, overwrite, old):
+    if old:
+        server.m.put_object(Bucket=M, Key=TO, Body=b"older")
+    row = race(server, ferry, "stream", overwrite)
+    assert row["state"] == "failed" and "destination-changed" in row["message"], row
+    assert arrived(server) == b"somebody else's"
+
+
+@SANDBOX
+def test_who_comes_second_with_parts_leaves_no_upload(ferry, server):
+    row = race(server, ferry, "stream", "changed", f"virtual/{LARGE}")
+    assert row["state"] == "failed" and "destination-changed" in row["message"], row
+    assert arrived(server) == b"somebody else's"
+    assert "Uploads" not in server.m.list_multipart_uploads(Bucket=M)
+
+
+@SANDBOX
+@pytest.mark.parametrize("operation,source", [
+    ("PutObject", KEY), ("CompleteMultipartUpload", f"virtual/{LARGE}")])
+def test_a_conflict_of_two_writers_is_tried_again(ferry, server, operation, source):
+    server.faults((dict(operation=operation, count=1), dict(
+        status=409, code="ConditionalRequestConflict")))
+    ferry.configure("changed", source=source)
+    assert ferry.run()[0] == 0, ferry.log()
+    assert "Uploads" not in server.m.list_multipart_uploads(Bucket=M)
+
+
+@SANDBOX
+def test_a_lost_answer_is_no_race(ferry, server):
+    # The object came to be, the answer did not: what is there is ours.
+    server.faults((dict(operation="PutObject", count=1), dict(reset_at=0)))
+    ferry.configure("never")
+    assert ferry.run()[0] == 0, ferry.log()
+    assert arrived(server) == BODY
