@@ -3,7 +3,8 @@
  * keys (memcmp, the shorter first), each once. Pages are fetched one ahead of what was
  * popped and never more: memory does not depend on the number of keys. What a listing
  * cannot be proven to be (complete, in order, below the prefix) fails it: LISTER_ENDED
- * means that the whole was seen. Made by lister_s3_new() or lister_file_new(); one
+ * means that the whole was seen. Made by lister_s3_new(), lister_ranges_new() (the same,
+ * several pages on their way at once) or lister_file_new(); one
  * thread, the loop's. The owner of the struct is whoever made it.
  */
 #pragma once
@@ -12,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct creds_set;
 struct err;
 
 /* Of an object in an archive class; RestoreStatus of the listing. */
@@ -87,6 +89,9 @@ struct lister_ops {
 	const struct err *(*error)(const struct lister *l);
 	void (*stats)(const struct lister *l, struct lister_stats *ret);
 	void (*free)(struct lister *l);
+	/* NULL where none are needed; see lister_s3.h */
+	void (*give_creds)(
+		struct lister *l, const struct err *err, const struct creds_set *set);
 };
 
 struct lister {

@@ -48,11 +48,14 @@ struct lister_s3 {
 	bool has_set, is_asking, is_running, has_replayed;
 	int attempt;
 
-	struct s3_page now, ahead;        /* being read; fetched before it is needed */
-	size_t at;                        /* in now */
-	bool has_now, has_ahead, is_last; /* is_last: no page behind the newest */
-	char *token;                      /* of the next page */
-	char last_key[KEY_MAX + 1];       /* the newest one that was listed */
+	struct s3_page now, ahead; /* being read; fetched before it is needed */
+	size_t at;                 /* in now */
+	bool has_now, has_ahead;
+	bool has_more,
+		is_last; /* the newest page says that more follows; is the last one */
+	char first_key[KEY_MAX + 1]; /* of the one page */
+	char *token;                 /* of the next page */
+	char last_key[KEY_MAX + 1];  /* the newest one that was listed */
 	size_t last_len;
 	int empty_pages;
 
@@ -153,8 +156,9 @@ static const char *check_keys(struct lister_s3 *l, struct s3_page *page)
 	size_t prefix_len = strlen(l->o.prefix), until_len = strlen(l->o.until);
 	const char *last = l->last_key;
 	size_t last_len = l->last_len, i;
+	int beyond = -1; /* of the last key looked at, against until */
 
-	for (i = 0; i < page->count; i++) {
+	for (i = 0; i < page->count && beyond < 0; i++) {
 		const char *key = s3_page_text(page, page->entries[i].key_at);
 		size_t len = page->entries[i].key_len;
 
@@ -162,12 +166,13 @@ static const char *check_keys(struct lister_s3 *l, struct s3_page *page)
 			return LISTER_LIE_PREFIX;
 		if (last_len && order(key, len, last, last_len) <= 0)
 			return LISTER_LIE_ORDER;
-		if (until_len && order(key, len, l->o.until, until_len) > 0)
+		beyond = until_len ? order(key, len, l->o.until, until_len) : -1;
+		if (beyond > 0)
 			break;
 		last = key;
 		last_len = len;
 	}
-	l->is_last = !page->is_truncated || i < page->count;
+	l->has_more = page->is_truncated && beyond < 0;
 	page->count = i;
 	memmove(l->last_key, last, last_len);
 	l->last_key[last_len] = '\0';
@@ -184,7 +189,7 @@ static enum step_result refuse(struct lister_s3 *l, const char *code)
 
 static bool is_empty_for_ever(struct lister_s3 *l, const struct s3_page *page)
 {
-	if (page->count || l->is_last)
+	if (page->count || !l->has_more)
 		l->empty_pages = 0;
 	else
 		l->empty_pages++;
@@ -211,12 +216,16 @@ static enum step_result accept(struct lister_s3 *l, struct s3_page *page)
 
 	if (code)
 		return refuse(l, code);
-	if (!l->is_last && !*token)
+	if (l->has_more && !*token)
 		return lie(l, LISTER_LIE_TOKEN, "says that more follows but not where");
-	if (!l->is_last && str_eq(token, l->token))
+	if (l->has_more && str_eq(token, l->token))
 		return lie(l, LISTER_LIE_TOKEN, "points to itself");
 	if (is_empty_for_ever(l, page))
 		return lie(l, LISTER_LIE_STUCK, "is empty, as were those before it");
+	l->is_last = !l->has_more || (l->o.is_one_page && page->count);
+	if (l->o.is_one_page && page->count)
+		snprintf(l->first_key, sizeof(l->first_key), "%s",
+			s3_page_text(page, page->entries[0].key_at));
 	mem_replace(&l->token, l->is_last ? NULL : token);
 	l->ahead = *page;
 	l->has_ahead = true;
@@ -326,7 +335,7 @@ static void on_timer(void *arg)
 	list_run(arg);
 }
 
-void lister_s3_give_creds(
+static void give_creds(
 	struct lister *base, const struct err *err, const struct creds_set *set)
 {
 	struct lister_s3 *l = CONTAINER_OF(base, struct lister_s3, base);
@@ -341,6 +350,12 @@ void lister_s3_give_creds(
 		l->has_set = true;
 	}
 	list_run(l);
+}
+
+void lister_s3_give_creds(
+	struct lister *l, const struct err *err, const struct creds_set *set)
+{
+	l->ops->give_creds(l, err, set);
 }
 
 /* --- the interface --- */
@@ -446,9 +461,24 @@ static void destroy(struct lister *base)
 		loop_bury(l->o.loop, bury, l);
 }
 
+enum lister_state lister_s3_one_page(
+	const struct lister *base, const char **ret_first, const char **ret_last)
+{
+	const struct lister_s3 *l = CONTAINER_OF(base, struct lister_s3, base);
+
+	if (l->err.class != ERR_OK)
+		return LISTER_FAILED;
+	if (!l->is_last)
+		return LISTER_WAITING;
+	*ret_first = l->first_key;
+	*ret_last = l->last_key;
+	return l->has_more ? LISTER_READY : LISTER_ENDED;
+}
+
 struct lister *lister_s3_new(const struct lister_s3_options *options)
 {
-	static const struct lister_ops ops = {start, peek, pop, error, stats, destroy};
+	static const struct lister_ops ops = {
+		start, peek, pop, error, stats, destroy, give_creds};
 	struct lister_s3 *l = mem_alloc(sizeof(*l));
 
 	l->base.ops = &ops;

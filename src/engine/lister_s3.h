@@ -26,6 +26,7 @@ struct lister_s3_options {
 	/* Whole keys, NULL or "": from the first, to the last. */
 	const char *start_after; /* only those behind it */
 	const char *until;       /* and not behind this one */
+	bool is_one_page;        /* end with the first page that has keys */
 	int page_keys;           /* 0: 1000 */
 	struct retry_policy retry;
 	bool wants_restore; /* ask for RestoreStatus */
@@ -46,3 +47,10 @@ struct lister *lister_s3_new(const struct lister_s3_options *options);
  * lister_free(). */
 void lister_s3_give_creds(
 	struct lister *l, const struct err *err, const struct creds_set *set);
+
+/*
+ * Of is_one_page: LISTER_READY: the page is here and more follows behind *ret_last (whole
+ * keys, borrowed until lister_free()); LISTER_ENDED: nothing does.
+ */
+enum lister_state lister_s3_one_page(
+	const struct lister *l, const char **ret_first, const char **ret_last);

@@ -3,7 +3,7 @@
  * plan, on one loop, against null_s3's virtual listings. Prints CPU, wall and peak
  * memory.
  *
- *   list_compare ENDPOINT KEYS
+ *   list_compare ENDPOINT KEYS [RANGES]
  */
 #include "config.h"
 
@@ -19,7 +19,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "engine/lister_s3.h"
+#include "engine/lister_ranges.h"
 #include "net/http.h"
 #include "net/loop.h"
 #include "run/plan.h"
@@ -34,6 +34,7 @@ struct bench {
 		int which;
 	} args[SIDES];
 	struct plan plan;
+	uint64_t ranges; /* 0: one plain listing a side */
 	uint64_t same, other;
 	int result;
 };
@@ -108,7 +109,8 @@ static void start(
 			.arg = &b->args[i]};
 
 		b->args[i] = (struct bench_side){b, i};
-		b->sides[i] = lister_s3_new(&o);
+		b->sides[i] = b->ranges ? lister_ranges_new(&o, (unsigned)b->ranges)
+					: lister_s3_new(&o);
 	}
 	for (int i = 0; i < SIDES; i++)
 		lister_start(b->sides[i], on_change, b);
@@ -136,14 +138,16 @@ static void report(const struct bench *b, double wall)
 int main(int argc, char **argv)
 {
 	struct bench b = {0};
-	const struct http_options options = {.max_connections = 8};
+	const struct http_options options = {
+		.max_connections = 2 * SIDES * LISTER_RANGES_MAX};
 	_cleanup_free_ char *prefix = NULL;
 	struct http *http;
 	uint64_t keys;
 	int64_t began;
 
-	if (argc != 3 || str_to_uint(argv[2], 100000000, &keys) < 0) {
-		fprintf(stderr, "usage: list_compare ENDPOINT KEYS\n");
+	if (argc < 3 || argc > 4 || str_to_uint(argv[2], 100000000, &keys) < 0 ||
+		(argc == 4 && str_to_uint(argv[3], LISTER_RANGES_MAX, &b.ranges) < 0)) {
+		fprintf(stderr, "usage: list_compare ENDPOINT KEYS [RANGES]\n");
 		return 2;
 	}
 	if (http_global_init() < 0)

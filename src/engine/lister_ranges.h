@@ -1,0 +1,15 @@
+/*
+ * A prefix listed in several places at once, for where a page takes long to come: ranges
+ * one behind the other, each a lister of its own, read in order. Where a range may begin
+ * is guessed from what the last page spanned; guesses that do not hold are made no more.
+ * At most 2 x `ranges` pages are held. Otherwise as lister_s3.h, and given credentials by
+ * lister_s3_give_creds() too.
+ */
+#pragma once
+
+#include "engine/lister_s3.h"
+
+#define LISTER_RANGES_MAX 16
+
+struct lister *lister_ranges_new(
+	const struct lister_s3_options *options, unsigned ranges);
