@@ -18,12 +18,8 @@
 /* NULL, or what is wrong with the path of a url. */
 static const char *fault_of(const char *path)
 {
-	const char *last = strrchr(path, '/');
-
 	if (*path != '/')
 		return "not an absolute path";
-	if (strcmp(path, "/") == 0 || last == path)
-		return "the root of the file system is no folder for a job";
 	if (strlen(path) > ROOT_MAX)
 		return "the path is longer than 1,000 bytes";
 	if (strstr(path, "//") || strstr(path, "/./") || strstr(path, "/../") ||
@@ -42,24 +38,34 @@ static bool is_inside(const char *path, const char *folder)
 	return strncmp(path, folder, n) == 0 && (path[n] == '/' || !path[n]);
 }
 
+/* Where the folder of the job ends: what has dates or a glob in it is a key's. */
+static size_t root_len(const char *path)
+{
+	size_t n = strcspn(path, "$*?[{");
+
+	while (path[n] != '/' || !path[n])
+		n--;
+	return n;
+}
+
 bool file_parse_url(const struct spot *s, const char *url, struct conf_side *side)
 {
 	const char *path = url + strlen("file://");
 	const char *state = getenv("STATE_DIRECTORY"), *wrong = fault_of(path);
-	const char *name;
+	size_t n = wrong ? 0 : root_len(path);
 
 	if (!state || !*state)
 		state = STATE_DIR;
-	if (wrong) {
+	if (wrong || !n) {
 		spot_complain(s, "url", "file:///srv/outbox/, or file:///srv/report.csv",
-			wrong);
+			wrong ? wrong
+			      : "the root of the file system is no folder for a job");
 		return false;
 	}
-	name = strrchr(path, '/') + 1;
 	side->scheme = CONF_FILE;
-	side->bucket = mem_strndup(path, (size_t)(name - path) - 1);
-	side->key = mem_strdup(name);
-	side->is_prefix = !*name;
+	side->bucket = mem_strndup(path, n);
+	side->key = mem_strdup(path + n + 1);
+	side->is_prefix = !*side->key || str_has_suffix(side->key, "/");
 	if (is_inside(path, state) || is_inside(state, side->bucket)) {
 		spot_complain(s, "url", NULL, "the daemon keeps its own state there");
 		return false;

@@ -62,6 +62,11 @@ int file_commit(struct file_target *t, const struct file_place *place,
 /* Nothing stays of it. */
 void file_discard(struct file_target *t);
 
+/* 0, or -1 with *err; class NOTFOUND: there is none. */
+int file_look(const struct file_place *place, struct file_stat *ret, struct err *err);
+/* print: what it must be still, else class CONFLICT and it stays; "": whatever it is. */
+int file_remove(const struct file_place *place, const char *print, struct err *err);
+
 /* What went wrong, in words: of an operation on a place. */
 void file_error(struct err *err, int error, const char *operation,
 	const struct file_place *place);

@@ -42,7 +42,7 @@ struct folder {
 };
 
 struct file_tree {
-	char *root;
+	char *root, *folder;
 	bool is_begun;
 	struct list stack; /* the deepest first */
 	struct buf key;
@@ -59,11 +59,12 @@ static void folder_free(struct folder *f)
 	free(f);
 }
 
-struct file_tree *file_tree_new(const char *root)
+struct file_tree *file_tree_new(const char *root, const char *folder)
 {
 	struct file_tree *t = mem_alloc(sizeof(*t));
 
 	t->root = mem_strdup(root);
+	t->folder = mem_strdup(folder);
 	list_init(&t->stack);
 	buf_init(&t->key, 2 * KEY_MAX);
 	return t;
@@ -79,6 +80,7 @@ void *file_tree_free(struct file_tree *t)
 		folder_free(f);
 	buf_done(&t->key);
 	free(t->root);
+	free(t->folder);
 	free(t);
 	return NULL;
 }
@@ -241,15 +243,34 @@ static int visit(struct file_tree *t, const struct folder *f, const struct name 
 		return 1;
 	}
 	r = file_open_below(f->fd, name, O_RDONLY | O_DIRECTORY);
+	if (r == -EACCES || r == -EPERM) {
+		ret->unfit = "a folder that may not be read";
+		return 1;
+	}
 	return r == -ENOENT ? 0 : push(t, r);
 }
 
 /* Links on the way to it are the administrator's. */
 static int open_root(const struct file_tree *t)
 {
-	int fd = open(t->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int root = open(t->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
 
-	return fd < 0 ? -errno : fd;
+	if (root < 0 || !*t->folder)
+		return root < 0 ? -errno : root;
+	fd = file_open_below(root, t->folder, O_RDONLY | O_DIRECTORY);
+	close(root);
+	return fd;
+}
+
+static int begin(struct file_tree *t)
+{
+	int fd = open_root(t);
+	struct stat st;
+
+	/* A root that is missing may be a disk that is not mounted. */
+	if (fd == -ENOENT && *t->folder && stat(t->root, &st) == 0)
+		return 0;
+	return push(t, fd);
 }
 
 int file_tree_next(struct file_tree *t, struct file_tree_entry *ret, struct err *err)
@@ -258,7 +279,7 @@ int file_tree_next(struct file_tree *t, struct file_tree_entry *ret, struct err 
 	int r = 0;
 
 	if (!t->is_begun)
-		r = push(t, open_root(t));
+		r = begin(t);
 	t->is_begun = true;
 	while (r == 0 && (f = LIST_FIRST(&t->stack, struct folder, link))) {
 		if (f->next < f->count)

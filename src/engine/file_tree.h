@@ -3,7 +3,8 @@
  * paths are (file_name.h): a folder "a" comes where "a/" does, behind "a-b" and before
  * "a0". No symbolic link is followed. Memory: the names of the folders on the way to
  * where it is, whatever the tree holds besides. May block: for threads of a pool. What
- * cannot be seen whole is an error, never less.
+ * cannot be seen whole is an error, never less; but a folder that may not be read is an
+ * entry that is unfit.
  */
 #pragma once
 
@@ -18,7 +19,8 @@ struct file_tree_entry {
 	const char *unfit; /* NULL, or why it is no object: "a symbolic link" */
 };
 
-struct file_tree *file_tree_new(const char *root);
+/* folder: below root, a path; "" the root itself. One that is missing is empty. */
+struct file_tree *file_tree_new(const char *root, const char *folder);
 void *file_tree_free(struct file_tree *t);
 /* 1: an entry; 0: there are no more; -1 with *err: final. */
 int file_tree_next(struct file_tree *t, struct file_tree_entry *ret, struct err *err);

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "engine/file_name.h"
 #include "engine/file_tree.h"
 #include "net/pool.h"
 
@@ -212,14 +213,30 @@ static void free_later(struct lister *l)
 		release(f);
 }
 
-struct lister *lister_file_new(struct pool *pool, const char *root)
+/* NULL: no path is like this key. */
+static char *path_of(const char *folder)
+{
+	struct buf path = BUF_INIT(4096);
+	char *key = mem_strndup(folder, *folder ? strlen(folder) - 1 : 0);
+	int r = *key ? file_name_from_key(&path, key) : 0;
+
+	free(key);
+	if (r == 0)
+		return buf_take(&path);
+	buf_done(&path);
+	return NULL;
+}
+
+struct lister *lister_file_new(struct pool *pool, const char *root, const char *folder)
 {
 	static const struct lister_ops ops = {start, peek, pop, error, stats, free_later};
 	struct lister_file *f = mem_alloc(sizeof(*f));
+	_cleanup_free_ char *path = path_of(folder);
 
 	f->lister.ops = &ops;
 	f->pool = pool;
-	f->tree = file_tree_new(root);
+	/* A name that no disk can hold is that of no folder. */
+	f->tree = file_tree_new(root, path ? path : "%2F");
 	f->reading = batch_new();
 	f->filling = batch_new();
 	return &f->lister;

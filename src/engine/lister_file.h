@@ -8,6 +8,9 @@
 
 struct pool;
 
-/* root is copied. The pool outlives the lister; a job for one that was freed may go on.
+/*
+ * folder: the key of a folder below root, with its '/', or ""; keys come without it. One
+ * that is missing has no files, but root has to be there. Both are copied. The pool
+ * outlives the lister; a job for one that was freed may go on.
  */
-struct lister *lister_file_new(struct pool *pool, const char *root);
+struct lister *lister_file_new(struct pool *pool, const char *root, const char *folder);

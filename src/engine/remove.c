@@ -16,7 +16,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "engine/file.h"
 #include "net/loop.h"
+#include "net/pool.h"
 #include "s3/object.h"
 
 #define CREDS_WAIT_MS (10 * 60 * 1000)
@@ -47,6 +49,11 @@ struct removal {
 	int64_t started_us;
 	struct s3_head head;
 	struct err err; /* of the last call; class OK: none */
+
+	/* of a local file: a thread's while one is at work */
+	struct pool_job job;
+	struct file_place place;
+	struct file_stat stat;
 };
 
 enum step_result {
@@ -115,7 +122,7 @@ static void on_done(void *arg, const struct err *err, const struct s3_head *head
 	removal_run(r);
 }
 
-static void call(struct removal *r)
+static void call_s3(struct removal *r)
 {
 	const struct engine_side *s = side_of(r);
 	const struct creds_set *set = r->env->creds(r->env->arg, s->creds_id);
@@ -137,12 +144,57 @@ static void call(struct removal *r)
 		r->call = s3_head_object(&env, &o);
 }
 
+/* --- local files --- */
+
+static void work_look(struct pool_job *job)
+{
+	struct removal *r = CONTAINER_OF(job, struct removal, job);
+
+	file_look(&r->place, &r->stat, &r->err);
+}
+
+static void work_delete(struct pool_job *job)
+{
+	struct removal *r = CONTAINER_OF(job, struct removal, job);
+
+	file_remove(&r->place, r->spec->etag, &r->err);
+}
+
+static void on_worked(struct pool_job *job)
+{
+	struct removal *r = CONTAINER_OF(job, struct removal, job);
+
+	r->is_answered = true;
+	file_print(&r->stat, r->head.etag);
+	removal_run(r);
+}
+
+static void call_file(struct removal *r)
+{
+	const struct engine_side *s = side_of(r);
+
+	r->is_answered = false;
+	r->err = (struct err){0};
+	r->place = (struct file_place){s->root, s->key, 0, -1};
+	r->job = (struct pool_job){
+		.work = r->next == REMOVAL_DELETE ? work_delete : work_look,
+		.done = on_worked};
+	pool_submit(r->env->pool, &r->job);
+}
+
+static void (*const calls[ENGINE_SCHEMES])(struct removal *r) = {
+	[ENGINE_S3] = call_s3,
+	[ENGINE_FILE] = call_file,
+};
+
 /* --- steps --- */
 
 static bool is_usable(const struct removal *r)
 {
 	const struct creds_set *set = r->env->creds(r->env->arg, side_of(r)->creds_id);
 
+	if (side_of(r)->scheme == ENGINE_FILE)
+		return true;
 	return set && set->generation != r->refused &&
 	       set->expires_at_us > clock_wall_us(loop_clock(r->env->loop));
 }
@@ -168,7 +220,7 @@ static enum step_result step_start(struct removal *r)
 		return STEP_AGAIN;
 	}
 	go(r, r->next);
-	call(r);
+	calls[side_of(r)->scheme](r);
 	return STEP_WAIT;
 }
 

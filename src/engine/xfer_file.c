@@ -13,13 +13,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/crc.h"
 #include "base/mem.h"
 #include "engine/xfer_parts.h"
 #include "net/loop.h"
 #include "net/pool.h"
 
-#define PIECE (1 << 20) /* at most; half of a ring is usual */
+#define PIECE   (1 << 20) /* at most; half of a ring is usual */
+#define TICK_US (20 * USEC_PER_MSEC)
 
 enum file_state {
 	FILE_OPEN,  /* waits for: a descriptor */
@@ -218,6 +220,13 @@ static void start(struct xfer *x, enum xfer_side side, bool is_head_only)
 	file_run(f);
 }
 
+/* It names one content, as a version does. */
+static void tell_print(const struct file_stat *st, struct s3_head *head)
+{
+	file_print(st, head->etag);
+	file_print(st, head->version);
+}
+
 static void *release(void *f)
 {
 	free(f);
@@ -232,7 +241,7 @@ static void end(struct xfer_file *f)
 
 	x->files[f->side] = NULL;
 	loop_bury(x->env->loop, release, f);
-	file_print(&f->stat, head.etag);
+	tell_print(&f->stat, &head);
 	if (f->side == XFER_DESTINATION)
 		xfer_io_put_ended(x, e, &head);
 	else if (f->is_head_only)
@@ -249,6 +258,23 @@ static void finish(struct xfer_file *f)
 	submit(f, work_close);
 }
 
+/*
+ * File systems stamp changes by the tick of their clock: a second one within the same
+ * tick would not show. Once a tick has passed without a change, any later one does.
+ */
+static bool is_settled(struct xfer_file *f)
+{
+	int64_t now_us = clock_wall_us(loop_clock(f->x->env->loop));
+	int64_t age_us = now_us - f->stat.ctime_ns / 1000;
+
+	if (age_us < 0 || age_us > TICK_US)
+		return true;
+	err_set(&f->err, ERR_RETRY, ERR_FROM_LOCAL, "just-written",
+		"the file was written to this very moment");
+	snprintf(f->err.operation, sizeof(f->err.operation), "open");
+	return false;
+}
+
 /* What an answer's head is to a GET: of the file, or of the part that is asked for. */
 static void tell_head(struct xfer_file *f)
 {
@@ -259,11 +285,9 @@ static void tell_head(struct xfer_file *f)
 	struct s3_meta meta = {0};
 	int64_t first = x->range.first, length = x->range.length;
 
-	file_print(&f->stat, head.etag);
 	if (length && first + length <= f->stat.size)
 		head = (struct s3_head){.length = length, .status = 206};
-	if (length)
-		file_print(&f->stat, head.etag);
+	tell_print(&f->stat, &head);
 	f->offset = first;
 	f->end = first + head.length;
 	f->crc = x->crc;
@@ -278,10 +302,12 @@ static void run_open(struct xfer_file *f)
 {
 	if (f->err.class != ERR_OK || f->is_cancelled)
 		finish(f);
-	else if (f->side == XFER_SOURCE)
+	else if (f->side == XFER_DESTINATION)
+		f->state = FILE_MOVE;
+	else if (f->x->range.length || is_settled(f))
 		tell_head(f);
 	else
-		f->state = FILE_MOVE;
+		finish(f);
 }
 
 /* The piece that a thread has moved is the ring's again. */
@@ -442,7 +468,7 @@ static void on_committed(struct pool_job *job)
 
 	if (t->err.class == ERR_OK) {
 		x->heads[XFER_DESTINATION] = (struct s3_head){.length = t->stat.size};
-		file_print(&t->stat, x->heads[XFER_DESTINATION].etag);
+		tell_print(&t->stat, &x->heads[XFER_DESTINATION]);
 		xfer_parts_settle(x);
 	} else {
 		t->err.class =

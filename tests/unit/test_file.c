@@ -365,6 +365,49 @@ static void names_that_clash_are_told(void **state)
 	assert_int_equal(err.class, ERR_LOCAL);
 }
 
+static void a_file_goes_only_if_it_is_the_one_that_was_meant(void **state)
+{
+	struct place *p = *state;
+	struct file_place place = {p->root, "d/x", 0, -1},
+			  other = {p->root, "d/x/y", 0, -1};
+	char print[FILE_PRINT_LEN];
+	struct file_stat st;
+	struct err err;
+
+	assert_int_equal(make(&place, "old", &err), 0);
+	assert_int_equal(file_look(&place, &st, &err), 0);
+	file_print(&st, print);
+	assert_int_equal(file_look(&other, &st, &err), -1);
+	assert_int_equal(err.class, ERR_NOTFOUND);
+	assert_int_equal(make(&place, "new", &err), 0);
+	assert_int_equal(file_remove(&place, print, &err), -1);
+	assert_int_equal(err.class, ERR_CONFLICT);
+	assert_true(holds(&place, "new"));
+	assert_int_equal(file_look(&place, &st, &err), 0);
+	file_print(&st, print);
+	assert_int_equal(file_remove(&place, print, &err), 0);
+	assert_int_equal(file_remove(&place, "", &err), -1);
+	assert_int_equal(err.class, ERR_NOTFOUND);
+}
+
+static void links_are_not_removed(void **state)
+{
+	struct place *p = *state;
+	struct file_place place = {p->root, "link", 0, -1},
+			  through = {p->root, "folder/canary", 0, -1};
+	_cleanup_free_ char *link = in_root(p, "link"), *folder = in_root(p, "folder"),
+			    *canary = mem_printf("%s/canary", p->outside);
+	struct err err;
+
+	assert_int_equal(symlink(canary, link), 0);
+	assert_int_equal(symlink(p->outside, folder), 0);
+	assert_int_equal(file_remove(&place, "", &err), -1);
+	assert_int_equal(file_remove(&through, "", &err), -1);
+	assert_string_equal(err.code, "ELOOP");
+	assert_int_equal(access(canary, F_OK), 0);
+	assert_int_equal(access(link, F_OK), 0);
+}
+
 static void a_missing_root_is_not_made(void **state)
 {
 	struct place *p = *state;
@@ -418,5 +461,7 @@ UNIT_MAIN(TEST(hostile_keys_stay_inside), TEST(links_to_folders_are_not_followed
 	TEST(links_to_files_are_not_followed), TEST(relative_links_are_not_followed),
 	TEST(a_file_replaces_another_at_once), TEST(what_is_let_go_leaves_nothing),
 	TEST(what_a_crash_left_is_cleared_unless_it_is_at_work),
-	TEST(names_that_clash_are_told), TEST(a_missing_root_is_not_made),
+	TEST(names_that_clash_are_told),
+	TEST(a_file_goes_only_if_it_is_the_one_that_was_meant),
+	TEST(links_are_not_removed), TEST(a_missing_root_is_not_made),
 	TEST(only_regular_files_are_read), TEST(a_disk_that_is_too_small_says_so_at_once))

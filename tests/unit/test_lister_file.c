@@ -25,6 +25,7 @@
 
 struct bench {
 	char root[64];
+	const char *folder; /* below it */
 	struct loop *loop;
 	struct pool *pool;
 	struct lister *lister;
@@ -43,6 +44,7 @@ static int set_up(void **state)
 {
 	struct bench *b = mem_alloc(sizeof(*b));
 
+	b->folder = "";
 	strcpy(b->root, "/tmp/s3ferry-tree-XXXXXX");
 	assert_non_null(mkdtemp(b->root));
 	b->loop = loop_new(clock_system());
@@ -141,7 +143,7 @@ static void on_change(void *arg)
 
 static void list(struct bench *b)
 {
-	b->lister = lister_file_new(b->pool, b->root);
+	b->lister = lister_file_new(b->pool, b->root, b->folder);
 	lister_start(b->lister, on_change, b);
 	loop_run(b->loop);
 }
@@ -197,6 +199,34 @@ static void what_cannot_be_seen_fails_the_listing(void **state)
 	assert_string_equal(b->err.operation, "list");
 }
 
+static void a_folder_below_the_root_is_listed_alone(void **state)
+{
+	struct bench *b = *state;
+
+	make_key(b, "x/\n/y/z");
+	make_key(b, "x/a");
+	b->folder = "x/\n/";
+	list(b);
+	assert_true(b->has_ended);
+	assert_string_equal(buf_str(&b->keys), "y/z\n");
+}
+
+static void a_missing_folder_is_empty_but_a_missing_root_is_not(void **state)
+{
+	struct bench *b = *state;
+
+	b->folder = "2026-11-26/";
+	list(b);
+	assert_true(b->has_ended);
+	assert_int_equal(b->count, 0);
+	b->lister = lister_free(b->lister);
+	strcat(b->root, "x");
+	list(b);
+	b->root[strlen(b->root) - 1] = '\0';
+	assert_false(b->has_ended);
+	assert_int_equal(b->err.class, ERR_NOTFOUND);
+}
+
 static void large_folders_come_in_batches(void **state)
 {
 	struct bench *b = *state;
@@ -220,7 +250,7 @@ static void freed_while_a_thread_walks_it_ends_later(void **state)
 	struct bench *b = *state;
 
 	make_file(b, "a");
-	b->lister = lister_file_new(b->pool, b->root);
+	b->lister = lister_file_new(b->pool, b->root, b->folder);
 	lister_start(b->lister, on_change, b);
 	b->lister = lister_free(b->lister);
 	pool_close(b->pool);
@@ -269,6 +299,9 @@ static void random_trees_come_back_sorted(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 UNIT_MAIN(TEST(keys_come_in_the_order_of_s3), TEST(what_is_no_object_is_told),
-	TEST(what_cannot_be_seen_fails_the_listing), TEST(large_folders_come_in_batches),
+	TEST(what_cannot_be_seen_fails_the_listing),
+	TEST(a_folder_below_the_root_is_listed_alone),
+	TEST(a_missing_folder_is_empty_but_a_missing_root_is_not),
+	TEST(large_folders_come_in_batches),
 	TEST(freed_while_a_thread_walks_it_ends_later),
 	TEST(random_trees_come_back_sorted))
