@@ -155,6 +155,13 @@ struct conf_retry {
 	int64_t max_backoff_s;
 };
 
+/* Of one job's transfers. */
+struct conf_limits {
+	int64_t objects;    /* at once */
+	int64_t parts;      /* of one object at once */
+	int64_t part_bytes; /* of a multipart upload */
+};
+
 /* Each day's hours in which runs of a job may work; those by hand work at any time. */
 struct conf_window {
 	struct schedule *opens, *closes; /* in the job's zone; NULL: no window */
@@ -183,6 +190,7 @@ struct conf_job {
 	int64_t jitter_s;
 	int64_t timeout_s;
 	struct conf_retry retry;
+	struct conf_limits limits;
 	struct conf_texts after; /* the jobs that it follows; then it has no schedule */
 	struct conf_window window;
 	char window_text[16]; /* "20:00-06:00", or "" */

@@ -120,6 +120,26 @@ static const char *parse_duration(
 	return NULL;
 }
 
+static const char *parse_size(
+	const struct schema_row *row, const char *text, void *at, char *hint, size_t size)
+{
+	char least[32], most[32];
+	uint64_t bytes;
+
+	if (str_to_size(text, &bytes) < 0) {
+		snprintf(hint, size, "write 8MiB or 1GiB");
+		return "a size with a unit is expected";
+	}
+	if (bytes < (uint64_t)row->min || bytes > (uint64_t)row->max) {
+		snprintf(hint, size, "from %s to %s",
+			str_format_size((uint64_t)row->min, least, sizeof(least)),
+			str_format_size((uint64_t)row->max, most, sizeof(most)));
+		return "out of range";
+	}
+	*(int64_t *)at = (int64_t)bytes;
+	return NULL;
+}
+
 static const char *parse_enum(
 	const struct schema_row *row, const char *text, void *at, char *hint, size_t size)
 {
@@ -148,6 +168,8 @@ static const char *parse_value(const struct schema_row *row, const char *text, v
 		return parse_number(row, text, at, hint, hint_size);
 	case SCHEMA_DURATION:
 		return parse_duration(row, text, at, hint, hint_size);
+	case SCHEMA_SIZE:
+		return parse_size(row, text, at, hint, hint_size);
 	case SCHEMA_BOOL:
 		*(bool *)at = strcmp(text, "true") == 0;
 		if (*(bool *)at || strcmp(text, "false") == 0)
@@ -351,6 +373,7 @@ static void take_job_child(const struct scope *s, const struct node *key,
 		void *at;
 	} children[] = {{"retry", SCHEMA_RETRY, &job->retry},
 		{"window", SCHEMA_WINDOW, &job->window},
+		{"limits", SCHEMA_LIMITS, &job->limits},
 		{"source", SCHEMA_SIDE, &job->source},
 		{"destination", SCHEMA_SIDE, &job->destination}};
 
@@ -529,6 +552,7 @@ void draft_init(struct draft *d, struct conf *conf, struct conf_messages *messag
 	set_fallbacks(SCHEMA_JOB, &d->defaults);
 	set_fallbacks(SCHEMA_RETRY, &d->defaults.retry);
 	set_fallbacks(SCHEMA_WINDOW, &d->defaults.window);
+	set_fallbacks(SCHEMA_LIMITS, &d->defaults.limits);
 }
 
 static void raw_side_done(struct raw_side *side)

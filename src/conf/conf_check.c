@@ -232,6 +232,8 @@ static void finish_job(struct draft *d, struct draft_job *dj, struct conf_job *j
 	job->is_paused = raw->is_paused;
 	job->retry = (struct conf_retry){raw->retry.attempts, raw->retry.backoff_s,
 		raw->retry.factor, raw->retry.max_backoff_s};
+	job->limits = (struct conf_limits){
+		raw->limits.objects, raw->limits.parts, raw->limits.part_bytes};
 	if (dj->map->kind != NODE_MAP)
 		return;
 	finish_side(&s, "source", raw->profile, &raw->source, &job->source);

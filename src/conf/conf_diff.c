@@ -144,6 +144,11 @@ static void compare_jobs(const struct conf_job *a, const struct conf_job *b, str
 			a->retry.factor != b->retry.factor ||
 			a->retry.max_backoff_s != b->retry.max_backoff_s,
 		"retry");
+	note(out,
+		a->limits.objects != b->limits.objects ||
+			a->limits.parts != b->limits.parts ||
+			a->limits.part_bytes != b->limits.part_bytes,
+		"limits");
 }
 
 static void diff_profiles(

@@ -33,6 +33,7 @@ const char *const schema_locks[] = {"none", "copy", "GOVERNANCE", "COMPLIANCE", 
 static const char *const day_matches[] = {"auto", "and", "or", NULL};
 
 #define DAY INT64_C(86400)
+#define MIB (INT64_C(1) << 20)
 #define TOP(key, type, def, field, ...)                                                  \
 	{SCHEMA_TOP, key, type, def, offsetof(struct raw_top, field), __VA_ARGS__}
 #define PROFILE(key, type, field, ...)                                                   \
@@ -46,6 +47,8 @@ static const char *const day_matches[] = {"auto", "and", "or", NULL};
 	{SCHEMA_RETRY, key, type, def, offsetof(struct raw_retry, field), __VA_ARGS__}
 #define WINDOW(key, type, def, field, ...)                                               \
 	{SCHEMA_WINDOW, key, type, def, offsetof(struct raw_window, field), __VA_ARGS__}
+#define LIMITS(key, type, def, field, ...)                                               \
+	{SCHEMA_LIMITS, key, type, def, offsetof(struct raw_limits, field), __VA_ARGS__}
 #define CHILD(section, key) {section, key, SCHEMA_CHILD}
 #define PLANNED(section, key) {section, key, SCHEMA_PLANNED}
 
@@ -122,7 +125,7 @@ const struct schema_row schema_rows[] = {
 	PLANNED(SCHEMA_JOB, "delete"),
 	PLANNED(SCHEMA_JOB, "max_delete"),
 	PLANNED(SCHEMA_JOB, "compare"),
-	PLANNED(SCHEMA_JOB, "limits"),
+	{SCHEMA_JOB, "limits",   SCHEMA_CHILD, .is_default_too = true},
 	PLANNED(SCHEMA_JOB, "bandwidth"),
 	PLANNED(SCHEMA_JOB, "if_missing"),
 	PLANNED(SCHEMA_JOB, "expect"),
@@ -152,6 +155,10 @@ const struct schema_row schema_rows[] = {
 	RETRY("factor",      SCHEMA_REAL,     "2",   factor, 1, 10),
 	RETRY("max_backoff", SCHEMA_DURATION, "10m", max_backoff_s, 1, DAY),
 
+	LIMITS("objects",   SCHEMA_INT,  "32",    objects, 1, 32),
+	LIMITS("parts",     SCHEMA_INT,  "8",     parts, 1, 64),
+	LIMITS("part_size", SCHEMA_SIZE, "16MiB", part_bytes, 5 * MIB, 5120 * MIB),
+
 	WINDOW("start",  SCHEMA_TEXT, NULL,    start),
 	WINDOW("end",    SCHEMA_TEXT, NULL,    end),
 	WINDOW("at_end", SCHEMA_ENUM, "pause", at_end, .names = window_ends),
@@ -176,6 +183,7 @@ const char *schema_section_name(enum schema_section section)
 		[SCHEMA_JOB] = "a job",
 		[SCHEMA_SIDE] = "source and destination",
 		[SCHEMA_RETRY] = "retry",
+		[SCHEMA_LIMITS] = "limits",
 		[SCHEMA_WINDOW] = "window"};
 
 	return names[section];

@@ -17,6 +17,7 @@ enum schema_section {
 	SCHEMA_SIDE,
 	SCHEMA_RETRY,
 	SCHEMA_WINDOW,
+	SCHEMA_LIMITS,
 	SCHEMA_SECTIONS,
 };
 
@@ -24,6 +25,7 @@ enum schema_type {
 	SCHEMA_TEXT,
 	SCHEMA_DURATION, /* int64_t seconds */
 	SCHEMA_INT,      /* int64_t */
+	SCHEMA_SIZE,     /* int64_t bytes */
 	SCHEMA_REAL,     /* double */
 	SCHEMA_BOOL,     /* bool */
 	SCHEMA_FLAG,     /* enum conf_flag: whether it was said is known */
@@ -77,6 +79,10 @@ struct raw_window {
 	int64_t at_end; /* 0: pause, 1: cancel */
 };
 
+struct raw_limits {
+	int64_t objects, parts, part_bytes;
+};
+
 struct raw_job {
 	struct conf_texts schedule, calendar, after;
 	char *every, *timezone, *profile;
@@ -89,4 +95,5 @@ struct raw_job {
 	struct raw_side source, destination;
 	struct raw_retry retry;
 	struct raw_window window;
+	struct raw_limits limits;
 };

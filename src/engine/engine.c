@@ -497,7 +497,6 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 		ring = RING_MAX;
 	part = options->part_bytes ? options->part_bytes : PART_BYTES;
 	e->env = (struct xfer_env){.part_bytes = part,
-		.large_bytes = 4 * part,
 		.loop = loop,
 		.http = http,
 		.pool = pool,

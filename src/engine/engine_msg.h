@@ -76,6 +76,8 @@ struct engine_xfer_spec {
 	/* Nothing moves: the upload of `resume` is to be gone; of an intent, uploads that it
 	 * left are looked for. */
 	bool is_abort;
+	int64_t part_bytes; /* 0: the engine's */
+	int parts_at_once;  /* 0: 8 */
 	int max_attempts;
 	int64_t backoff_ms, max_backoff_ms;
 	double backoff_factor;

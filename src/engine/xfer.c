@@ -166,7 +166,7 @@ static enum step_result step_wait_creds(struct xfer *x)
 /* Known to be large, or not to be read here: its head alone is asked for. */
 static bool wants_head(const struct xfer *x)
 {
-	return x->upload || x->spec->source_size > x->env->large_bytes ||
+	return x->upload || x->spec->source_size > xfer_large_bytes(x) ||
 	       xfer_copy_is_wanted(x);
 }
 
@@ -238,9 +238,9 @@ static bool is_stale(const struct xfer *x)
 {
 	if (!x->upload || x->restarts == RESTARTS_MAX)
 		return false;
+	/* 409: something else happened to the key meanwhile; S3 asks for a new upload. */
 	if (x->failed_side == XFER_DESTINATION)
-		return str_eq(x->err.code, "NoSuchUpload") ||
-		       str_eq(x->err.code, "ConditionalRequestConflict");
+		return x->err.http_status == 409 || str_eq(x->err.code, "NoSuchUpload");
 	if (x->err.class == ERR_INTEGRITY)
 		return xfer_parts_is_full(x);
 	return x->err.class == ERR_CONFLICT && xfer_parts_is_resumed(x);

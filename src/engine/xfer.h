@@ -22,7 +22,7 @@ struct xfer_env {
 	struct http *http;
 	struct pool *pool; /* for files */
 	size_t ring_bytes;
-	int64_t part_bytes, large_bytes; /* of a part; above which objects have parts */
+	int64_t part_bytes; /* of a part, where the spec does not say */
 	int64_t stall_timeout_ms;
 	/* The set, or NULL while there is none. Borrowed until the next turn. */
 	const struct creds_set *(*creds)(void *arg, uint32_t creds_id);

@@ -137,6 +137,11 @@ void xfer_fail(struct xfer *x, enum xfer_side side, const struct err *err);
 struct xfer *xfer_new_part(const struct xfer_env *env, struct engine_xfer_spec *spec,
 	const struct xfer_range *range);
 
+/* xfer_parts.c */
+int64_t xfer_part_bytes(const struct xfer *x);
+/* Above it an object has parts. */
+int64_t xfer_large_bytes(const struct xfer *x);
+
 /* xfer_io.c */
 void xfer_io_reset(struct xfer *x);
 /* What a call of a side needs; false: no credentials, and the attempt has failed. */

@@ -131,7 +131,7 @@ static bool is_fit(struct xfer *x, const struct s3_head *head)
 	else if (want && (head->length != want || head->status != 206))
 		xfer_io_fail(x, XFER_SOURCE, ERR_FATAL, "range",
 			"the source does not answer with the range that was asked for");
-	else if (!xfer_part_size(head->length, x->env->part_bytes))
+	else if (!xfer_part_size(head->length, xfer_part_bytes(x)))
 		xfer_io_fail(x, XFER_DESTINATION, ERR_CONFIG, "too-large",
 			"the object is larger than S3 can store");
 	return !x->is_failed;
@@ -153,7 +153,8 @@ bool xfer_io_take_head(
 		snprintf(x->pinned, sizeof(x->pinned), "%s", head->etag);
 	x->rounds = 0;
 	x->is_head_in = true;
-	x->is_large = !x->range.length && (x->upload || head->length > x->env->large_bytes);
+	x->is_large = !x->range.length &&
+		      (x->upload || head->length > xfer_large_bytes(x));
 	return true;
 }
 

@@ -25,7 +25,8 @@
 
 #define PART_MAX     (INT64_C(5) << 30)
 #define MIB          (INT64_C(1) << 20)
-#define AT_ONCE      8 /* parts of one object */
+#define AT_ONCE      8 /* parts of one object, where the spec does not say */
+#define WHOLE_PARTS  4 /* an object of so many goes in one piece */
 #define ABORTS_MAX   3
 
 enum part_state {
@@ -67,6 +68,16 @@ int64_t xfer_part_size(int64_t size, int64_t wanted)
 	if (least <= wanted)
 		return wanted;
 	return whole <= PART_MAX ? whole : 0;
+}
+
+int64_t xfer_part_bytes(const struct xfer *x)
+{
+	return x->spec->part_bytes ? x->spec->part_bytes : x->env->part_bytes;
+}
+
+int64_t xfer_large_bytes(const struct xfer *x)
+{
+	return WHOLE_PARTS * xfer_part_bytes(x);
 }
 
 static int64_t part_length(const struct xfer_upload *u, int i)
@@ -163,7 +174,7 @@ void xfer_parts_new(struct xfer *x)
 	const struct engine_upload *notes = x->spec->resume;
 	struct xfer_upload *u = mem_alloc(sizeof(*u));
 	int64_t part_bytes = xfer_copy_is_wanted(x) ? xfer_copy_part_bytes()
-						    : x->env->part_bytes;
+						    : xfer_part_bytes(x);
 
 	u->x = x;
 	u->env = *x->env;
@@ -371,9 +382,11 @@ void xfer_parts_pump(struct xfer *x)
 {
 	struct xfer_upload *u = x->upload;
 	int i = u->first_missing, moving = count_children(u);
-	int most = u->md5 ? 1 : AT_ONCE;
+	int most = x->spec->parts_at_once ? x->spec->parts_at_once : AT_ONCE;
 	struct turn turn;
 
+	if (u->md5)
+		most = 1;
 	for (; i < u->count && !x->is_failed && !x->is_cancelled; i++) {
 		if (u->parts[i].state != PART_MISSING)
 			continue;

@@ -118,6 +118,8 @@ static struct engine_xfer_spec *new_spec(
 		x->fidelity.overwrite == ENGINE_OVERWRITE_CHANGED)
 		x->fidelity.overwrite = ENGINE_OVERWRITE_ALWAYS;
 	x->source_size = -1;
+	x->part_bytes = r->job->limits.part_bytes;
+	x->parts_at_once = (int)r->job->limits.parts;
 	x->max_attempts = (int)retry->attempts;
 	x->backoff_ms = retry->backoff_s * 1000;
 	x->max_backoff_ms = retry->max_backoff_s * 1000;
@@ -169,7 +171,7 @@ void run_objects_dispatch(struct run *r)
 	char key[ENGINE_KEY_LEN];
 	struct err e;
 
-	while (!r->must_stop && r->in_flight < RUN_WINDOW &&
+	while (!r->must_stop && r->in_flight < (size_t)r->job->limits.objects &&
 		r->next_object < r->object_count) {
 		const struct run_object *o = &r->objects[r->next_object++];
 

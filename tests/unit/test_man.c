@@ -26,6 +26,7 @@ static const char *const headings[SCHEMA_SECTIONS] = {
 	[SCHEMA_JOB] = ".Sh KEYS OF A JOB",
 	[SCHEMA_SIDE] = ".Sh KEYS OF SOURCE, DESTINATION",
 	[SCHEMA_RETRY] = ".Sh KEYS OF RETRY",
+		[SCHEMA_LIMITS] = ".Sh KEYS OF LIMITS",
 	[SCHEMA_WINDOW] = ".Sh KEYS OF WINDOW",
 };
 
