@@ -71,6 +71,48 @@ def test_sizes_at_the_edges(daemon, server, size, puts, parts):
     assert head["ContentLength"] == size
 
 
+MIB = 1 << 20
+
+
+def test_small_sizes_at_their_edges(daemon, server):
+    """In one piece up to four parts of 5 MiB, in parts above; each byte is compared."""
+    bucket = "account-m-bucket"
+    if server.name == "rgw":  # the sandbox keeps no versions
+        server.m.put_bucket_versioning(
+            Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    sizes = [0, 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 20 * MIB - 1, 20 * MIB,
+             20 * MIB + 1, 25 * MIB, 25 * MIB + 1]
+    for n in sizes:
+        server.s.put_object(Bucket="account-s-bucket", Key=f"edges/{n}", Body=BODY[:n])
+    daemon.write(source="s3://account-s-bucket/edges/",
+                 destination=f"s3://{bucket}/edges/",
+                 extra="    limits: { part_size: 5MiB }")
+    daemon.start()
+    code, end = daemon.run()
+    assert (code, end["objects_done"]) == (0, len(sizes)), daemon.log()
+    for n in sizes:
+        got = server.m.get_object(Bucket=bucket, Key=f"edges/{n}")
+        assert got["Body"].read() == BODY[:n]
+        assert got["ETag"].endswith(f"-{-(-n // (5 * MIB))}\"") == (n > 20 * MIB)
+    if server.name == "rgw":
+        server.m.put_bucket_versioning(
+            Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    assert not uploads(server)
+
+
+@SANDBOX
+def test_what_s3_cannot_hold_fails_before_a_byte_moves(daemon, server):
+    largest = 10_000 * (5 << 30)
+    daemon.write(source=f"s3://account-s-bucket/virtual/{largest + 1}",
+                 destination="s3://account-m-discard/too-large")
+    daemon.start()
+    created = server.requests("CreateMultipartUpload")
+    code, end = daemon.run()
+    assert (code, end["verdict"]) == (66, "failed")
+    assert "larger than S3 can store" in end["message"]
+    assert server.requests("CreateMultipartUpload") == created
+
+
 FAULTS = {
     "a part cut while it is read": (
         dict(operation="GetObject", skip=3, count=1), dict(reset_at=5_000_000)),

@@ -1,0 +1,226 @@
+"""Damage at each part of an object of 100 parts: a model says what must come of it.
+
+A run takes some seconds: make check-long hits each of 100 parts, CI one of 20 a fault.
+"""
+
+import collections
+import contextlib
+import hashlib
+import itertools
+import os
+import random
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from conftest import Sandbox, until
+
+PART = 5 << 20
+LONG = bool(os.environ.get("S3FERRY_LONG"))
+PARTS = 100 if LONG else 20
+SIZE = PARTS * PART - 12345
+SOURCE, BUCKET, KEY = "daily/big", "account-m-discard", "faults/big"
+
+# operation, what happens, how often; parts that are sent again at most; the verdict
+Fault = collections.namedtuple("Fault", "operation action count again verdict",
+                               defaults=(1, 1, "succeeded"))
+FAULTS = {
+    "reset while read": Fault("GetObject", dict(reset_at=2_000_000)),
+    "truncated": Fault("GetObject", dict(truncate_at=2_000_000)),
+    # Nobody can tell which part it was, when the source declares the whole alone.
+    "flipped": Fault("GetObject", dict(flip_at=2_000_000), again=PARTS),
+    "503s of the source": Fault("GetObject", dict(status=503, code="SlowDown"), 3, 3),
+    "source's session ended": Fault("GetObject", dict(expired_token=True)),
+    "answer to a part lost": Fault("UploadPart", dict(reset_at=0)),
+    "503s of the destination": Fault("UploadPart", dict(status=503, code="SlowDown"), 3, 3),
+    "500": Fault("UploadPart", dict(status=500)),
+    "destination's session ended": Fault("UploadPart", dict(expired_token=True)),
+    "refused": Fault("UploadPart", dict(status=403, code="AccessDenied"), verdict="failed"),
+}
+AT_THE_END = {
+    "error in the 200": dict(error_in_200="InternalError"),
+    "answer lost": dict(reset_at=0),
+    "500": dict(status=500),
+    "503": dict(status=503, code="SlowDown"),
+    "409": dict(status=409, code="ConditionalRequestConflict"),
+    "NoSuchUpload": dict(status=404, code="NoSuchUpload"),
+    "session ended": dict(expired_token=True),
+}
+if LONG:
+    WHERE = list(itertools.product(FAULTS, range(1, PARTS + 1)))
+else:  # a part for each fault, spread over the object, the first and the last among them
+    WHERE = [(f, 1 + i * (PARTS - 1) // (len(FAULTS) - 1)) for i, f in enumerate(FAULTS)]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    s = Sandbox()
+    s.name = "sandbox"
+    s.start(tmp_path_factory.mktemp("faults"))
+    yield s
+    s.stop()
+
+
+def prepare(daemon):
+    daemon.write(source=f"s3://account-s-bucket/{SOURCE}",
+                 destination=f"s3://{BUCKET}/{KEY}",
+                 extra="    limits: { part_size: 5MiB }")
+    daemon.conf.write_text(daemon.conf.read_text().replace("attempts: 2", "attempts: 5"))
+
+
+@pytest.fixture
+def ferry(daemon, server, right):
+    server.faults()
+    prepare(daemon)
+    put_source(server, "a")
+    server.m.put_object(Bucket=BUCKET, Key=KEY, Body=b"older")
+    yield daemon
+    server.faults()
+    assert not server.m.list_multipart_uploads(Bucket=BUCKET).get("Uploads")
+
+
+@pytest.fixture(scope="module")
+def right(server):
+    """The ETag that only the right bytes in the right parts have."""
+    body = random.Random(100).randbytes(SIZE)
+    server.s.put_object(Bucket="account-s-bucket", Key="a", Body=body)
+    server.s.put_object(Bucket="account-s-bucket", Key="b", Body=b"!" + body[1:])
+    sums = [hashlib.md5(body[at:at + PART]).digest() for at in range(0, SIZE, PART)]
+    return f'"{hashlib.md5(b"".join(sums)).hexdigest()}-{PARTS}"'
+
+
+def put_source(server, name):
+    server.s.copy_object(Bucket="account-s-bucket", Key=SOURCE,
+                         CopySource=f"account-s-bucket/{name}")
+
+
+def check(server, verdict, right):
+    head = server.m.head_object(Bucket=BUCKET, Key=KEY)
+    if verdict == "succeeded":
+        assert (head["ETag"], head["ContentLength"]) == (right, SIZE)
+    else:
+        assert head["ContentLength"] == len(b"older")
+
+
+@pytest.mark.parametrize("name,part", WHERE)
+def test_damage_at_a_part(ferry, server, right, name, part):
+    fault = FAULTS[name]
+    skip = part - 1 + (fault.operation == "GetObject")  # the first GET tells the length
+    server.faults((dict(operation=fault.operation, skip=skip, count=fault.count),
+                   fault.action))
+    sent = server.requests("UploadPart")
+    ferry.start()
+    _, end = ferry.run()
+    assert end["verdict"] == fault.verdict, ferry.log()
+    check(server, fault.verdict, right)
+    assert server.requests("UploadPart") - sent <= PARTS + fault.again
+
+
+@pytest.mark.parametrize("name", AT_THE_END)
+def test_damage_at_the_end_over_an_older_object(ferry, server, right, name):
+    server.faults((dict(operation="CompleteMultipartUpload", count=1), AT_THE_END[name]))
+    ferry.start()
+    _, end = ferry.run()
+    assert end["verdict"] == "succeeded", ferry.log()
+    check(server, "succeeded", right)
+
+
+def ended(ferry):
+    row = ferry.ctl("history", "-n", "1")[1][0]["runs"][0]
+    return row if row["state"] not in ("claimed", "running", "retry_wait") else None
+
+
+@pytest.mark.parametrize("part", range(1, PARTS + 1) if LONG else (1, PARTS // 2, PARTS))
+@pytest.mark.parametrize("what", ["replaced", "deleted"])
+def test_a_source_that_changes_at_a_part(ferry, server, right, what, part):
+    sent = server.requests("UploadPart")
+    server.faults((dict(operation="GetObject", skip=part, count=1), dict(delay_ms=400)))
+    ferry.start()
+    ferry.ctl("run", "daily-report")
+    until(lambda: server.requests("UploadPart") - sent >= min(part, PARTS - 8), "the part")
+    if what == "deleted":
+        server.s.delete_object(Bucket="account-s-bucket", Key=SOURCE)
+    else:
+        put_source(server, "b")
+    row = until(lambda: ended(ferry), "the end", 60)
+    check(server, row["state"], right)  # the old one whole, or nothing
+    if row["state"] != "succeeded":
+        assert row["reason"] == {"replaced": "changed", "deleted": "source_missing"}[what]
+
+
+def test_a_destination_that_others_write_meanwhile(ferry, server, right):
+    sent = server.requests("UploadPart")
+    server.faults((dict(operation="UploadPart", skip=PARTS // 2, count=1), dict(delay_ms=400)))
+    ferry.start()
+    ferry.ctl("run", "daily-report")
+    until(lambda: server.requests("UploadPart") - sent >= PARTS // 2, "half of the parts")
+    server.m.put_object(Bucket=BUCKET, Key=KEY, Body=b"other")
+    row = until(lambda: ended(ferry), "the end", 60)
+    assert row["state"] == "succeeded"
+    check(server, "succeeded", right)
+
+
+KILLS = int(os.environ.get("S3FERRY_KILLS", "1000" if LONG else "50"))
+KILLS_A_RUN = 6  # a run that is interrupted ten times is given up
+
+
+def acknowledged(ferry):
+    """Parts that the state says are stored."""
+    with contextlib.closing(sqlite3.connect(ferry.tmp / "state" / "state.db")) as db:
+        return db.execute("SELECT count(*) FROM upload_part").fetchone()[0]
+
+
+def test_kill_9_at_random_points_sends_no_part_twice(ferry, server, right):
+    seed = int(os.environ.get("S3FERRY_SEED", "1"))
+    rnd = random.Random(seed)
+    kills = resumed = 0
+    while kills < KILLS:
+        server.m.delete_object(Bucket=BUCKET, Key=KEY)
+        ferry.start()
+        ferry.ctl("run", "daily-report")
+        for _ in range(KILLS_A_RUN):
+            time.sleep(rnd.random() * 0.4)  # the random point; nothing waits for it
+            ferry.kill()
+            kills += 1
+            known, sent = acknowledged(ferry), server.requests("UploadPart")
+            resumed += known > 0
+            ferry.start()
+        row = until(lambda: ended(ferry), "the end", 60)
+        assert row["state"] == "succeeded", (seed, kills, row)
+        check(server, "succeeded", right)
+        assert server.requests("UploadPart") - sent <= PARTS - known, (seed, kills)
+        ferry.stop()
+        assert not server.m.list_multipart_uploads(Bucket=BUCKET).get("Uploads"), kills
+    assert resumed
+
+
+def test_a_full_disk_under_the_state_stops_the_daemon_and_loses_nothing(
+        ferry, server, right):
+    state = ferry.tmp / "state"
+    state.mkdir(mode=0o700)
+    if os.getuid() != 0:
+        pytest.skip("mounting needs root")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", state],
+                   check=True)
+    try:
+        ferry.start()
+        filler = state / "filler"
+        with open(filler, "wb", buffering=0) as f, contextlib.suppress(OSError):
+            while True:
+                f.write(bytes(4096))
+        ferry.ctl("run", "daily-report")
+        assert ferry.proc.wait(30) == 74
+        assert any("state could not be written" in line for line in ferry.log("error"))
+        filler.unlink()
+        ferry.start()
+        assert ferry.ctl("status")[0] == 0
+        row = until(lambda: ended(ferry), "the end", 60) if ferry.ctl(
+            "history", "-n", "1")[1][0]["runs"] else None
+        if not row:  # it could not even be claimed
+            assert ferry.run()[0] == 0
+        check(server, "succeeded", right)
+        ferry.stop()
+    finally:
+        subprocess.run(["umount", state], check=True)
