@@ -20,6 +20,7 @@
 
 #define CANONICAL_MAX (256 * 1024)
 #define ALGORITHM     "AWS4-HMAC-SHA256"
+#define ITEMS         16 /* that the lists grow by */
 
 /* Hop-by-hop, or changed by proxies; everything else is signed. */
 static const char *const never_signed[] = {"connection", "expect", "keep-alive",
@@ -51,7 +52,8 @@ struct items {
 
 static void items_add(struct items *items, char *name, char *value)
 {
-	items->v = mem_resize(items->v, items->count + 1, sizeof(*items->v));
+	if (items->count % ITEMS == 0)
+		items->v = mem_resize(items->v, items->count + ITEMS, sizeof(*items->v));
 	items->v[items->count] = (struct item){name, value, items->count};
 	items->count++;
 }
@@ -96,6 +98,16 @@ static void add_query(struct items *query, const char *name, const char *value)
 	items_add(query, encoded(name), encoded(value));
 }
 
+/* Requests are many and their texts are short: printf would be a tenth of all cost. */
+static int put_all(struct buf *out, const char *const *texts)
+{
+	int r = 0;
+
+	for (; r == 0 && *texts; texts++)
+		r = buf_puts(out, *texts);
+	return r;
+}
+
 static int put_query(struct buf *out, struct items *query)
 {
 	int r = 0;
@@ -103,8 +115,8 @@ static int put_query(struct buf *out, struct items *query)
 	if (query->count)
 		qsort(query->v, query->count, sizeof(*query->v), by_name_then_value);
 	for (size_t i = 0; r == 0 && i < query->count; i++)
-		r = buf_printf(out, "%s%s=%s", i ? "&" : "", query->v[i].name,
-			query->v[i].value);
+		r = put_all(out, (const char *[]){i ? "&" : "", query->v[i].name, "=",
+				      query->v[i].value, NULL});
 	return r;
 }
 
@@ -115,7 +127,8 @@ static char *squeezed(const char *value)
 	bool is_blank = true;
 
 	for (; *value; value++) {
-		bool blank = strchr(" \t\r\n", *value) != NULL;
+		bool blank = *value == ' ' || *value == '\t' || *value == '\r' ||
+			     *value == '\n';
 
 		if (!blank)
 			*p++ = *value;
@@ -147,13 +160,14 @@ static int put_headers(struct buf *out, struct buf *names, struct items *headers
 		bool is_same = i && strcmp(headers->v[i].name, headers->v[i - 1].name) == 0;
 
 		if (is_same) {
-			r = buf_printf(out, ",%s", headers->v[i].value);
+			r = put_all(out, (const char *[]){",", headers->v[i].value, NULL});
 			continue;
 		}
-		r = buf_printf(out, "%s%s:%s", i ? "\n" : "", headers->v[i].name,
-			headers->v[i].value);
+		r = put_all(out, (const char *[]){i ? "\n" : "", headers->v[i].name, ":",
+				      headers->v[i].value, NULL});
 		if (r == 0)
-			r = buf_printf(names, "%s%s", i ? ";" : "", headers->v[i].name);
+			r = put_all(names, (const char *[]){i ? ";" : "",
+						   headers->v[i].name, NULL});
 	}
 	return r < 0 ? r : buf_puts(out, headers->count ? "\n" : "");
 }
@@ -208,7 +222,7 @@ static void scope_text(
 		scope->service);
 }
 
-static void signing_key(const struct sigv4_scope *scope, const char *secret,
+static void derive_key(const struct sigv4_scope *scope, const char *secret,
 	const char *amz_date, uint8_t out[CRYPTO_SHA256_LEN])
 {
 	struct buf first = BUF_INIT(4096);
@@ -221,6 +235,35 @@ static void signing_key(const struct sigv4_scope *scope, const char *secret,
 		out, CRYPTO_SHA256_LEN, scope->service, strlen(scope->service), out);
 	crypto_hmac_sha256(out, CRYPTO_SHA256_LEN, "aws4_request", 12, out);
 	buf_wipe(&first);
+}
+
+static void signing_key(const struct sigv4_scope *scope, const struct sigv4_keys *keys,
+	const char *amz_date, const char *text, uint8_t out[CRYPTO_SHA256_LEN])
+{
+	struct sigv4_memos *m = keys->memos;
+	const char *secret = keys->secret_access_key;
+	size_t i;
+
+	for (i = 0; m && i < SIGV4_MEMOS; i++) {
+		if (strcmp(m->items[i].scope, text) != 0 ||
+			strcmp(m->items[i].secret, secret) != 0)
+			continue;
+		memcpy(out, m->items[i].key, CRYPTO_SHA256_LEN);
+		return;
+	}
+	derive_key(scope, secret, amz_date, out);
+	if (!m || strlen(secret) >= sizeof(m->items[0].secret) ||
+		strlen(text) >= sizeof(m->items[0].scope))
+		return;
+	i = m->next++ % SIGV4_MEMOS;
+	strcpy(m->items[i].secret, secret);
+	strcpy(m->items[i].scope, text);
+	memcpy(m->items[i].key, out, CRYPTO_SHA256_LEN);
+}
+
+void sigv4_memos_wipe(struct sigv4_memos *memos)
+{
+	mem_wipe(memos, sizeof(*memos));
 }
 
 static void sign_text(const uint8_t key[CRYPTO_SHA256_LEN], const char *text,
@@ -277,12 +320,14 @@ static int canonicalize(const struct sigv4_request *rq, const struct sigv4_scope
 	int r = put_query(&st->query_text, &st->query);
 
 	if (r == 0)
-		r = buf_printf(&st->canonical, "%s\n", rq->method);
+		r = put_all(&st->canonical, (const char *[]){rq->method, "\n", NULL});
 	if (r == 0)
 		r = put_path(&st->canonical, rq->path, scope);
 	if (r == 0)
-		r = buf_printf(&st->canonical, "\n%s\n%s\n%s\n%s", buf_str(&st->query_text),
-			buf_str(&st->header_text), buf_str(&st->names), rq->payload_hash);
+		r = put_all(&st->canonical,
+			(const char *[]){"\n", buf_str(&st->query_text), "\n",
+				buf_str(&st->header_text), "\n", buf_str(&st->names), "\n",
+				rq->payload_hash, NULL});
 	return r;
 }
 
@@ -295,7 +340,7 @@ static void finish(struct stages *st, const struct sigv4_scope *scope,
 	crypto_sha256_hex(st->canonical.data, st->canonical.len, hash);
 	ret->string_to_sign = mem_printf(
 		ALGORITHM "\n%s\n%s\n%s", st->amz_date, st->scope, hash);
-	signing_key(scope, keys->secret_access_key, st->amz_date, key);
+	signing_key(scope, keys, st->amz_date, st->scope, key);
 	sign_text(key, ret->string_to_sign, ret->signature);
 	mem_wipe(key, sizeof(key));
 	ret->canonical_request = buf_take(&st->canonical);
@@ -398,7 +443,7 @@ void sigv4_chain_init(struct sigv4_chain *chain, const struct sigv4_scope *scope
 {
 	clock_format_amz(scope->at_s, chain->amz_date, sizeof(chain->amz_date));
 	scope_text(scope, chain->amz_date, chain->scope, sizeof(chain->scope));
-	signing_key(scope, keys->secret_access_key, chain->amz_date, chain->key);
+	signing_key(scope, keys, chain->amz_date, chain->scope, chain->key);
 	snprintf(chain->previous, sizeof(chain->previous), "%s", seed_signature);
 }
 

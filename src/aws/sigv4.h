@@ -17,10 +17,25 @@ struct buf;
 #define SIGV4_STREAMING    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 #define SIGV4_SIGNATURE_LEN 64
 
+/*
+ * Signing keys that were derived: one serves a day, a region and a service, and costs four
+ * HMACs. Zeroed at first; one thread; wiped by its owner.
+ */
+#define SIGV4_MEMOS 8
+struct sigv4_memos {
+	struct {
+		char secret[256], scope[160];
+		uint8_t key[32];
+	} items[SIGV4_MEMOS];
+	unsigned next;
+};
+void sigv4_memos_wipe(struct sigv4_memos *memos);
+
 struct sigv4_keys {
 	const char *access_key_id;
 	const char *secret_access_key;
 	const char *session_token; /* NULL or "": none */
+	struct sigv4_memos *memos; /* NULL: each signing key is derived anew */
 };
 
 struct sigv4_pair {

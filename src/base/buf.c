@@ -45,8 +45,8 @@ static int reserve(struct buf *b, size_t more)
 		return 0;
 	if (want < b->cap * 2)
 		want = b->cap * 2;
-	if (want < 64)
-		want = 64;
+	if (want < 256)
+		want = 256;
 	b->data = mem_resize(b->data, want, 1);
 	b->cap = want;
 	return 0;
@@ -77,18 +77,24 @@ int buf_putc(struct buf *b, char c)
 
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
+	size_t left = b->max - b->len + 1;
+	size_t room = b->cap - b->len < left ? b->cap - b->len : left;
 	va_list again;
 	int n, r;
 
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, again);
+	n = vsnprintf(room ? b->data + b->len : NULL, room, fmt, again);
 	va_end(again);
 	if (n < 0)
 		return -EINVAL;
-	r = reserve(b, (size_t)n);
-	if (r < 0)
-		return r;
-	vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
+	if ((size_t)n >= room) {
+		r = reserve(b, (size_t)n);
+		if (b->data)
+			b->data[b->len] = '\0'; /* what was cut off at the end */
+		if (r < 0)
+			return r;
+		vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
+	}
 	b->len += (size_t)n;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "aws/creds.h"
+#include "aws/sigv4.h"
 #include "aws/skew.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -206,6 +207,8 @@ static void *release(void *arg)
 		free(e->tellers[i]);
 	skews_free(e->skews);
 	s3_regions_free(e->env.regions);
+	sigv4_memos_wipe(e->env.memos);
+	free(e->env.memos);
 	free(e);
 	return NULL;
 }
@@ -513,6 +516,7 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 		.pair = get_pair,
 		.skew = get_skew,
 		.regions = s3_regions_new(),
+		.memos = mem_alloc(sizeof(*e->env.memos)),
 		.ended = on_ended,
 		.arg = e, .owner = e};
 	e->skews = skews_new();

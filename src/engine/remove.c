@@ -130,7 +130,8 @@ static void call_s3(struct removal *r)
 		s->bucket, s->region, s->endpoint_url, s->ca_bundle, s->options};
 	const struct s3_env env = {r->env->http, &place, set,
 		clock_wall_us(loop_clock(r->env->loop)), r->env->stall_timeout_ms,
-		r->env->skew(r->env->arg, s->endpoint_url), r->env->regions};
+		r->env->skew(r->env->arg, s->endpoint_url), r->env->regions,
+		r->env->memos};
 	const struct s3_object o = {.key = s->key,
 		.if_match = r->next == REMOVAL_DELETE ? r->spec->etag : NULL,
 		.done = on_done,

@@ -11,6 +11,7 @@ struct http;
 struct loop;
 struct pool;
 struct s3_regions;
+struct sigv4_memos;
 struct skew;
 struct turn;
 struct xfer;
@@ -41,6 +42,7 @@ struct xfer_env {
 	/* The clock of this endpoint ("": AWS's); NULL: taken for ours. */
 	struct skew *(*skew)(void *arg, const char *endpoint_url);
 	struct s3_regions *regions; /* of buckets, as answers told */
+	struct sigv4_memos *memos;
 	void *arg;
 	/* Who is told: the engine, or the object that this is a part of. */
 	void (*event)(void *owner, const struct engine_ev *ev);

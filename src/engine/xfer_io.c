@@ -96,7 +96,7 @@ bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
 		s->options, s->expected_owner, s->is_requester_paying};
 	*env = (struct s3_env){x->env->http, place, set,
 		clock_wall_us(loop_clock(x->env->loop)), x->env->stall_timeout_ms,
-		skew, x->env->regions};
+		skew, x->env->regions, x->env->memos};
 	x->used[side] = set->generation;
 	return true;
 }

@@ -6,6 +6,7 @@
 
 #include "net/http.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -58,11 +59,14 @@ bool http_header_at(const struct http_response *r, size_t i, const char **ret_na
 const char *http_header(const struct http_response *r, const char *name)
 {
 	const char *n, *v;
+	int first = tolower((unsigned char)*name); /* stored ones are lower-cased */
 	size_t i;
 
-	for (i = r->headers ? r->headers->count : 0; i-- > 0;)
-		if (http_header_at(r, i, &n, &v) && strcasecmp(n, name) == 0)
+	for (i = r->headers ? r->headers->count : 0; i-- > 0;) {
+		n = r->headers->text.data + r->headers->at[i];
+		if (*n == first && strcasecmp(n, name) == 0 && http_header_at(r, i, &n, &v))
 			return v;
+	}
 	return NULL;
 }
 

@@ -16,6 +16,7 @@
 struct object_call {
 	struct s3_object o; /* key and texts are not kept */
 	struct s3_head head;
+	bool is_head_read;
 };
 
 /* --- headers of an answer --- */
@@ -81,7 +82,8 @@ static void copy_header(
 {
 	const char *value = http_header(r, name);
 
-	snprintf(out, size, "%s", value ? value : "");
+	if (value) /* else it stays "" */
+		snprintf(out, size, "%s", value);
 }
 
 static int count_of(const struct http_response *r, const char *name)
@@ -155,6 +157,7 @@ static enum http_flow on_head(void *arg, const struct s3_answer *answer)
 	enum http_flow flow;
 
 	s3_head_read(answer, &c->head);
+	c->is_head_read = true;
 	if (!c->o.on_head)
 		return HTTP_GO;
 	take_meta(answer->http, &meta);
@@ -181,7 +184,7 @@ static void on_done(void *arg, const struct err *err, const struct s3_answer *an
 {
 	struct object_call *c = arg;
 
-	if (answer->http->status)
+	if (answer->http->status && !c->is_head_read)
 		s3_head_read(answer, &c->head);
 	c->o.done(c->o.arg, err, &c->head);
 	free(c);

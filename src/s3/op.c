@@ -60,8 +60,15 @@ static void add_pair(struct wire *w, const char *name, const char *value)
 
 static void add_line(struct wire *w, const char *name, const char *value)
 {
-	if (w->line_count < w->room)
-		w->lines[w->line_count++] = mem_printf("%s: %s", name, value);
+	size_t n = strlen(name), m = strlen(value);
+	char *line;
+
+	if (w->line_count == w->room)
+		return;
+	line = w->lines[w->line_count++] = mem_alloc(n + 2 + m + 1);
+	memcpy(line, name, n);
+	memcpy(line + n, ": ", 2);
+	memcpy(line + n + 2, value, m + 1);
 }
 
 static struct err *local_err(struct err *e, const struct s3_op *op, const char *why)
@@ -264,7 +271,7 @@ static int sign(struct s3_call *call, const struct s3_env *env, const struct s3_
 		.is_s3 = true,
 	};
 	const struct sigv4_keys keys = {env->creds->access_key_id,
-		env->creds->secret_access_key, env->creds->session_token};
+		env->creds->secret_access_key, env->creds->session_token, env->memos};
 	const struct sigv4_request request = {
 		.method = op->method,
 		.path = buf_str(&w->path),
@@ -287,9 +294,12 @@ static int sign(struct s3_call *call, const struct s3_env *env, const struct s3_
 	if (keys.session_token[0])
 		add_line(w, "X-Amz-Security-Token", keys.session_token);
 	add_line(w, "Authorization", result.authorization);
-	buf_printf(&w->url, "%s%s", call->endpoint.origin, buf_str(&w->path));
-	if (result.query_string && result.query_string[0])
-		buf_printf(&w->url, "?%s", result.query_string);
+	buf_puts(&w->url, call->endpoint.origin);
+	buf_puts(&w->url, buf_str(&w->path));
+	if (result.query_string && result.query_string[0]) {
+		buf_putc(&w->url, '?');
+		buf_puts(&w->url, result.query_string);
+	}
 	if (call->chunked)
 		s3_chunked_start(call->chunked, &scope, &keys, result.signature);
 	sigv4_result_done(&result);

@@ -26,6 +26,8 @@ struct s3_env {
 	/* Which regions buckets are in, learned from answers. NULL: nothing is kept.
 	 * Outlives the call. */
 	struct s3_regions *regions;
+	/* Signing keys in use; NULL: none are kept. Outlives the call. */
+	struct sigv4_memos *memos;
 };
 
 struct s3_answer {
