@@ -1,7 +1,8 @@
 /*
- * Ranges of one prefix as one lister. The newest range, the tail, is one page long and
- * tells where the next ones may begin; those between two tails end where the next begins.
- * It fetches nothing itself and decides nothing about keys: lister_s3.c does.
+ * Ranges of one prefix as one lister. The newest range, the tail, is one page
+ * long and tells where the next ones may begin; those between two tails end
+ * where the next begins. It fetches nothing itself and decides nothing about
+ * keys: lister_s3.c does.
  */
 #include "config.h"
 
@@ -11,21 +12,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/creds.h"
 #include "base/err.h"
 #include "base/list.h"
 #include "base/mem.h"
 #include "engine/key_step.h"
 #include "net/loop.h"
 
-#define NEEDED_MAX 63
-#define RANGE      95 /* per cent of a page: a little less, so that it is one request */
-#define KEY_BYTES  (1024 + KEY_STEP_DIGITS + 1)
+#define NEEDED_FIRST 4 /* good guesses in a row: few pages are listed without */
+#define NEEDED_MAX   63
+#define RANGE        95 /* per cent of a page: a little less is one request */
+#define KEY_BYTES    (1024 + KEY_STEP_DIGITS + 1)
 
 struct range {
 	struct list link;
 	struct lister_ranges *owner;
-	struct lister *lister; /* NULL: it ended, its asking for credentials did not */
-	struct list asking;    /* linked while it waits for credentials */
+	struct lister *lister;
+	struct list asking;    /* linked while it waits for credentials ... */
+	uint64_t refused;      /* ... in place of this generation */
 	char after[KEY_BYTES]; /* it begins behind this key; "": at the first */
 	bool is_tail;
 };
@@ -39,7 +43,9 @@ struct lister_ranges {
 	/* where the page of the tail is thought to end; "": no idea */
 	char not_before[KEY_BYTES], not_behind[KEY_BYTES];
 	struct list ranges; /* in order; the last one is the tail */
-	struct list asking; /* in the order in which answers come */
+	struct list asking; /* those that wait for credentials */
+	bool is_asking;     /* need_creds() was called ... */
+	uint64_t refused;   /* ... with this */
 	size_t count;
 	bool has_end; /* the tail is the last page of all */
 	bool is_waited_for, has_failed;
@@ -49,14 +55,24 @@ struct lister_ranges {
 
 static void on_range(void *arg);
 
-/* --- credentials: asked for by each range, answered in turn --- */
+/* --- credentials: one question at a time, whose answer is for all that wait
+ * --- */
+
+static void ask(struct lister_ranges *l, uint64_t refused)
+{
+	l->is_asking = true;
+	l->refused = refused;
+	l->o.need_creds(l->o.arg, refused); /* may answer at once */
+}
 
 static void need_creds(void *arg, uint64_t refused)
 {
 	struct range *r = arg;
 
+	r->refused = refused;
 	list_append(&r->owner->asking, &r->asking);
-	r->owner->o.need_creds(r->owner->o.arg, refused);
+	if (!r->owner->is_asking)
+		ask(r->owner, refused);
 }
 
 static void on_retry(void *arg, const struct err *err, int attempt, int64_t delay_ms)
@@ -67,19 +83,35 @@ static void on_retry(void *arg, const struct err *err, int attempt, int64_t dela
 		o->on_retry(o->arg, err, attempt, delay_ms);
 }
 
+/* It was asked for before this range had the very same set refused. */
+static bool is_too_old(
+	const struct lister_ranges *l, const struct range *r, const struct creds_set *set)
+{
+	return set && !l->refused && r->refused && r->refused >= set->generation;
+}
+
 static void give_creds(
 	struct lister *base, const struct err *err, const struct creds_set *set)
 {
 	struct lister_ranges *l = CONTAINER_OF(base, struct lister_ranges, base);
-	struct range *r = LIST_FIRST(&l->asking, struct range, asking);
+	struct list waiting = {&waiting, &waiting};
+	uint64_t refused = 0;
+	struct range *r;
 
-	if (!r)
-		return;
-	list_remove(&r->asking);
-	if (r->lister)
-		lister_s3_give_creds(r->lister, err, set);
-	else
-		free(r);
+	list_splice(&waiting, &l->asking);
+	while ((r = LIST_FIRST(&waiting, struct range, asking))) {
+		list_remove(&r->asking);
+		if (is_too_old(l, r, set)) {
+			list_append(&l->asking, &r->asking);
+			refused = r->refused;
+		} else {
+			/* It may ask again at once, which waits for the end of this. */
+			lister_s3_give_creds(r->lister, err, set);
+		}
+	}
+	l->is_asking = false;
+	if (!list_is_empty(&l->asking))
+		ask(l, refused);
 }
 
 /* --- ranges --- */
@@ -111,7 +143,8 @@ static uint64_t page_keys(const struct lister_ranges *l)
 	return l->o.page_keys > 0 ? (uint64_t)l->o.page_keys : 1000;
 }
 
-/* The keys do not go on as they did: guess no more until several guesses were good. */
+/* The keys do not go on as they did: guess no more until several guesses were
+ * good. */
 static void distrust(struct lister_ranges *l)
 {
 	l->width = 1;
@@ -120,7 +153,7 @@ static void distrust(struct lister_ranges *l)
 		l->needed = 2 * l->needed + 1;
 }
 
-/* Its counts stay, and so does its place among those that ask. */
+/* Its counts stay. */
 static void drop_range(struct lister_ranges *l, struct range *r)
 {
 	struct lister_stats s;
@@ -130,16 +163,17 @@ static void drop_range(struct lister_ranges *l, struct range *r)
 	l->gone.bytes += s.bytes;
 	l->gone.requests += s.requests;
 	l->gone.retries += s.retries;
-	r->lister = lister_free(r->lister);
+	lister_free(r->lister);
 	list_remove(&r->link);
+	list_remove(&r->asking);
 	l->count--;
 	if (!r->is_tail && 2 * s.entries < s.requests * page_keys(l))
 		distrust(l);
-	if (list_is_empty(&r->asking))
-		free(r);
+	free(r);
 }
 
-/* Ranges behind the tail's page, and a new tail; as many as the last guess was good for.
+/* Ranges behind the tail's page, and a new tail; as many as the last guess was
+ * good for.
  */
 static void add_batch(
 	struct lister_ranges *l, const struct key_step *step, const char *last)
@@ -299,13 +333,7 @@ static void stats(const struct lister *base, struct lister_stats *ret)
 static void *bury(void *arg)
 {
 	struct lister_ranges *l = arg;
-	struct range *r, *next;
 
-	LIST_FOREACH_SAFE (r, next, &l->asking, asking) {
-		list_remove(&r->asking);
-		if (!r->lister)
-			free(r);
-	}
 	free((char *)l->o.prefix);
 	free((char *)l->o.start_after);
 	free((char *)l->o.until);
@@ -346,6 +374,7 @@ struct lister *lister_ranges_new(const struct lister_s3_options *options, unsign
 	l->o.until = mem_strdup(options->until ? options->until : "");
 	l->most = ranges > LISTER_RANGES_MAX ? LISTER_RANGES_MAX : ranges;
 	l->width = 1;
+	l->needed = NEEDED_FIRST;
 	list_init(&l->ranges);
 	list_init(&l->asking);
 	return &l->base;

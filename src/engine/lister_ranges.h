@@ -2,8 +2,8 @@
  * A prefix listed in several places at once, for where a page takes long to come: ranges
  * one behind the other, each a lister of its own, read in order. Where a range may begin
  * is guessed from what the last page spanned; guesses that do not hold are made no more.
- * At most 2 x `ranges` pages are held. Otherwise as lister_s3.h, and given credentials by
- * lister_s3_give_creds() too.
+ * At most 2 x `ranges` pages are held. Otherwise as lister_s3.h: need_creds() comes once at
+ * a time, and lister_s3_give_creds() answers for all ranges that wait.
  */
 #pragma once
 

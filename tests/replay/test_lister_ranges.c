@@ -1,7 +1,8 @@
 /*
- * engine/lister_ranges over a bucket that is made up as it is asked for: whatever the
- * keys are like, each comes once and in order; where they go on as they did, many pages
- * are on their way at once, and where they do not, few requests are lost.
+ * engine/lister_ranges over a bucket that is made up as it is asked for:
+ * whatever the keys are like, each comes once and in order; where they go on as
+ * they did, many pages are on their way at once, and where they do not, few
+ * requests are lost.
  */
 #include "config.h"
 
@@ -34,7 +35,8 @@
 struct http {
 	struct loop *loop;
 	char **keys; /* in order */
-	size_t count, requests, fails_at;
+	size_t count, requests, fails_at, expires_at;
+	unsigned long long valid; /* the generation that is taken */
 	unsigned in_flight, most_in_flight;
 	struct list calls;
 };
@@ -45,8 +47,8 @@ struct http_call {
 	struct http_request rq;
 	struct http_response r;
 	struct buf body;
-	int turns_left;
-	bool is_cancelled, fails;
+	int turns_left, status;
+	bool is_cancelled;
 };
 
 const char *http_header(const struct http_response *r, const char *name)
@@ -99,6 +101,7 @@ static void answer(struct http_call *call)
 		snprintf(after, sizeof(after), "%s", token);
 	while (i < h->count && strcmp(h->keys[i], after) <= 0)
 		i++;
+	call->status = 200;
 	buf_init(&call->body, 1 << 20);
 	buf_puts(&call->body, "<ListBucketResult>");
 	for (; n < PAGE && i < h->count; n++, i++)
@@ -111,6 +114,22 @@ static void answer(struct http_call *call)
 			"<NextContinuationToken>%s</NextContinuationToken>",
 			h->keys[i - 1]);
 	buf_puts(&call->body, "</ListBucketResult>");
+}
+
+static void refuse(struct http_call *call, int status, const char *code)
+{
+	call->status = status;
+	buf_init(&call->body, 1000);
+	buf_printf(&call->body, "<Error><Code>%s</Code></Error>", code);
+}
+
+static unsigned long long generation_of(const struct http_request *request)
+{
+	unsigned long long n = 0;
+
+	for (size_t i = 0; request->headers[i]; i++)
+		sscanf(request->headers[i], "X-Amz-Security-Token: T%llu", &n);
+	return n;
 }
 
 static void *call_free(void *arg)
@@ -132,11 +151,10 @@ static void step(void *arg)
 		return;
 	}
 	call->http->in_flight--;
-	call->r.status = call->is_cancelled ? 0 : call->fails ? 403 : 200;
+	call->r.status = call->is_cancelled ? 0 : call->status;
 	if (call->r.status) {
 		call->rq.on_head(call->rq.arg, &call->r);
-		if (!call->fails)
-			call->rq.on_body(call->rq.arg, call->body.data, call->body.len);
+		call->rq.on_body(call->rq.arg, call->body.data, call->body.len);
 	}
 	err_set(&e, ERR_CANCELLED, ERR_FROM_NET, "cancelled", "cancelled");
 	call->rq.done(call->rq.arg, call->is_cancelled ? &e : NULL, &call->r);
@@ -150,10 +168,16 @@ struct http_call *http_send(struct http *http, const struct http_request *reques
 	call->http = http;
 	call->rq = *request;
 	call->turns_left = LATENCY;
-	call->fails = ++http->requests == http->fails_at;
+	if (++http->requests == http->expires_at)
+		http->valid++;
 	if (++http->in_flight > http->most_in_flight)
 		http->most_in_flight = http->in_flight;
-	answer(call);
+	if (http->requests == http->fails_at)
+		refuse(call, 403, "AccessDenied");
+	else if (generation_of(request) < http->valid)
+		refuse(call, 400, "ExpiredToken");
+	else
+		answer(call);
 	loop_defer(http->loop, step, call);
 	return call;
 }
@@ -176,30 +200,54 @@ struct fixture {
 	struct http http;
 	struct lister *lister;
 	int asked;
-	bool is_changed;
+	bool is_changed, is_asked;
+	uint64_t generation;
+	int refusals, slowness, give_in;
 	uint64_t turns;
 };
 
 static void give(void *arg)
 {
 	struct fixture *f = arg;
-	const struct creds_set set = {.access_key_id = "A",
+	struct creds_set set = {.access_key_id = "A",
 		.secret_access_key = "B",
-		.expires_at_us = CREDS_NEVER};
+		.expires_at_us = CREDS_NEVER,
+		.generation = f->generation};
 
+	snprintf(set.session_token, sizeof(set.session_token), "T%llu",
+		(unsigned long long)f->generation);
+	f->is_asked = false;
 	if (f->lister)
 		lister_s3_give_creds(f->lister, NULL, &set);
+}
+
+static void give_later(void *arg)
+{
+	struct fixture *f = arg;
+
+	if (--f->give_in)
+		loop_defer(f->loop, give_later, f);
+	else
+		give(f);
 }
 
 static void need_creds(void *arg, uint64_t refused)
 {
 	struct fixture *f = arg;
 
-	(void)refused;
-	if (f->asked++ % 2)
-		give(f);
+	assert_false(f->is_asked); /* one question at a time */
+	f->is_asked = true;
+	if (refused) {
+		f->refusals++;
+		assert_true(refused <= f->generation);
+		if (refused == f->generation)
+			f->generation++;
+	}
+	f->give_in = f->asked++ % 2 * f->slowness;
+	if (f->give_in)
+		loop_defer(f->loop, give_later, f);
 	else
-		loop_defer(f->loop, give, f);
+		give(f);
 }
 
 static void on_change(void *arg)
@@ -214,6 +262,8 @@ static int set_up(void **state)
 	clock_fake_init(&f->clock, INT64_C(1764000000) * USEC_PER_SEC);
 	f->loop = loop_new(&f->clock.clock);
 	f->http.loop = f->loop;
+	f->generation = f->http.valid = 1;
+	f->slowness = 1;
 	*state = f;
 	return 0;
 }
@@ -437,6 +487,23 @@ static void a_failed_range_fails_it(void **state)
 	assert_int_equal(lister_peek(f->lister, &e), LISTER_FAILED);
 }
 
+/* Several ranges are refused at once: one new set is asked for, and goes to them all. */
+static void a_session_ends_under_way(void **state)
+{
+	struct fixture *f = *state;
+
+	fill(f, 20000, hashed);
+	for (f->slowness = 0; f->slowness < 25; f->slowness++) {
+		f->generation = f->http.valid = 1;
+		f->http.requests = f->turns = 0;
+		f->http.expires_at = 60 + (size_t)f->slowness;
+		begin(f, 8);
+		read_all(f);
+		assert_int_equal(f->generation, 2);
+		f->lister = lister_free(f->lister);
+	}
+}
+
 static void holds_a_bounded_number_of_pages(void **state)
 {
 	struct fixture *f = *state;
@@ -537,6 +604,6 @@ static void steps_by_example(void **state)
 UNIT_MAIN(TEST(numbers_come_many_pages_at_once), TEST(hashes_come_many_pages_at_once),
 	TEST(dates_cost_few_requests_more), TEST(keys_without_a_plan),
 	TEST(one_range_is_a_plain_listing), TEST(small_and_empty_ones),
-	TEST(a_failed_range_fails_it), TEST(holds_a_bounded_number_of_pages),
-	TEST(can_be_freed_at_any_time), TEST(can_be_freed_in_its_callback),
-	cmocka_unit_test(steps_by_example))
+	TEST(a_failed_range_fails_it), TEST(a_session_ends_under_way),
+	TEST(holds_a_bounded_number_of_pages), TEST(can_be_freed_at_any_time),
+	TEST(can_be_freed_in_its_callback), cmocka_unit_test(steps_by_example))
