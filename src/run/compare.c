@@ -78,12 +78,15 @@ static enum tells by_etag(const struct compare_case *c)
 	return tells(etag_eq(c->source->etag, c->destination->etag));
 }
 
-/* A file that we wrote has the time of its source; nobody else gives it that. */
+/*
+ * A file that we wrote has the time of its source; nobody else gives it that. S3 has the
+ * time of the upload, which says nothing of a file that was written in that very second.
+ */
 static enum tells by_file_time(const struct compare_case *c)
 {
 	int64_t apart = c->source->modified_us - c->destination->modified_us;
 
-	if (*c->source->etag && *c->destination->etag)
+	if (*c->destination->etag)
 		return TELLS_NOTHING;
 	return apart > -USEC_PER_SEC && apart < USEC_PER_SEC ? TELLS_SAME : TELLS_NOTHING;
 }
