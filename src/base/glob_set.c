@@ -16,6 +16,7 @@
 #define NODES_MAX 1024
 #define HASH_SIZE 4096 /* a power of two, well above NODES_MAX */
 #define UNKNOWN   (-1)
+#define FEW_WORDS 8 /* of states: a pattern that needs no memory of its own */
 
 /* --- states --- */
 
@@ -82,8 +83,9 @@ bool glob_accepts(const struct glob_state *states, size_t count, const uint64_t 
 bool glob_match(const struct glob *g, const char *key, size_t len)
 {
 	size_t words = g->state_count / 64 + 1;
-	uint64_t *bits = mem_array(2 * words, sizeof(*bits)), *now = bits,
-		 *next = bits + words;
+	uint64_t few[2 * FEW_WORDS] = {0};
+	uint64_t *bits = words > FEW_WORDS ? mem_array(2 * words, sizeof(*bits)) : few;
+	uint64_t *now = bits, *next = bits + words;
 	bool is_match;
 
 	for (size_t i = 0; i < g->start_count; i++)
@@ -97,7 +99,8 @@ bool glob_match(const struct glob *g, const char *key, size_t len)
 		next = swap;
 	}
 	is_match = glob_accepts(g->states, g->state_count, now);
-	free(bits);
+	if (bits != few)
+		free(bits);
 	return is_match;
 }
 
