@@ -520,14 +520,6 @@ int cron_days_in_month(int64_t year, int month)
 	return days[month - 1] + (month == 2 && is_leap);
 }
 
-static int weekday_of(int64_t year, int month, int day)
-{
-	struct clock_utc u = {.year = year, .month = month, .day = day};
-
-	clock_utc_from_seconds(clock_seconds_from_utc(&u), &u);
-	return u.weekday;
-}
-
 /* nW: the Monday to Friday nearest to day n, in the same month. */
 static int nearest_weekday(int n, int weekday_of_n, int last)
 {
@@ -574,15 +566,11 @@ bool cron_matches_month(const struct cron *c, int64_t year, int month)
 	       (c->months & 1u << month) && (c->years[y / 8] & 1u << y % 8);
 }
 
-bool cron_matches_day(const struct cron *c, int64_t year, int month, int day)
+bool cron_matches_day(const struct cron *c, int day, int last, int weekday)
 {
-	int last = cron_days_in_month(year, month), weekday;
 	bool is_and = c->is_any_day || c->is_any_weekday;
 	bool by_day, by_weekday;
 
-	if (!cron_matches_month(c, year, month))
-		return false;
-	weekday = weekday_of(year, month, day);
 	by_day = matches_month_day(c, day, last, weekday);
 	by_weekday = matches_weekday(c, day, last, weekday);
 	if (c->day_match != DAY_MATCH_AUTO)

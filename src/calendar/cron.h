@@ -70,7 +70,8 @@ const char *cron_field_name(enum cron_field field); /* "minute", "day of month",
 
 /* False: no day of that month matches. */
 bool cron_matches_month(const struct cron *c, int64_t year, int month);
-bool cron_matches_day(const struct cron *c, int64_t year, int month, int day);
+/* A day of such a month, whose last day is `last`; weekday 0-6, 0 = Sunday. */
+bool cron_matches_day(const struct cron *c, int day, int last, int weekday);
 /* Restricted hours: fires once per local slot; all hours: follows elapsed time. */
 bool cron_has_all_hours(const struct cron *c);
 int cron_days_in_month(int64_t year, int month);

@@ -135,26 +135,33 @@ static int second_of_day(const struct cron *c, int from)
 
 static bool find_local(const struct cron *c, int64_t from, int64_t to, int64_t *ret)
 {
-	int64_t day = floor_div(from, DAY_S);
+	int64_t day = floor_div(from, DAY_S), at = from;
 
-	for (int64_t at = from; at < to; at = ++day * DAY_S) {
+	while (at < to) {
 		struct clock_utc u;
-		int second;
+		int last, second;
 
 		clock_utc_from_seconds(day * DAY_S, &u);
 		if (u.year > CRON_YEAR_MAX)
 			return false;
+		last = cron_days_in_month(u.year, u.month);
 		if (!cron_matches_month(c, u.year, u.month)) {
-			day += cron_days_in_month(u.year, u.month) - u.day;
+			day += last + 1 - u.day;
+			at = day * DAY_S;
 			continue;
 		}
-		if (!cron_matches_day(c, u.year, u.month, u.day))
-			continue;
-		second = second_of_day(c, (int)(at - day * DAY_S));
-		if (second < 0)
-			continue;
-		*ret = day * DAY_S + second;
-		return *ret < to;
+		for (; u.day <= last && at < to; u.day++, at = ++day * DAY_S) {
+			int weekday =
+				(int)((day % 7 + 11) % 7); /* 1970 began on a Thursday */
+
+			if (!cron_matches_day(c, u.day, last, weekday))
+				continue;
+			second = second_of_day(c, (int)(at - day * DAY_S));
+			if (second < 0)
+				continue;
+			*ret = day * DAY_S + second;
+			return *ret < to;
+		}
 	}
 	return false;
 }

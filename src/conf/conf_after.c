@@ -52,7 +52,7 @@ static struct spot spot_of(const struct circles *w, size_t job)
 	const struct draft_job *dj = w->drafts[job];
 	struct spot s = {w->d, dj->src, dj->name, dj->map, ""};
 
-	snprintf(s.path, sizeof(s.path), "jobs.%.250s", dj->name->text);
+	conf_join_path(s.path, "jobs", dj->name->text);
 	return s;
 }
 

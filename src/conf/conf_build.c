@@ -20,7 +20,7 @@ struct scope {
 	const struct source *src;
 	enum schema_section section;
 	bool is_defaults;
-	char path[512];
+	char path[300];
 };
 
 static void complain(const struct scope *s, const struct node *at, const char *key,
@@ -323,13 +323,24 @@ static void take_map(
 	}
 }
 
+void conf_join_path(char out[300], const char *path, const char *name)
+{
+	size_t len = strnlen(path, 250), n;
+
+	memcpy(out, path, len);
+	if (len)
+		out[len++] = '.';
+	n = strnlen(name, 299 - len);
+	memcpy(out + len, name, n);
+	out[len + n] = '\0';
+}
+
 static struct scope inner(
 	const struct scope *s, enum schema_section section, const char *name)
 {
 	struct scope t = {s->d, s->src, section, s->is_defaults, ""};
 
-	snprintf(t.path, sizeof(t.path), "%.250s%s%.200s", s->path, *s->path ? "." : "",
-		name);
+	conf_join_path(t.path, s->path, name);
 	return t;
 }
 

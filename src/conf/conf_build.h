@@ -74,6 +74,9 @@ struct spot {
 	const struct node *name, *map;
 	char path[300];
 };
+/* "jobs.daily" and "source" to "jobs.daily.source", cut where it is too long. For each key
+ * of each job: not snprintf(). */
+void conf_join_path(char out[300], const char *path, const char *name);
 void spot_complain(
 	const struct spot *s, const char *key, const char *hint, const char *text);
 /* Inside the value of a key. */

@@ -139,7 +139,7 @@ static void finish_side(const struct spot *job, const char *key, const char *job
 	bool is_file = raw->url && str_has_prefix(raw->url, "file:");
 	const char *name = raw->profile || is_file ? raw->profile : job_profile;
 
-	snprintf(s.path, sizeof(s.path), "%.250s.%s", job->path, key);
+	conf_join_path(s.path, job->path, key);
 	if (s.map && s.map->kind != NODE_MAP)
 		return;
 	if (!s.map) {
@@ -219,7 +219,7 @@ static void finish_job(struct draft *d, struct draft_job *dj, struct conf_job *j
 	struct raw_job *raw = &dj->raw;
 	struct spot s = {d, dj->src, dj->name, dj->map, ""};
 
-	snprintf(s.path, sizeof(s.path), "jobs.%.250s", dj->name->text);
+	conf_join_path(s.path, "jobs", dj->name->text);
 	job->name = mem_strdup(dj->name->text);
 	job->mark = (struct conf_mark){dj->src->path, dj->name->line, dj->name->col};
 	job->action = (enum conf_action)raw->action;

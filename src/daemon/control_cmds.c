@@ -125,8 +125,8 @@ static void keep_run(void *arg, const struct store_run *row)
 	*(struct store_run *)arg = *row;
 }
 
-static const char *job_state(
-	const struct core_run *running, const struct core_job_facts *facts)
+static const char *job_state(const struct core_run *running, const struct conf_job *job,
+	const struct core_job_facts *facts)
 {
 	if (running)
 		return running->run                         ? "running"
@@ -136,7 +136,12 @@ static const char *job_state(
 		return "paused";
 	if (facts->consecutive_failures)
 		return "failing";
-	return facts->overdue_slot_at ? "overdue" : "idle";
+	if (facts->overdue_slot_at)
+		return "overdue";
+	/* All its times are past. */
+	return job->schedule && !facts->next_run_at && !schedule_is_boot(job->schedule)
+		       ? "expired"
+		       : "idle";
 }
 
 static void put_after(struct json_writer *w, const struct conf_job *job)
@@ -188,7 +193,7 @@ static void put_job(struct core *c, struct json_writer *w, const struct conf_job
 	core_job_facts(c, job, &facts);
 	json_object_begin(w, NULL);
 	json_put_str(w, "name", job->name);
-	json_put_str(w, "state", job_state(running, &facts));
+	json_put_str(w, "state", job_state(running, job, &facts));
 	json_put_str(w, "schedule", job->schedule_text);
 	json_put_str(w, "timezone", job->timezone);
 	json_put_int(w, "consecutive_failures", facts.consecutive_failures);

@@ -116,6 +116,8 @@ static int write_row(struct core *c, const struct ready *ready, enum next next)
 			row.reason);
 	}
 	r = store_run_insert(c->store, &row);
+	if (r == 0)
+		r = core_prune(c, &row);
 	if (r == 0 || r == -EEXIST) /* taken: it was claimed before a crash */
 		r = store_ready_clear(c->store, row.job);
 	if (r < 0) {

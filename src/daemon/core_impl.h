@@ -21,6 +21,7 @@ struct core_run {
 	struct store_run row;
 	struct list watchers;           /* of `s3ferryctl run --wait` */
 	struct list uploads, leftovers; /* of core_uploads.c */
+	bool is_late_told;              /* that it waits for its turn */
 	bool is_superseded;             /* to be cancelled when this tick is committed */
 	bool is_parking;                /* cancelled at the end of its window */
 };
@@ -80,6 +81,8 @@ void core_run_cancel(struct core_run *cr, enum run_cancel_why why);
 struct core_run *core_find_run(struct core *c, const char *id_or_job);
 void core_on_engine(void *arg, const struct engine_ev *ev);
 void core_watcher_remove(struct core_watcher *w);
+/* Forget the oldest rows that ended as this one. */
+int core_prune(struct core *c, const struct store_run *row);
 /* A write to the state failed: stop with the right exit code. */
 void core_store_failed(struct core *c, int error, const char *what);
 

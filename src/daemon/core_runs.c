@@ -21,7 +21,8 @@
 #include "net/loop.h"
 #include "run/message_ids.h"
 
-#define LATE_S 60 /* from here on a start is worth a line */
+#define KEEP_RUNS 100 /* of each job and each of its ends */
+#define LATE_S 60 /* from here on waiting is worth a line */
 
 void core_store_failed(struct core *c, int error, const char *what)
 {
@@ -132,6 +133,14 @@ static enum run_state state_of(enum run_verdict v)
 	return states[v];
 }
 
+/* So that the newest success is found, however often the job failed since. */
+int core_prune(struct core *c, const struct store_run *row)
+{
+	if (run_state_is_open(row->state))
+		return 0;
+	return store_run_prune(c->store, row->job, row->state, KEEP_RUNS);
+}
+
 static int write_end(struct core_run *cr)
 {
 	struct core *c = cr->core;
@@ -141,6 +150,8 @@ static int write_end(struct core_run *cr)
 	if (r < 0)
 		return r;
 	r = store_run_update(c->store, &cr->row);
+	if (r == 0)
+		r = core_prune(c, &cr->row);
 	if (r == 0)
 		r = core_after_note(c, &cr->row);
 	/* An old date that is made up for says nothing of how the job fares now. */
@@ -218,6 +229,7 @@ static void close_queued(struct core_run *cr, enum run_state state, const char *
 	snprintf(report.reason, sizeof(report.reason), "%s", reason);
 	snprintf(report.message, sizeof(report.message), "%s", message);
 	core_save_row(c, &cr->row);
+	core_prune(c, &cr->row);
 	core_report_end(cr, &report);
 	list_remove(&cr->link);
 	sched_refresh(c->sched, job);
@@ -268,16 +280,24 @@ static bool check_queued(struct core_run *cr, const struct conf_job *job)
 	return true;
 }
 
-static void log_late(const struct core_run *cr)
+/* A slot that waits for its turn for more than a minute, once. */
+static void tell_late(struct core_run *cr)
 {
-	int64_t waited_s = core_now_s(cr->core) - cr->row.claimed_at;
-	char text[32];
+	struct core *c = cr->core;
+	int64_t waited_s = core_now_s(c) - cr->row.claimed_at;
 
-	if (waited_s <= LATE_S || cr->row.attempts)
+	if (cr->is_late_told || cr->row.state == RUN_PARKED)
 		return;
-	log_warning(LOG_FIELDS({"JOB", cr->row.job}, {"RUN_ID", cr->row.id}),
-		"%s starts late: it waited %s for other runs to end", cr->row.job,
-		str_format_duration(waited_s * USEC_PER_SEC, text, sizeof(text)));
+	if (waited_s <= LATE_S) {
+		sched_wake_at(c->sched, cr->row.claimed_at + LATE_S + 1);
+		return;
+	}
+	cr->is_late_told = true;
+	log_warning(LOG_FIELDS({"MESSAGE_ID", MSG_RUN_LATE}, {"JOB", cr->row.job},
+			    {"RUN_ID", cr->row.id}),
+		"%s is late: %zu other run%s under way (max_parallel_runs: %lld)",
+		cr->row.job, c->active_count, c->active_count == 1 ? " is" : "s are",
+		(long long)c->conf->max_parallel_runs);
 }
 
 static void start(struct core_run *cr, const struct conf_job *job)
@@ -288,7 +308,6 @@ static void start(struct core_run *cr, const struct conf_job *job)
 	struct run_ops ops = {
 		on_waiting, on_done, core_uploads_resume, core_uploads_leftover, cr};
 
-	log_late(cr);
 	list_remove(&cr->link);
 	list_append(&c->active, &cr->link);
 	c->active_count++;
@@ -310,10 +329,11 @@ void core_start_queued(struct core *c)
 	LIST_FOREACH_SAFE (cr, tmp, &c->queued, link) {
 		const struct conf_job *job = conf_find_job(c->conf, cr->row.job);
 
-		if (c->is_stopping || c->exit_code ||
-			c->active_count >= (size_t)c->conf->max_parallel_runs)
+		if (c->is_stopping || c->exit_code)
 			return;
-		if (check_queued(cr, job) && core_window_admits(c, cr, job))
+		if (c->active_count >= (size_t)c->conf->max_parallel_runs)
+			tell_late(cr);
+		else if (check_queued(cr, job) && core_window_admits(c, cr, job))
 			start(cr, job);
 	}
 }

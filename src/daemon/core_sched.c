@@ -23,7 +23,6 @@
 #include "run/message_ids.h"
 
 #define ATTEMPTS_MAX 10
-#define KEEP_RUNS    200
 #define OVERLAPS_TOLD 3
 /* Nobody's machine is off for longer: rather, its clock lost its battery. */
 #define HOLD_AHEAD_S (INT64_C(400) * 86400)
@@ -193,6 +192,8 @@ static int write_decision(
 	row_of(c, d, &row);
 	row.clock_gen = clock_gen;
 	r = store_run_insert(c->store, &row);
+	if (r == 0)
+		r = core_prune(c, &row);
 	if (r == 0) {
 		log_decision(d);
 		if (d->verdict == SCHED_RUN)
@@ -464,7 +465,4 @@ void core_recover(struct core *c)
 		list_remove(&cr->link);
 		free(cr);
 	}
-	r = store_run_prune(c->store, KEEP_RUNS);
-	if (r < 0)
-		core_store_failed(c, r, "prune");
 }

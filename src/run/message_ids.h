@@ -19,4 +19,5 @@
 #define MSG_CLOCK_HELD       "6f2d0a5c3b0e4a53a0c46a4e6f0b1d10"
 #define MSG_RUN_OVERDUE      "6f2d0a5c3b0e4a53a0c46a4e6f0b1d18"
 #define MSG_RUN_OVERLAPS     "6f2d0a5c3b0e4a53a0c46a4e6f0b1d19"
+#define MSG_RUN_LATE         "6f2d0a5c3b0e4a53a0c46a4e6f0b1d1a"
 #define MSG_RUN_LOSSES       "6f2d0a5c3b0e4a53a0c46a4e6f0b1d20"

@@ -319,11 +319,12 @@ static void carry_over(struct sched *s, struct entry *e, struct entry *old, int6
 	e->waits_from_s = 0;
 	e->is_overdue = old->is_overdue;
 	s->overdue_count += e->is_overdue;
+	e->state = old->state; /* who changes it says so: sched_refresh() */
 	if (!str_eq(old->job->schedule_hash, e->job->schedule_hash)) {
 		drop(s, old, now_s, is_paused(old, now_s) ? "paused" : "edited");
 		sched_settle(s, e, now_s, SCHED_SETTLE_FRESH);
+		read_state(s, e);
 	}
-	read_state(s, e);
 	note_pause(s, e);
 }
 
@@ -366,7 +367,6 @@ void sched_set_conf(struct sched *s, const struct conf *c)
 		else
 			sched_adopt(s, e, now_s);
 	}
-	qsort(fresh, count, sizeof(*fresh), compare_entries);
 	free(s->entries);
 	free(s->due);
 	heap_done(&s->heap);

@@ -103,8 +103,8 @@ int store_run_each_open(struct store *s, store_run_fn fn, void *arg);
 /* Newest first; job NULL: all jobs. */
 int store_run_history(
 	struct store *s, const char *job, int limit, store_run_fn fn, void *arg);
-/* Keep the newest `keep` closed rows of each job, and always its newest success. */
-int store_run_prune(struct store *s, int keep);
+/* Of the rows of a job that ended so, keep the newest `keep`. */
+int store_run_prune(struct store *s, const char *job, enum run_state state, int keep);
 
 /* Whether a run of this date has succeeded, whatever it was started by: 1 or 0. */
 int store_run_has_success(struct store *s, const char *job, int64_t nominal_at);

@@ -205,13 +205,15 @@ int store_run_history(
 	return give_all(s, stmt, fn, arg);
 }
 
-int store_run_prune(struct store *s, int keep)
+int store_run_prune(struct store *s, const char *job, enum run_state state, int keep)
 {
 	int r = 0;
 	sqlite3_stmt *stmt = sql_get(s, SQL_RUN_PRUNE, &r);
 
 	if (!stmt)
 		return r;
-	sqlite3_bind_int(stmt, 1, keep);
+	sql_bind_text(stmt, 1, job);
+	sql_bind_text(stmt, 2, run_state_name(state));
+	sqlite3_bind_int(stmt, 3, keep);
 	return sql_run(s, stmt);
 }

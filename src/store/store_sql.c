@@ -52,11 +52,8 @@ static const char *const sql_text[SQL_ID_COUNT] = {
 		"SELECT " RUN_COLUMNS " FROM run WHERE job = ?2"
 		" ORDER BY seq DESC LIMIT ?1",
 	[SQL_RUN_PRUNE] =
-		"DELETE FROM run WHERE seq IN (SELECT seq FROM (SELECT seq, state,"
-		" row_number() OVER (PARTITION BY job ORDER BY seq DESC) AS nth,"
-		" row_number() OVER (PARTITION BY job, state ORDER BY seq DESC) AS nth_alike"
-		" FROM run WHERE state NOT IN " OPEN_STATES ")"
-		" WHERE nth > ?1 AND NOT (state = 'succeeded' AND nth_alike = 1))",
+		"DELETE FROM run WHERE job = ?1 AND state = ?2 AND seq <= (SELECT seq FROM run"
+		" WHERE job = ?1 AND state = ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3)",
 	[SQL_RUN_HAS_SUCCESS] =
 		"SELECT 1 FROM run WHERE job = ?1 AND nominal_utc = ?2"
 		" AND state = 'succeeded' LIMIT 1",

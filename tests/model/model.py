@@ -14,7 +14,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 US = 10**6
 TAIL, GRACE = 370_000, 5_370_000  # microseconds, as in core_model.c
 LATE, OVERLAP_OPEN = 300, ("claimed", "running")
-KEEP_RUNS, ATTEMPTS_MAX, HOLD_MAX = 200, 10, 600
+KEEP_RUNS, ATTEMPTS_MAX, HOLD_MAX = 100, 10, 600
 
 
 # --- slots ---
@@ -164,6 +164,7 @@ class Model:
             _, row, end = due[0]
             self.running.remove(due[0])
             row.state, row.reason = end
+            self.prune(self.jobs[row.job], row.state)
             self.start_queued()
             self.settle()
 
@@ -179,7 +180,6 @@ class Model:
                 row.state = "failed" if row.attempts >= ATTEMPTS_MAX else "claimed"
                 if row.is_open():
                     self.queued.append(row)
-            self.prune(job)
         self.held_since = None
         if self.seen is not None and self.now() < self.seen - 60:
             self.held_since = self.mono
@@ -194,12 +194,11 @@ class Model:
             self.settle()
             self.is_up = False
 
-    def prune(self, job):
-        closed = [r for r in job.rows if not r.is_open()]
-        won = [r for r in closed if r.state == "succeeded"][-1:]
-        gone = [r for r in closed[:-KEEP_RUNS] if r not in won]
-        job.rows = [r for r in job.rows if r not in gone]
-        job.taken -= {(r.key, r.gen) for r in gone}
+    def prune(self, job, state):
+        """Of each kind of end the newest are kept."""
+        for row in [r for r in job.rows if r.state == state][:-KEEP_RUNS]:
+            job.rows.remove(row)
+            job.taken.discard((row.key, row.gen))
 
     def adopt_all(self):
         for name in self.conf.jobs:
@@ -307,6 +306,7 @@ class Model:
     def close_queued(self, row, state, reason):
         self.queued.remove(row)
         row.state, row.reason = state, reason
+        self.prune(self.jobs[row.job], state)
 
     def supersede(self, job):
         row = job.open_row()
@@ -397,6 +397,8 @@ class Model:
         job.rows.append(row)
         if state == "claimed":
             self.queued.append(row)
+        else:
+            self.prune(job, state)
 
     def schedule_in_force(self, job):
         return getattr(self, "dropping", None) or self.conf.jobs[job.name]["schedule"]

@@ -233,7 +233,9 @@ static void test_prune(void **state)
 	assert_int_equal(store_run_insert(f->store, &run), 0);
 	run = make_run(8, "a", RUN_RUNNING);
 	assert_int_equal(store_run_insert(f->store, &run), 0);
-	assert_int_equal(store_run_prune(f->store, 2), 0);
+	assert_int_equal(store_run_prune(f->store, "a", RUN_FAILED, 2), 0);
+	assert_int_equal(store_run_prune(f->store, "a", RUN_SUCCEEDED, 1), 0);
+	assert_int_equal(store_run_prune(f->store, "b", RUN_FAILED, 1), 0);
 	assert_int_equal(store_run_history(f->store, NULL, 100, collect, seen), 0);
 	assert_string_equal(seen, "8:a 7:b 6:a 5:a 2:a ");
 }
@@ -656,7 +658,7 @@ static void test_counts_go_with_their_run(void **state)
 	assert_string_equal(text, "copied:2:20 same:5:50 ");
 	run = make_run(2, "daily", RUN_SUCCEEDED);
 	assert_int_equal(store_run_insert(f->store, &run), 0);
-	assert_int_equal(store_run_prune(f->store, 1), 0);
+	assert_int_equal(store_run_prune(f->store, "daily", RUN_SUCCEEDED, 1), 0);
 	run = make_run(1, "daily", RUN_SUCCEEDED);
 	text[0] = '\0';
 	assert_int_equal(store_count_each(f->store, run.id, add_count, text), 0);
