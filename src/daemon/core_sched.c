@@ -24,6 +24,8 @@
 
 #define ATTEMPTS_MAX 10
 #define OVERLAPS_TOLD 3
+/* The history of a job that is no longer in the configuration. */
+#define REMEMBER_S (INT64_C(30) * 86400)
 /* Nobody's machine is off for longer: rather, its clock lost its battery. */
 #define HOLD_AHEAD_S (INT64_C(400) * 86400)
 /* No schedule has this hash: what comes back after it begins anew. */
@@ -344,6 +346,15 @@ const struct sched_ops *core_sched_ops(struct core *c, struct sched_ops *ret)
 	return ret;
 }
 
+static void forget_removed(void *arg, const char *name)
+{
+	struct core *c = arg;
+	int r = conf_find_job(c->conf, name) ? 0 : store_job_forget(c->store, name);
+
+	if (r < 0)
+		core_store_failed(c, r, "forgetting a job");
+}
+
 void core_sched_take_conf(struct core *c)
 {
 	int r = core_batch_begin(c);
@@ -353,6 +364,12 @@ void core_sched_take_conf(struct core *c)
 		return;
 	}
 	sched_set_conf(c->sched, c->conf);
+	/* While the clock is held it says nothing of what is long ago. */
+	if (!sched_is_held(c->sched))
+		r = store_job_each_idle(c->store, core_now_s(c) - REMEMBER_S,
+			forget_removed, c);
+	if (r < 0)
+		core_store_failed(c, r, "reload");
 	core_batch_commit(c);
 	c->is_boot_due = true;
 	sched_wake_at(c->sched, core_now_s(c)); /* windows and followers may differ */

@@ -306,7 +306,11 @@ void sched_adopt(struct sched *s, struct entry *e, int64_t now_s)
 		sched_settle(s, e, now_s, SCHED_SETTLE_FRESH);
 	} else if (e->state.schedule_hash[0] &&
 		   !str_eq(e->state.schedule_hash, e->job->schedule_hash)) {
-		sched_settle(s, e, now_s, SCHED_SETTLE_FRESH);
+		/* The clock may have been set back while it was not in the file. */
+		sched_settle(s, e, now_s,
+			policy_classify_step(e->state.watermark_s - now_s) == STEP_NONE
+				? SCHED_SETTLE_FRESH
+				: SCHED_SETTLE_BACK);
 	} else if (e->state.watermark_s > now_s) {
 		sched_step_back(s, e, e->state.watermark_s - now_s, now_s);
 	}

@@ -92,6 +92,12 @@ void store_rollback(struct store *s);
 int store_job_get(struct store *s, const char *name, struct store_job *ret); /* -ENOENT */
 int store_job_put(struct store *s, const struct store_job *job);
 
+typedef void (*store_name_fn)(void *arg, const char *name);
+/* Jobs of which nothing was settled since; fn may call the store. */
+int store_job_each_idle(struct store *s, int64_t since_s, store_name_fn fn, void *arg);
+/* Its state and its closed rows. */
+int store_job_forget(struct store *s, const char *name);
+
 /* run: -EEXIST when the slot is taken or the job has an open run */
 int store_run_insert(struct store *s, const struct store_run *run);
 int store_run_update(struct store *s, const struct store_run *run); /* by id */

@@ -137,3 +137,40 @@ int store_backfill_each(struct store *s, store_backfill_fn fn, void *arg)
 		fn(arg, &rows[i]);
 	return r;
 }
+
+int store_job_each_idle(struct store *s, int64_t since_s, store_name_fn fn, void *arg)
+{
+	char(*names)[256] = NULL;
+	size_t count = 0;
+	int r = 0;
+	sqlite3_stmt *stmt = sql_get(s, SQL_JOB_EACH, &r);
+
+	if (!stmt)
+		return r;
+	sqlite3_bind_int64(stmt, 1, since_s);
+	while ((r = sql_step(s, stmt)) == 1) {
+		names = mem_grow(names, count, sizeof(*names));
+		sql_column_text(stmt, 0, names[count++], sizeof(*names));
+	}
+	sql_done(stmt);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		fn(arg, names[i]);
+	free(names);
+	return r;
+}
+
+int store_job_forget(struct store *s, const char *name)
+{
+	static const enum sql_id steps[] = {SQL_JOB_DELETE_RUNS, SQL_JOB_DELETE,
+		SQL_READY_CLEAR, SQL_BACKFILL_DELETE};
+	int r = store_begin(s);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++)
+		r = run_of_job(s, steps[i], name);
+	if (r == 0)
+		return store_commit(s);
+	store_rollback(s);
+	return r;
+}

@@ -54,6 +54,10 @@ static const char *const sql_text[SQL_ID_COUNT] = {
 	[SQL_RUN_PRUNE] =
 		"DELETE FROM run WHERE job = ?1 AND state = ?2 AND seq <= (SELECT seq FROM run"
 		" WHERE job = ?1 AND state = ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3)",
+	[SQL_JOB_EACH] = "SELECT name FROM job_state WHERE watermark_utc < ?1",
+	[SQL_JOB_DELETE] = "DELETE FROM job_state WHERE name = ?1",
+	[SQL_JOB_DELETE_RUNS] =
+		"DELETE FROM run WHERE job = ?1 AND state NOT IN " OPEN_STATES,
 	[SQL_RUN_HAS_SUCCESS] =
 		"SELECT 1 FROM run WHERE job = ?1 AND nominal_utc = ?2"
 		" AND state = 'succeeded' LIMIT 1",

@@ -31,7 +31,7 @@
 #include "daemon/core_impl.h"
 #include "net/loop.h"
 
-#define JOBS_MAX 8
+#define JOBS_MAX 256
 #define RUNS_MAX 64
 #define GRACE_US (5 * USEC_PER_SEC + 370 * USEC_PER_MSEC) /* of a cancelled run */
 #define TAIL_US  (370 * USEC_PER_MSEC) /* ends never meet a whole second */
@@ -372,12 +372,12 @@ static void run_job_now(const char *job)
 
 static void print_row(void *arg, const struct store_run *row)
 {
-	printf("%s\t%s\t%lld\t%lld\t%lld\t%lld\t%lld\t%s\t%s\t%s\t%d\n", row->job,
-		strncmp(row->slot, "manual/", 7) == 0 ? "manual" : row->slot,
+	printf("%s\t%s\t%lld\t%lld\t%lld\t%lld\t%lld\t%s\t%s\t%s\t%d\t%lld\t%lld\n",
+		row->job, strncmp(row->slot, "manual/", 7) == 0 ? "manual" : row->slot,
 		(long long)row->clock_gen, (long long)row->nominal_at,
 		(long long)row->first_at, (long long)row->last_at, (long long)row->count,
 		run_state_name(row->state), row->reason, run_trigger_name(row->trigger),
-		row->attempts);
+		row->attempts, (long long)row->started_at, (long long)row->ended_at);
 }
 
 static void end(void)

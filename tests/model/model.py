@@ -212,6 +212,7 @@ class Model:
             job = self.jobs[name] = Job(name)
             self.begin_anew(job)
         elif job.hash != fresh_hash:
+            job.gen += job.watermark > self.now() + 60
             self.begin_anew(job)
         elif job.watermark > self.now():
             self.step_back(job, job.watermark - self.now())

@@ -274,6 +274,25 @@ static void test_loop_wakes(void **state)
 	assert_log(f, "run 120;");
 }
 
+/* Ten years ahead for a moment: one catch-up there, and here all goes on from now. */
+static void test_ten_years_ahead_and_back(void **state)
+{
+	const int64_t ten_years = INT64_C(10) * 365 * 86400;
+	struct fixture *f = *state;
+
+	add(f, "a", "0 7 * * *", 0);
+	sched_set_conf(f->sched, &f->conf);
+	tick_at(f, ten_years + 600);
+	f->log[0] = '\0'; /* coalesced, and one run: as after any sleep */
+	assert_int_equal(f->starts, 1);
+	tick_at(f, 60);
+	assert_log(f, "");
+	assert_int_equal(f->clock_events[SCHED_CLOCK_SET_BACK], 1);
+	assert_int_equal(f->states[0].watermark_s, T0 + 60);
+	tick_at(f, 86400);
+	assert_log(f, "run 86400;");
+}
+
 /* The kernel's timer, with the real clock: the only test that waits (at most 2 s). */
 static void test_timerfd(void **state)
 {
@@ -718,6 +737,29 @@ static void test_jitter(void **state)
 	}
 }
 
+/* Between a slot and its start: no reload starts it sooner, later, or twice. */
+static void test_a_hundred_reloads_within_a_jitter(void **state)
+{
+	struct fixture *f = *state;
+	struct slot slot;
+	int64_t at, again;
+
+	add(f, "a", "0 * * * *", 0)->jitter_s = 900;
+	sched_set_conf(f->sched, &f->conf);
+	assert_int_equal(sched_next(f->sched, "a", &slot, &at), 0);
+	for (int i = 0; i < 100; i++) {
+		tick_at(f, at - T0 - 100 + i);
+		sched_set_conf(f->sched, &f->conf);
+		assert_int_equal(sched_next(f->sched, "a", &slot, &again), 0);
+		assert_int_equal(again, at);
+	}
+	assert_log(f, "");
+	tick_at(f, at - T0);
+	sched_set_conf(f->sched, &f->conf);
+	sched_tick(f->sched);
+	assert_log(f, "run 3600;");
+}
+
 static void test_jitter_stays_below_next(void **state)
 {
 	struct fixture *f = *state;
@@ -982,6 +1024,8 @@ int main(void)
 		TEST(test_jitter),
 		TEST(test_jitter_stays_below_next),
 		TEST(test_dst_night),
+		TEST(test_ten_years_ahead_and_back),
+		TEST(test_a_hundred_reloads_within_a_jitter),
 		TEST(test_overdue),
 		TEST(test_overdue_when_the_next_comes),
 		TEST(test_a_zone_moves_todays_slot_after_it_ran),

@@ -240,6 +240,34 @@ static void test_prune(void **state)
 	assert_string_equal(seen, "8:a 7:b 6:a 5:a 2:a ");
 }
 
+static void on_name(void *arg, const char *name)
+{
+	strcat(strcat(arg, name), " ");
+}
+
+static void test_forget(void **state)
+{
+	struct fixture *f = *state;
+	char seen[512] = "";
+	struct store_job job = {.watermark = 100, .schedule_hash = "h"};
+	struct store_run run = make_run(1, "a", RUN_FAILED);
+
+	for (const char *name = "abc"; *name; name++, job.watermark += 100) {
+		snprintf(job.name, sizeof(job.name), "%c", *name);
+		assert_int_equal(store_job_put(f->store, &job), 0);
+	}
+	assert_int_equal(store_run_insert(f->store, &run), 0);
+	run = make_run(2, "b", RUN_FAILED);
+	assert_int_equal(store_run_insert(f->store, &run), 0);
+	assert_int_equal(store_job_each_idle(f->store, 250, on_name, seen), 0);
+	assert_string_equal(seen, "a b ");
+	assert_int_equal(store_job_forget(f->store, "a"), 0);
+	assert_int_equal(store_job_get(f->store, "a", &job), -ENOENT);
+	seen[0] = '\0';
+	assert_int_equal(store_run_history(f->store, NULL, 100, collect, seen), 0);
+	assert_string_equal(seen, "2:b ");
+}
+
 static void on_part(void *arg, const struct store_part *part)
 {
 	struct fixture *f = arg;
@@ -675,6 +703,7 @@ int main(void)
 		TEST(test_one_open_run),
 		TEST(test_listings),
 		TEST(test_prune),
+		TEST(test_forget),
 		TEST(test_uploads),
 		TEST(test_intents),
 		TEST(test_nested_transactions),
