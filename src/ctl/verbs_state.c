@@ -155,7 +155,7 @@ static void slots_of(
 int verb_history(const struct ctl_options *o)
 {
 	static const char *const columns[] = {
-		"SLOT", "JOB", "STATE", "REASON", "SLOTS", "ENDED", "RUN", "MESSAGE", NULL};
+		"SLOT", "JOB", "BY", "STATE", "REASON", "SLOTS", "ENDED", "RUN", "MESSAGE", NULL};
 	_cleanup_free_ char *params = job_and_count(o, "limit");
 	int code;
 	struct json *reply = ctl_ask(o, "io.s3ferry.History", params, &code);
@@ -176,7 +176,8 @@ int verb_history(const struct ctl_options *o)
 
 		slots_of(r, at, sizeof(at), count, sizeof(count));
 		table_row(t, (const char *[]){
-				     at, json_get_str(r, "job"), json_get_str(r, "state"),
+				     at, json_get_str(r, "job"), json_get_str(r, "trigger"),
+				     json_get_str(r, "state"),
 				     json_get_str(r, "reason"), count,
 				     render_time(json_get_str(r, "ended_at"), ended,
 					     sizeof(ended)),
