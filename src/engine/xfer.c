@@ -187,19 +187,20 @@ static enum step_result after_head(struct xfer *x)
 
 static enum step_result step_get(struct xfer *x)
 {
-	if (!x->is_begun[XFER_SOURCE] && wants_head(x))
-		xfer_io_head(x);
-	else if (!x->is_begun[XFER_SOURCE])
-		xfer_io_get(x);
+	if (!x->is_begun[XFER_SOURCE]) {
+		/* Others may learn meanwhile that nothing can be copied: it stays a HEAD. */
+		x->is_head_only = wants_head(x);
+		(x->is_head_only ? xfer_io_head : xfer_io_get)(x);
+	}
 	if (x->is_failed || x->is_cancelled)
 		return xfer_goto(x, XFER_STOP);
 	if (x->is_ended[XFER_SOURCE] && x->is_same) {
 		x->skipped = ENGINE_SKIP_SAME;
 		return xfer_goto(x, XFER_DONE);
 	}
-	if (x->is_ended[XFER_SOURCE] && (x->is_large || wants_head(x)))
+	if (x->is_ended[XFER_SOURCE] && (x->is_large || x->is_head_only))
 		return after_head(x);
-	if (!x->is_head_in || x->is_large || x->is_same || wants_head(x))
+	if (!x->is_head_in || x->is_large || x->is_same || x->is_head_only)
 		return STEP_WAIT;
 	return xfer_goto(x, xfer_tags_are_missing(x) ? XFER_TAGS : XFER_STREAM);
 }

@@ -108,6 +108,7 @@ struct xfer {
 	/* of this attempt */
 	struct s3_call *calls[XFER_SIDES], *ask;
 	struct xfer_file *files[XFER_SIDES];
+	bool is_head_only; /* the source was asked for its head, not for its bytes */
 	bool is_begun[XFER_SIDES], is_ended[XFER_SIDES], is_asked;
 	bool is_get_paused;
 	bool is_head_in, is_lost; /* is_lost: all was sent, no answer came */
