@@ -15,6 +15,7 @@
 #include "aws/fetch.h"
 #include "aws/imds.h"
 #include "aws/provider.h"
+#include "aws/retry.h"
 #include "aws/skew.h"
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -23,7 +24,6 @@
 #include "net/loop.h"
 
 #define MINUTE_US     (60 * USEC_PER_SEC)
-#define STS_ATTEMPTS  3
 #define CHAINED_MAX_S 3600 /* what STS grants a role assumed by a role */
 #define REGION_PATH   "/latest/meta-data/placement/region"
 
@@ -350,6 +350,37 @@ static struct skew *clock_of(const struct creds *c)
 	return c->pool->skews ? skews_of(c->pool->skews, sts_url(c)) : NULL;
 }
 
+/* All chains that ask one STS share a quota: an outage is not met by a storm. */
+static struct retry_quota *quota_of(const struct creds *c)
+{
+	const char *name = sts_url(c);
+
+	if (!name)
+		name = c->role.region ? c->role.region : "";
+	return retry_quotas_of(c->pool->quotas, name);
+}
+
+/* true: the retry timer runs. Standard mode of the SDKs: three attempts, if the quota has
+ * tokens. */
+static bool retry_later(struct creds *c, const struct err *e)
+{
+	static const struct retry_policy policy = RETRY_STANDARD;
+	struct retry_quota *quota = quota_of(c);
+	int64_t delay_ms;
+
+	if (!retry_may(&policy, e->class, c->attempt))
+		return false;
+	if (quota) {
+		c->retry_cost = retry_quota_take(quota, e->class);
+		if (!c->retry_cost)
+			return false;
+	}
+	delay_ms = retry_delay_ms(&policy, e->class, c->attempt, crypto_random_unit());
+	c->attempt++;
+	loop_timer_set(c->retry_timer, retry_asked_ms(delay_ms, e->retry_after_ms));
+	return true;
+}
+
 static void tell_clock(struct creds *c)
 {
 	struct skew *skew = clock_of(c);
@@ -370,20 +401,15 @@ static void on_assumed(void *arg, const struct err *e, const struct creds_set *s
 	c->sts_call = NULL;
 	tell_clock(c);
 	if (!e) {
+		if (quota_of(c))
+			retry_quota_give(quota_of(c), c->retry_cost);
 		fetch_succeeded(c, set);
 		return;
 	}
 	if (replay_parent(c, e))
 		return;
-	if (err_is_transient(e) && c->attempt < STS_ATTEMPTS) {
-		int64_t base_ms = e->class == ERR_THROTTLE ? 1000 : 50;
-
-		loop_timer_set(
-			c->retry_timer, (int64_t)(crypto_random_unit() *
-						  (double)(base_ms << c->attempt)));
-		c->attempt++;
+	if (retry_later(c, e))
 		return;
-	}
 	named = *e;
 	if (named.class == ERR_AUTH)
 		named.class = ERR_DENIED; /* a fresh session was refused too */
@@ -493,6 +519,7 @@ static void ask_parent(struct creds *c)
 static void start_fetch(struct creds *c)
 {
 	c->attempt = 1;
+	c->retry_cost = 0;
 	c->has_replayed = false;
 	c->has_asked_region = false;
 	c->is_providing = c->hop == 0;

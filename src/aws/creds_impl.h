@@ -11,6 +11,7 @@ struct imds;
 struct imds_options;
 struct profiles;
 struct provider;
+struct retry_quotas;
 struct skew;
 struct skews;
 
@@ -37,6 +38,7 @@ struct creds_pool {
 	struct http *http;
 	const struct creds_env *env;
 	struct skews *skews; /* of the services that it asks; NULL-able */
+	struct retry_quotas *quotas; /* by endpoint of STS */
 	char *region;    /* of this instance, once it was asked for */
 	struct list all; /* of creds; unused ones stay while their set lives */
 	creds_warn_fn warn;
@@ -83,7 +85,7 @@ struct creds {
 	bool is_cap_told;      /* that the role's duration was cut to an hour */
 	struct imds *imds;     /* asks for the region of STS ... */
 	bool has_asked_region; /* ... once a fetch */
-	int attempt;
+	int attempt, retry_cost; /* of the last one; 0: there was none */
 	struct loop_timer *retry_timer;
 
 	bool has_set, is_invalid, has_failed;

@@ -10,6 +10,7 @@
 
 #include "aws/creds_impl.h"
 #include "aws/provider.h"
+#include "aws/retry.h"
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -25,6 +26,7 @@ struct creds_pool *creds_pool_new(
 	pool->loop = loop;
 	pool->http = http;
 	pool->env = env;
+	pool->quotas = retry_quotas_new();
 	list_init(&pool->all);
 	return pool;
 }
@@ -55,12 +57,12 @@ static void creds_free(struct creds *c)
 	provider_free(c->provider);
 	if (c->base)
 		creds_base_done(c->base);
-	free(c->base);
+	mem_secret_free(c->base);
 	creds_link_done(&c->role);
 	creds_set_wipe(&c->set);
 	free(c->key);
 	free(c->label);
-	free(c);
+	mem_secret_free(c);
 }
 
 /* A base whose keys have no end is read anew: somebody may have rotated them. */
@@ -93,6 +95,7 @@ void *creds_pool_free(struct creds_pool *pool)
 	if (!pool)
 		return NULL;
 	sweep(pool, true);
+	retry_quotas_free(pool->quotas);
 	free(pool->region);
 	free(pool);
 	return NULL;
@@ -120,7 +123,7 @@ static struct creds *find(struct creds_pool *pool, const char *key)
 
 static struct creds *add(struct creds_pool *pool, const char *key, const char *label)
 {
-	struct creds *c = mem_alloc(sizeof(*c));
+	struct creds *c = mem_secret_alloc(sizeof(*c));
 
 	c->pool = pool;
 	c->refs = 1;
@@ -211,7 +214,7 @@ static struct creds *open_base(struct creds_pool *pool, struct creds_base *base,
 	}
 	c = add(pool, key, label);
 	c->provider = creds_base_open(base, pool->loop, pool->http, pool->env);
-	c->base = mem_alloc(sizeof(*c->base));
+	c->base = mem_secret_alloc(sizeof(*c->base));
 	*c->base = *base;
 	return c;
 }
@@ -251,7 +254,7 @@ static struct creds *open_role(
 struct creds *creds_open(struct creds_pool *pool, const struct creds_base_spec *spec,
 	const struct creds_role *roles, int count, const char *label)
 {
-	struct creds_base *base = mem_alloc(sizeof(*base));
+	struct creds_base *base = mem_secret_alloc(sizeof(*base));
 	struct creds_link *links;
 	int link_count;
 	struct creds *c;
@@ -264,8 +267,7 @@ struct creds *creds_open(struct creds_pool *pool, const struct creds_base_spec *
 	base->role_count = 0;
 	base_key(spec, base, key);
 	c = open_base(pool, base, key, label);
-	mem_wipe(base, sizeof(*base));
-	free(base);
+	mem_secret_free(base);
 	for (int i = 0; i < link_count; i++) {
 		c = open_link(c, &links[i], label);
 		creds_link_done(&links[i]);

@@ -12,6 +12,7 @@
 #include "aws/creds_impl.h"
 #include "aws/endpoint.h"
 #include "aws/errors.h"
+#include "aws/retry.h"
 #include "aws/sigv4.h"
 #include "aws/skew.h"
 #include "base/buf.h"
@@ -233,6 +234,8 @@ static void from_status(
 	if (!a.request_id)
 		a.request_id = http_header(r, "x-amz-request-id");
 	aws_error_from_answer(&a, e);
+	e->retry_after_ms = retry_after_ms(http_header(r, "x-amz-retry-after"),
+		http_header(r, "retry-after"), r->received_at_us);
 	/* Refused for a clock that is known now: once more, in its time. */
 	if (call->skew && skew_is_cause(e->code, call->skew->us - call->skew_us))
 		e->class = ERR_RETRY;

@@ -84,7 +84,8 @@ struct creds_env *creds_env_take(void)
 		if (!value || !*value)
 			continue;
 		if (!*field)
-			*field = mem_strdup(value);
+			*field = variables[i].is_secret ? mem_secret_strdup(value)
+						       : mem_strdup(value);
 		if (variables[i].is_secret) {
 			mem_wipe(value, strlen(value));
 			unsetenv(variables[i].name);
@@ -98,8 +99,11 @@ void *creds_env_free(struct creds_env *e)
 	if (!e)
 		return NULL;
 	for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
-		mem_wipe_free(*field_of(e, i));
-		*field_of(e, i) = NULL;
+		char **field = field_of(e, i);
+
+		/* Two names may share it. */
+		*field = variables[i].is_secret ? mem_secret_free(*field)
+						: mem_wipe_free(*field);
 	}
 	free(e);
 	return NULL;

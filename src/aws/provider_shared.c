@@ -91,8 +91,7 @@ static void *free_one(struct provider *base)
 {
 	struct provider_shared *p = CONTAINER_OF(base, struct provider_shared, base);
 
-	creds_set_wipe(&p->set);
-	free(p);
+	mem_secret_free(p);
 	return NULL;
 }
 
@@ -100,7 +99,7 @@ static const struct provider_ops ops = {start, cancel, free_one, false, false};
 
 struct provider *provider_shared_new(struct loop *loop, const struct creds_set *set)
 {
-	struct provider_shared *p = mem_alloc(sizeof(*p));
+	struct provider_shared *p = mem_secret_alloc(sizeof(*p));
 
 	p->base = (struct provider){.ops = &ops, .loop = loop};
 	p->set = *set;

@@ -3,12 +3,16 @@
 
 #include "aws/retry.h"
 
+#include <stdlib.h>
+
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 #define AFTER_MAX_MS  600000
 #define HINT_MORE_MS  5000
 #define COST          14
+#define PEERS         64
 #define THROTTLED_MAX 8
 #define COST_THROTTLE 5
 
@@ -67,11 +71,51 @@ int64_t retry_hinted_ms(int64_t delay_ms, const char *hint)
 {
 	uint64_t asked;
 
-	if (!hint || str_to_uint(hint, INT64_MAX, &asked) < 0 ||
-		(int64_t)asked < delay_ms)
+	if (!hint || str_to_uint(hint, INT64_MAX, &asked) < 0)
 		return delay_ms;
-	return (int64_t)asked > delay_ms + HINT_MORE_MS ? delay_ms + HINT_MORE_MS
-							: (int64_t)asked;
+	return retry_asked_ms(delay_ms, (int64_t)asked);
+}
+
+int64_t retry_asked_ms(int64_t delay_ms, int64_t asked_ms)
+{
+	if (asked_ms < delay_ms)
+		return delay_ms;
+	return asked_ms > delay_ms + HINT_MORE_MS ? delay_ms + HINT_MORE_MS : asked_ms;
+}
+
+/* --- the quotas of several peers --- */
+
+struct retry_quotas {
+	struct {
+		char *name; /* NULL: free */
+		struct retry_quota quota;
+	} peers[PEERS];
+};
+
+struct retry_quotas *retry_quotas_new(void)
+{
+	return mem_alloc(sizeof(struct retry_quotas));
+}
+
+void *retry_quotas_free(struct retry_quotas *q)
+{
+	for (size_t i = 0; q && i < PEERS; i++)
+		free(q->peers[i].name);
+	free(q);
+	return NULL;
+}
+
+struct retry_quota *retry_quotas_of(struct retry_quotas *q, const char *name)
+{
+	for (size_t i = 0; i < PEERS; i++) {
+		if (!q->peers[i].name) {
+			q->peers[i].name = mem_strdup(name);
+			q->peers[i].quota.tokens = RETRY_QUOTA_MAX;
+		}
+		if (str_eq(q->peers[i].name, name))
+			return &q->peers[i].quota;
+	}
+	return NULL;
 }
 
 int retry_quota_take(struct retry_quota *q, enum err_class class)

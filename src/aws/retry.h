@@ -39,12 +39,19 @@ int64_t retry_delay_ms(
 int64_t retry_after_ms(const char *amz_ms, const char *retry_after, int64_t now_us);
 /* The delay when the answer names one (x-amz-retry-after, ms): up to 5 s more. */
 int64_t retry_hinted_ms(int64_t delay_ms, const char *hint);
+int64_t retry_asked_ms(int64_t delay_ms, int64_t asked_ms);
 
 /* Tokens of all retries against one peer, so that an outage is not met by a storm. */
 #define RETRY_QUOTA_MAX 500
 struct retry_quota {
 	int tokens; /* begins with RETRY_QUOTA_MAX */
 };
+/* The quotas of several peers, by name; 64 at most, NULL beyond. */
+struct retry_quotas;
+struct retry_quotas *retry_quotas_new(void);
+void *retry_quotas_free(struct retry_quotas *q);
+struct retry_quota *retry_quotas_of(struct retry_quotas *q, const char *name);
+
 /* What the retry costs, taken; 0: no retry, give up with the error at hand. */
 int retry_quota_take(struct retry_quota *q, enum err_class class);
 /* After a success: what its last retry had cost, 0 when there was none. */

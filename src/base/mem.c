@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static _Noreturn void out_of_memory(size_t size)
 {
@@ -83,6 +85,48 @@ void *mem_wipe_free(char *secret)
 	if (secret)
 		mem_wipe(secret, strlen(secret));
 	free(secret);
+	return NULL;
+}
+
+/* --- pages of secrets --- */
+
+/* In front of what is handed out; as wide as any alignment asks for. */
+struct secret {
+	size_t len; /* of the mapping */
+	char unused[64 - sizeof(size_t)];
+};
+
+void *mem_secret_alloc(size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t len = (sizeof(struct secret) + size + page - 1) / page * page;
+	struct secret *s = mmap(
+		NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (s == MAP_FAILED)
+		out_of_memory(len);
+	madvise(s, len, MADV_DONTDUMP); /* an old kernel may not know it */
+	s->len = len;
+	return s + 1;
+}
+
+char *mem_secret_strdup(const char *text)
+{
+	size_t size = strlen(text) + 1;
+
+	return memcpy(mem_secret_alloc(size), text, size);
+}
+
+void *mem_secret_free(void *p)
+{
+	struct secret *s = p;
+	size_t len;
+
+	if (!p)
+		return NULL;
+	len = (--s)->len;
+	mem_wipe(s, len);
+	munmap(s, len);
 	return NULL;
 }
 

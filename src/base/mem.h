@@ -21,6 +21,14 @@ void mem_wipe(void *p, size_t len);
 /* Wipe, then free a NUL-terminated secret. Always returns NULL. */
 void *mem_wipe_free(char *secret);
 
+/*
+ * Zeroed pages of their own for secrets: left out of core dumps, wiped when freed. A whole
+ * page each: not for many. free is NULL-safe and returns NULL.
+ */
+void *mem_secret_alloc(size_t size);
+char *mem_secret_strdup(const char *s);
+void *mem_secret_free(void *p);
+
 /* *field := a copy of value (or NULL); the old value is freed. */
 void mem_replace(char **field, const char *value);
 

@@ -67,9 +67,7 @@ static void drop_set(struct creds_slot *s)
 {
 	if (!s->set)
 		return;
-	creds_set_wipe(s->set);
-	free(s->set);
-	s->set = NULL;
+	s->set = mem_secret_free(s->set);
 }
 
 static void forget(struct creds_slot *s)
@@ -135,7 +133,10 @@ static void take_creds(struct engine *e, uint32_t id, struct creds_set *set)
 	struct list woken, *link;
 
 	drop_set(s);
-	s->set = set;
+	s->set = mem_secret_alloc(sizeof(*s->set));
+	*s->set = *set;
+	creds_set_wipe(set);
+	free(set);
 	s->is_asked = false;
 	/* Waking may end a transfer, which changes the list. */
 	list_init(&woken);

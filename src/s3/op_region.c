@@ -106,7 +106,7 @@ void s3_region_keep(
 	partition = partition_of(call->endpoint.signing_region)->name;
 	if (s3_regions_find(env->regions, partition, p->bucket))
 		return;
-	k = call->kept = mem_alloc(sizeof(*k));
+	k = call->kept = mem_secret_alloc(sizeof(*k));
 	snprintf(k->partition, sizeof(k->partition), "%s", partition);
 	k->env = *env;
 	k->env.place = &k->place;
@@ -129,9 +129,7 @@ void *s3_region_free(struct s3_kept *k)
 	free_pairs(k->op.query, k->op.query_count);
 	free_pairs(k->op.headers, k->op.header_count);
 	free((void *)k->op.body);
-	creds_set_wipe(&k->creds);
-	free(k);
-	return NULL;
+	return mem_secret_free(k);
 }
 
 /* --- after an answer --- */

@@ -174,6 +174,8 @@ class Daemon:
         self.sock = str(tmp / "io.s3ferry")
         self.log_path = tmp / "log"
         self.proc = None
+        self.verbose = False
+        self.cwd = None  # of the process; None: ours
 
     def write(self, source="s3://account-s-bucket/daily/report.csv",
               destination="s3://account-m-bucket/incoming/", external_id="ferry-42",
@@ -210,7 +212,8 @@ jobs:
         with open(self.log_path, "ab") as log:
             self.proc = subprocess.Popen(
                 [*WRAP, f"{BUILD}/src/s3ferryd", "-c", str(self.conf), "--state-dir",
-                 str(self.tmp / "state"), "--socket", self.sock], stderr=log, env=env)
+                 str(self.tmp / "state"), "--socket", self.sock,
+                 *(["-v"] if self.verbose else [])], stderr=log, env=env, cwd=self.cwd)
         while b"READY=1" not in notify.recv(4096):
             pass
         notify.close()

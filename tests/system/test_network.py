@@ -3,6 +3,7 @@
 import os
 import random
 import subprocess
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -130,23 +131,28 @@ def test_kill_9_in_the_middle_loses_nothing_and_shows_nothing(ferry, proxy, serv
         server.m.delete_object(Bucket="account-m-bucket", Key="incoming/report.csv")
 
 
-# --- sessions of 2 s, which only servers other than AWS's give ---
+# --- sessions of seconds, which only servers other than AWS's give ---
 
 def test_sessions_that_end_in_the_middle_are_renewed(ferry, proxy, server):
-    names = [f"renew/{i:03d}" for i in range(150)]
+    """500 small objects, sessions of 3 s: nothing fails, STS is asked once a refresh."""
+    names = [f"renew/{i:03d}" for i in range(500)]
     for name in names:
-        server.s.put_object(Bucket="account-s-bucket", Key=name, Body=name.encode() * 9000)
-    proxy.faults += [Fault(GET + b"renew/", "rate", value=120_000, times=999)]
-    ferry.write(source="s3://account-s-bucket/renew/", both="duration_seconds: 2",
+        server.s.put_object(Bucket="account-s-bucket", Key=name, Body=name.encode() * 4000)
+    proxy.faults += [Fault(GET + b"renew/", "rate", value=60_000, times=9999)]
+    ferry.write(source="s3://account-s-bucket/renew/", both="duration_seconds: 3",
                 destination="s3://account-m-bucket/renewed/",
                 source_url=proxy.url, destination_url=proxy.url)
     before = server.assumed()
     ferry.start()
+    began = time.monotonic()
     code, end = ferry.run()
+    seconds = time.monotonic() - began
     assert (code, end["objects_done"], end["verdict"]) == (0, len(names), "succeeded")
     until(lambda: server.assumed() - before >= 4, "more sessions than one a side")
+    # Refreshed when half of a session is over, at the earliest; one link a side.
+    assert server.assumed() - before <= 2 * (1 + seconds / 1.5)
     for name in names[::30] + names[-1:]:
-        assert arrived(server, name.replace("renew", "renewed")) == name.encode() * 9000
+        assert arrived(server, name.replace("renew", "renewed")) == name.encode() * 4000
     assert ferry.log("warning") == ferry.log("error") == []
 
 

@@ -2,6 +2,9 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +13,7 @@
 #include "base/crypto.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "base/xml.h"
 #include "unit.h"
@@ -194,7 +198,43 @@ static void errors_are_filled_whole(void **state)
 	assert_false(err_is_transient(&(struct err){.class = ERR_DENIED}));
 }
 
+/* The flags of the mapping that holds p, as the kernel tells them. */
+static bool is_left_out_of_cores(const void *p)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	unsigned long from, to;
+	bool is_here = false, is_out = false;
+	char line[512];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			is_here = (unsigned long)p >= from && (unsigned long)p < to;
+		else if (is_here && strncmp(line, "VmFlags:", 8) == 0)
+			is_out = strstr(line, " dd") != NULL;
+	}
+	fclose(f);
+	return is_out;
+}
+
+static void test_secrets(void **state)
+{
+	char *text = mem_secret_strdup("a secret"), *large = mem_secret_alloc(10000);
+	_cleanup_free_ char *plain = mem_strdup("none");
+
+	assert_string_equal(text, "a secret");
+	assert_int_equal((uintptr_t)large % 16, 0);
+	assert_int_equal(large[9999], 0);
+	large[9999] = 'x';
+	assert_true(is_left_out_of_cores(text));
+	assert_true(is_left_out_of_cores(large + 9999));
+	assert_false(is_left_out_of_cores(plain));
+	assert_null(mem_secret_free(text));
+	assert_null(mem_secret_free(large));
+	assert_null(mem_secret_free(NULL));
+}
+
 UNIT_MAIN(cmocka_unit_test(buffer_has_a_maximum), cmocka_unit_test(calendar_arithmetic),
 	cmocka_unit_test(digests), cmocka_unit_test(json_reads), cmocka_unit_test(json_writes),
 	cmocka_unit_test(xml_paths), cmocka_unit_test(xml_refuses),
-	cmocka_unit_test(errors_are_filled_whole))
+	cmocka_unit_test(test_secrets), cmocka_unit_test(errors_are_filled_whole))

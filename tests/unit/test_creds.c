@@ -306,6 +306,56 @@ static void test_outage_past_expiry(void **state)
 	creds_release(c);
 }
 
+/* STS away from minute 14 to 59 of an hour, asked each minute: nobody waits or fails. */
+static void test_outage_of_45_minutes(void **state)
+{
+	struct fixture *f = *state;
+	struct creds *c = open_chain(f, 1);
+	struct creds_stats stats;
+
+	answer_a(f, "ASIA1", 3600);
+	get_key(f, c);
+	for (int minute = 1; minute <= 75; minute++) {
+		bool is_away = minute >= 14 && minute < 59;
+
+		clock_fake_advance(&f->clock, MINUTES);
+		while (f->http.answer_count > f->http.count) /* not asked for */
+			mem_replace(&f->http.answers[--f->http.answer_count].body, NULL);
+		if (is_away)
+			answer_net(f, "connect", GIVES_UP);
+		else
+			answer_a(f, "ASIA2", 3600);
+		if (strcmp(get_key(f, c), is_away || minute < 59 ? "ASIA1" : "ASIA2") != 0)
+			assert_true(minute >= 59 && minute < 70); /* its back-off */
+		assert_int_equal(f->got[0].err.class, ERR_OK);
+	}
+	assert_string_equal(get_key(f, c), "ASIA2");
+	creds_get_stats(c, &stats);
+	assert_in_range(stats.failures, 2, 3); /* 300 to 600 s apart, from minute 45 on */
+	assert_int_equal(f->warnings, stats.failures);
+	assert_int_equal(f->recoveries, 1);
+	assert_int_equal(stats.fetches, 2);
+	creds_release(c);
+}
+
+/* Two roles away at the same STS: their retries end when the tokens do. */
+static void test_retries_have_a_quota(void **state)
+{
+	struct fixture *f = *state;
+	struct creds *c = open_chain(f, 1);
+
+	/* 500 tokens, 14 a retry, two retries a fetch: the 18th has one, the next none. */
+	for (int i = 1; i <= 19; i++) {
+		answer_net(f, "connect", i < 18 ? GIVES_UP : i == 18 ? 2 : 1);
+		assert_string_equal(get_key(f, c), "");
+		assert_int_equal(f->http.count, f->http.answer_count);
+		clock_fake_advance(&f->clock, 10 * USEC_PER_SEC);
+	}
+	answer_a(f, "ASIA1", 3600); /* a success gives a token back, not a retry */
+	assert_string_equal(get_key(f, c), "ASIA1");
+	creds_release(c);
+}
+
 /* No retry mends it: raised, though the session lives on; a storm of callers asks once.
  */
 static void test_denied_refresh(void **state)
@@ -533,7 +583,8 @@ UNIT_MAIN(TEST(test_one_hop), TEST(test_two_hops), TEST(test_rgw_arn),
 	TEST(test_another_identity), TEST(test_sharing), TEST(test_single_flight),
 	TEST(test_free_in_flight), TEST(test_advisory), TEST(test_mandatory),
 	TEST(test_lapse), TEST(test_short_session), TEST(test_failed_refresh),
-	TEST(test_outage_past_expiry), TEST(test_denied_refresh), TEST(test_invalidate),
+	TEST(test_outage_past_expiry), TEST(test_outage_of_45_minutes),
+	TEST(test_retries_have_a_quota), TEST(test_denied_refresh), TEST(test_invalidate),
 	TEST(test_invalidate_in_backoff), TEST(test_denied), TEST(test_advice),
 	TEST(test_rgw_error), TEST(test_parent_expired), TEST(test_hostile_answers),
 	TEST(test_no_region))
