@@ -227,9 +227,11 @@ void xfer_parts_drop(struct xfer *x)
 enum xfer_state xfer_parts_entry(const struct xfer *x)
 {
 	const struct xfer_upload *u = x->upload;
+	/* What becomes a file is gone with the daemon: there is nothing to remember. */
+	bool is_file = x->spec->destination.scheme == ENGINE_FILE;
 
 	if (!u->id)
-		return x->is_intended ? XFER_CREATE : XFER_INTEND;
+		return x->is_intended || is_file ? XFER_CREATE : XFER_INTEND;
 	if (u->is_resumed && !u->is_listed)
 		return XFER_LIST;
 	if (!x->is_noted && !u->is_resumed)

@@ -116,11 +116,11 @@ def test_an_object_becomes_a_file(daemon, server, folder, size):
 def test_a_file_becomes_an_object(daemon, server, folder, size):
     body = body_of(size)
     (folder / "y.bin").write_bytes(body)
-    write(daemon, f"file://{folder}/y.bin", f"s3://{BUCKET_M}/up/")
+    write(daemon, f"file://{folder}/y.bin", f"s3://{BUCKET_M}/up/{size}/")
     daemon.start()
     code, end = daemon.run()
     assert (code, end["verdict"], end["bytes_done"]) == (0, "succeeded", size), daemon.log()
-    assert stored(server, "up/y.bin")["Body"].read() == body
+    assert stored(server, f"up/{size}/y.bin")["Body"].read() == body
 
 
 def test_mode_and_group_are_set_before_anybody_sees_the_file(daemon, server, folder):
