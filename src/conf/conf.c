@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "calendar/slot.h"
+#include "calendar/template.h"
 #include "calendar/tz_set.h"
 
 const struct conf *conf_ref(const struct conf *c)
@@ -21,6 +22,14 @@ void conf_texts_done(struct conf_texts *t)
 	for (size_t i = 0; i < t->count; i++)
 		free(t->v[i]);
 	free(t->v);
+}
+
+struct conf_texts conf_texts_take(struct conf_texts *t)
+{
+	struct conf_texts ret = *t;
+
+	*t = (struct conf_texts){0};
+	return ret;
 }
 
 void conf_profile_free(struct conf_profile *p)
@@ -56,6 +65,7 @@ static void side_done(struct conf_side *s)
 	free(s->expected_owner);
 	free(s->written.storage_class);
 	free(s->written.kms_key_id);
+	template_free(s->name);
 }
 
 static void job_free(struct conf_job *job)
@@ -69,6 +79,11 @@ static void job_free(struct conf_job *job)
 	conf_texts_done(&job->after);
 	if (job->session)
 		conf_profile_free(job->session);
+	conf_texts_done(&job->select.include);
+	conf_texts_done(&job->select.exclude);
+	conf_texts_done(&job->select.storage_classes);
+	template_free(job->rename);
+	template_free(job->delete.trash);
 	side_done(&job->source);
 	side_done(&job->destination);
 	free(job);

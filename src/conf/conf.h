@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct schedule;
+struct template;
 struct tz_set;
 
 /* Where a value stands, for messages that come after loading. line, col count from 1. */
@@ -72,6 +73,8 @@ struct conf_profile {
 };
 
 void conf_texts_done(struct conf_texts *t);
+/* Leaves nothing behind. */
+struct conf_texts conf_texts_take(struct conf_texts *t);
 
 /* By conf_load alone, for those that never came into a conf. */
 void conf_profile_free(struct conf_profile *p);
@@ -123,7 +126,9 @@ struct conf_side {
 	enum conf_scheme scheme;
 	char *bucket;   /* of files: the folder, absolute, without a '/' at its end */
 	char *key;      /* without the leading '/'; "" for the whole bucket */
-	bool is_prefix; /* key is empty or ends in '/' */
+	bool is_prefix; /* key is empty or ends in '/', or is a glob */
+	bool is_glob;   /* of a source: which keys below its last plain '/' */
+	struct template *name; /* of key, to be filled in for each slot */
 	int mode;       /* of files that are made; 0: the umask's */
 	int64_t gid;    /* of the same; -1: as the kernel chooses */
 	char *expected_owner; /* account id of the bucket; NULL: not asked */
@@ -134,6 +139,54 @@ struct conf_side {
 
 enum conf_action {
 	CONF_COPY,
+	CONF_SYNC,
+	CONF_MOVE,
+};
+
+/* When an object counts as being there already. */
+enum conf_compare {
+	CONF_COMPARE_AUTO,
+	CONF_COMPARE_SIZE,
+	CONF_COMPARE_MTIME,
+	CONF_COMPARE_ETAG,
+	CONF_COMPARE_CHECKSUM,
+	CONF_COMPARE_VERSION,
+};
+
+enum conf_archived {
+	CONF_ARCHIVED_FAIL,
+	CONF_ARCHIVED_SKIP,
+	CONF_ARCHIVED_RESTORE,
+};
+
+/* Which objects of the source a job takes. */
+struct conf_select {
+	struct conf_texts include, exclude, storage_classes; /* empty: all, none, all */
+	int64_t newer_than_s, older_than_s; /* before the slot; 0: any age */
+	int64_t min_size, max_size;         /* bytes; -1: any */
+	int64_t stable_for_s;               /* 0: also what is being written */
+	enum conf_archived archived;
+};
+
+/* What a sync may remove at the destination. */
+struct conf_delete {
+	bool is_on, allows_empty;
+	int64_t max_percent, max_count; /* -1: no such limit; the smaller one holds */
+	struct template *trash; /* a prefix in the destination's bucket; NULL: none */
+};
+
+/* When the source has nothing. */
+struct conf_missing {
+	int64_t wait_s, poll_s;
+	bool is_skipped; /* at the end of the wait; else the run fails */
+	bool is_set;
+};
+
+/* What a run must have brought to count as a success; -1 or 0: anything. */
+struct conf_expect {
+	int64_t min_objects, max_objects, min_bytes; /* -1: not given */
+	int64_t newer_than_s; /* the newest object, before the slot; 0: not given */
+	int by_minutes;       /* of the day, in the job's zone; -1: not given */
 };
 
 enum conf_overlap {
@@ -183,6 +236,13 @@ struct conf_job {
 	enum conf_overwrite overwrite;
 	enum conf_verify verify;
 	enum conf_object_tags tags;
+	struct conf_select select;
+	enum conf_compare compare;
+	bool is_flat;  /* the destination's keys have no folders of the source */
+	struct template *rename; /* NULL: keys stay what they are */
+	struct conf_delete delete;
+	struct conf_missing missing;
+	struct conf_expect expect;
 	enum conf_overlap overlap;
 	enum conf_catch_up catch_up;
 	int64_t catch_up_limit;      /* of `all` */
@@ -215,6 +275,9 @@ struct conf {
 	int64_t loaded_at_s;
 	unsigned refs;
 };
+
+/* Bytes before the first wildcard of a glob, which a key without a star is not. */
+size_t conf_glob_at(const char *key);
 
 const struct conf *conf_ref(const struct conf *c);
 /* NULL-safe; returns NULL; the last one frees. */

@@ -374,6 +374,25 @@ static void take_side_child(const struct scope *s, const struct node *key,
 			&(struct profile_place){s->d, s->src, t.path}, value, base);
 }
 
+/* "10%" or "1000"; the map is read as all maps are. */
+static void take_max_delete(
+	const struct scope *s, const struct node *value, struct raw_max_delete *ret)
+{
+	size_t n = strlen(value->text);
+	bool is_percent = str_has_suffix(value->text, "%");
+	uint64_t number;
+
+	if (str_to_uint_len(value->text, n - is_percent, INT64_MAX, &number) < 0 ||
+		(is_percent && number > 100))
+		complain(s, value, "max_delete",
+			"write 10%, 1000, or {percent: 10, count: 1000}",
+			"a number of objects or a share of them is expected");
+	else if (is_percent)
+		ret->percent = (int64_t)number;
+	else
+		ret->count = (int64_t)number;
+}
+
 static void take_job_child(const struct scope *s, const struct node *key,
 	const struct node *value, void *base)
 {
@@ -385,6 +404,9 @@ static void take_job_child(const struct scope *s, const struct node *key,
 	} children[] = {{"retry", SCHEMA_RETRY, &job->retry},
 		{"window", SCHEMA_WINDOW, &job->window},
 		{"limits", SCHEMA_LIMITS, &job->limits},
+		{"if_missing", SCHEMA_IF_MISSING, &job->if_missing},
+		{"expect", SCHEMA_EXPECT, &job->expect},
+		{"max_delete", SCHEMA_MAX_DELETE, &job->max_delete},
 		{"source", SCHEMA_SIDE, &job->source},
 		{"destination", SCHEMA_SIDE, &job->destination}};
 
@@ -399,6 +421,11 @@ static void take_job_child(const struct scope *s, const struct node *key,
 			continue;
 		t = inner(s, children[i].section, key->text);
 		t.is_defaults = false;
+		if (children[i].section == SCHEMA_MAX_DELETE &&
+			value->kind == NODE_SCALAR) {
+			take_max_delete(s, value, &job->max_delete);
+			continue;
+		}
 		take_map(&t, value, children[i].at, take_side_child);
 	}
 }
@@ -564,6 +591,10 @@ void draft_init(struct draft *d, struct conf *conf, struct conf_messages *messag
 	set_fallbacks(SCHEMA_RETRY, &d->defaults.retry);
 	set_fallbacks(SCHEMA_WINDOW, &d->defaults.window);
 	set_fallbacks(SCHEMA_LIMITS, &d->defaults.limits);
+	set_fallbacks(SCHEMA_IF_MISSING, &d->defaults.if_missing);
+	d->defaults.min_size = d->defaults.max_size = -1;
+	d->defaults.max_delete = (struct raw_max_delete){-1, -1};
+	d->defaults.expect = (struct raw_expect){-1, -1, -1, 0, NULL};
 }
 
 static void raw_side_done(struct raw_side *side)
@@ -582,6 +613,12 @@ static void raw_job_done(struct raw_job *job)
 	conf_texts_done(&job->schedule);
 	conf_texts_done(&job->calendar);
 	conf_texts_done(&job->after);
+	conf_texts_done(&job->include);
+	conf_texts_done(&job->exclude);
+	conf_texts_done(&job->only_storage_class);
+	free(job->rename);
+	free(job->trash_prefix);
+	free(job->expect.by);
 	free(job->window.start);
 	free(job->window.end);
 	free(job->every);

@@ -108,8 +108,23 @@ void file_finish_side(const struct spot *s, const struct raw_side *raw, bool is_
 void fidelity_take_class(
 	const struct profile_place *at, const struct node *value, struct raw_side *raw);
 void fidelity_finish(const struct spot *s, struct raw_job *raw, struct conf_job *job);
+/* conf_key.c: templates and globs of keys. */
+void key_finish(
+	const struct spot *s, struct conf_side *side, bool is_source, unsigned max_match);
+/* NULL after a complaint. */
+struct template *key_compile(
+	const struct spot *s, const char *key, const char *text, unsigned max_match);
+
+/* conf_select.c: what a job takes, removes and expects; the sides are known. */
+void select_finish(const struct spot *s, struct raw_job *raw, struct conf_job *job);
+/* Jobs whose deletes reach what others write. */
+void select_check_jobs(struct draft *d);
 /* conf_window.c */
+/* "20:00" as minutes of the day, or -1. */
+int window_minutes(const char *text);
 void window_finish(const struct spot *s, struct raw_window *raw, struct conf_job *job);
 
-/* conf_check.c: everything that needs more than one value; fills d->conf. */
+/* conf_check.c */
+bool side_is_same_bucket(const struct conf_side *a, const struct conf_side *b);
+/* Everything that needs more than one value; fills d->conf. */
 void draft_finish(struct draft *d);

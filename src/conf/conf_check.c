@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/glob.h"
 #include "base/mem.h"
 #include "base/s3name.h"
 #include "base/str.h"
+#include "calendar/template.h"
 #include "conf/conf_build.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -91,11 +93,6 @@ static bool parse_url(const struct spot *s, const char *url, struct conf_side *s
 			"not an S3 URL, nor one of a local file");
 		return false;
 	}
-	if (strstr(url, "${")) {
-		spot_complain(s, "url", NULL,
-			"templates such as ${date} are not supported by this version");
-		return false;
-	}
 	if (str_has_prefix(url, "file://"))
 		return file_parse_url(s, url, side);
 	n = s3name_bucket_len(rest);
@@ -132,8 +129,9 @@ static void unknown_profile(
 }
 
 static void finish_side(const struct spot *job, const char *key, const char *job_profile,
-	struct raw_side *raw, struct conf_side *side)
+	struct raw_side *raw, struct conf_side *side, unsigned max_match)
 {
+	bool is_destination = strcmp(key, "destination") == 0;
 	struct spot s = {
 		job->d, job->src, node_key(job->map, key), node_get(job->map, key), ""};
 	bool is_file = raw->url && str_has_prefix(raw->url, "file:");
@@ -172,14 +170,16 @@ static void finish_side(const struct spot *job, const char *key, const char *job
 		return;
 	}
 	side->url = MEM_STEAL(raw->url);
-	if (parse_url(&s, side->url, side))
-		file_finish_side(&s, raw, strcmp(key, "destination") == 0, side);
+	if (!parse_url(&s, side->url, side))
+		return;
+	file_finish_side(&s, raw, is_destination, side);
+	key_finish(&s, side, !is_destination, max_match);
 }
 
 /* --- jobs --- */
 
 /* Names of buckets are unique in AWS; elsewhere each identity may have its own. */
-static bool is_same_bucket(const struct conf_side *a, const struct conf_side *b)
+bool side_is_same_bucket(const struct conf_side *a, const struct conf_side *b)
 {
 	const char *x = a->profile ? a->profile->endpoint_url : NULL;
 	const char *y = b->profile ? b->profile->endpoint_url : NULL;
@@ -188,20 +188,26 @@ static bool is_same_bucket(const struct conf_side *a, const struct conf_side *b)
 	       (!x || a->profile == b->profile);
 }
 
+/* A glob without two stars takes nothing from folders below. */
+static bool is_flat_glob(const struct conf_side *side)
+{
+	return side->is_glob && !strstr(side->key, "**");
+}
+
 static void check_sides(const struct spot *s, const struct conf_job *job)
 {
 	const struct conf_side *from = &job->source, *to = &job->destination;
 	const char *last;
 
-	if (!from->key || !to->key)
+	if (!from->name || !to->name)
 		return;
-	if (from->is_prefix && !to->is_prefix)
+	if (from->is_prefix && !to->is_prefix && !template_matches(to->name))
 		spot_complain(s, NULL, "end the destination's url with /",
 			"many objects cannot go to one key");
 	if (from->scheme == CONF_FILE && to->scheme == CONF_FILE)
 		spot_complain(s, NULL, NULL,
 			"source and destination are both local: one side must be S3");
-	if (!is_same_bucket(from, to))
+	if (!side_is_same_bucket(from, to) || is_flat_glob(from))
 		return;
 	last = strrchr(from->key, '/');
 	last = last ? last + 1 : from->key;
@@ -236,13 +242,14 @@ static void finish_job(struct draft *d, struct draft_job *dj, struct conf_job *j
 		raw->limits.objects, raw->limits.parts, raw->limits.part_bytes};
 	if (dj->map->kind != NODE_MAP)
 		return;
-	finish_side(&s, "source", raw->profile, &raw->source, &job->source);
-	finish_side(
-		&s, "destination", raw->profile, &raw->destination, &job->destination);
+	finish_side(&s, "source", raw->profile, &raw->source, &job->source, 0);
+	finish_side(&s, "destination", raw->profile, &raw->destination, &job->destination,
+		job->source.is_glob ? GLOB_SPANS : 0);
 	fidelity_finish(&s, raw, job);
 	schedule_finish(&s, raw, job);
 	window_finish(&s, &raw->window, job);
 	session_finish(&s, raw, job);
+	select_finish(&s, raw, job);
 	check_sides(&s, job);
 	if (job->retry.backoff_s > job->retry.max_backoff_s)
 		spot_complain(&s, "retry", NULL, "backoff is longer than max_backoff");
@@ -355,4 +362,5 @@ void draft_finish(struct draft *d)
 	qsort(c->jobs, c->job_count, sizeof(*c->jobs), by_name);
 	qsort(c->profiles, c->profile_count, sizeof(*c->profiles), profile_by_name);
 	after_finish(d);
+	select_check_jobs(d);
 }

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "calendar/template.h"
 #include "conf/conf.h"
 
 static void add(struct conf_diff *d, enum conf_change change, bool is_job, const char *name,
@@ -116,6 +117,51 @@ static bool same_session(const struct conf_profile *a, const struct conf_profile
 	       same_tags(a, b);
 }
 
+static bool same_template(const struct template *a, const struct template *b)
+{
+	return str_eq(a ? template_text(a) : NULL, b ? template_text(b) : NULL);
+}
+
+static bool select_differs(const struct conf_select *a, const struct conf_select *b)
+{
+	return !same_texts(&a->include, &b->include) ||
+	       !same_texts(&a->exclude, &b->exclude) ||
+	       !same_texts(&a->storage_classes, &b->storage_classes) ||
+	       a->newer_than_s != b->newer_than_s || a->older_than_s != b->older_than_s ||
+	       a->min_size != b->min_size || a->max_size != b->max_size ||
+	       a->stable_for_s != b->stable_for_s || a->archived != b->archived;
+}
+
+static bool delete_differs(const struct conf_delete *a, const struct conf_delete *b)
+{
+	return a->is_on != b->is_on || a->allows_empty != b->allows_empty ||
+	       a->max_percent != b->max_percent || a->max_count != b->max_count ||
+	       !same_template(a->trash, b->trash);
+}
+
+static bool expect_differs(const struct conf_expect *a, const struct conf_expect *b)
+{
+	return a->min_objects != b->min_objects || a->max_objects != b->max_objects ||
+	       a->min_bytes != b->min_bytes || a->newer_than_s != b->newer_than_s ||
+	       a->by_minutes != b->by_minutes;
+}
+
+static void compare_work(
+	const struct conf_job *a, const struct conf_job *b, struct buf *out)
+{
+	note(out, a->action != b->action, "action");
+	note(out, select_differs(&a->select, &b->select), "filters");
+	note(out, a->compare != b->compare, "compare");
+	note(out, a->is_flat != b->is_flat || !same_template(a->rename, b->rename), "names");
+	note(out, delete_differs(&a->delete, &b->delete), "delete");
+	note(out,
+		a->missing.wait_s != b->missing.wait_s ||
+			a->missing.poll_s != b->missing.poll_s ||
+			a->missing.is_skipped != b->missing.is_skipped,
+		"if_missing");
+	note(out, expect_differs(&a->expect, &b->expect), "expect");
+}
+
 static void compare_jobs(const struct conf_job *a, const struct conf_job *b, struct buf *out)
 {
 	note(out, strcmp(a->schedule_hash, b->schedule_hash) != 0, "schedule");
@@ -126,6 +172,7 @@ static void compare_jobs(const struct conf_job *a, const struct conf_job *b, str
 	note(out, a->overwrite != b->overwrite, "overwrite");
 	note(out, a->verify != b->verify, "verify");
 	note(out, a->tags != b->tags, "tags");
+	compare_work(a, b, out);
 	note(out, a->overlap != b->overlap, "overlap");
 	note(out, a->catch_up != b->catch_up, "catch_up");
 	note(out, a->catch_up_limit != b->catch_up_limit, "catch_up_limit");

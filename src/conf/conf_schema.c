@@ -9,8 +9,12 @@
 #include "conf/conf.h"
 
 static const char *const autos[] = {"auto", NULL};
-static const char *const actions[] = {"copy", NULL};
-static const char *const actions_planned[] = {"sync", "move", NULL};
+static const char *const actions[] = {"copy", "sync", "move", NULL};
+static const char *const compares[] = {
+	"auto", "size", "mtime", "etag", "checksum", "version", NULL};
+static const char *const missing_ends[] = {"fail", "skip", NULL};
+static const char *const archived_ways[] = {"fail", "skip", NULL};
+static const char *const archived_planned[] = {"restore", NULL};
 static const char *const overlaps[] = {"skip", "queue-one", "replace", NULL};
 static const char *const catch_ups[] = {"none", "latest", "all", NULL};
 static const char *const gaps[] = {"run", "skip", NULL};
@@ -49,6 +53,14 @@ static const char *const day_matches[] = {"auto", "and", "or", NULL};
 	{SCHEMA_WINDOW, key, type, def, offsetof(struct raw_window, field), __VA_ARGS__}
 #define LIMITS(key, type, def, field, ...)                                               \
 	{SCHEMA_LIMITS, key, type, def, offsetof(struct raw_limits, field), __VA_ARGS__}
+#define MAX_DELETE(key, field, ...)                                                      \
+	{SCHEMA_MAX_DELETE, key, SCHEMA_INT, NULL,                                       \
+		offsetof(struct raw_max_delete, field), __VA_ARGS__}
+#define IF_MISSING(key, type, def, field, ...)                                           \
+	{SCHEMA_IF_MISSING, key, type, def, offsetof(struct raw_if_missing, field),      \
+		__VA_ARGS__}
+#define EXPECT(key, type, field, ...)                                                    \
+	{SCHEMA_EXPECT, key, type, NULL, offsetof(struct raw_expect, field), __VA_ARGS__}
 #define CHILD(section, key) {section, key, SCHEMA_CHILD}
 #define PLANNED(section, key) {section, key, SCHEMA_PLANNED}
 
@@ -99,11 +111,28 @@ const struct schema_row schema_rows[] = {
 	JOB("profile",           SCHEMA_TEXT,     NULL,     profile),
 	CHILD(SCHEMA_JOB, "source"),
 	CHILD(SCHEMA_JOB, "destination"),
-	JOB("action",            SCHEMA_ENUM,     "copy",   action, .names = actions, .planned_names = actions_planned),
 	JOB("method",            SCHEMA_ENUM,     "auto",        method, .names = methods, .is_default_too = true),
 	JOB("overwrite",         SCHEMA_ENUM,     "changed",     overwrite, .names = overwrites, .is_default_too = true),
 	JOB("verify",            SCHEMA_ENUM,     "object",      verify, .names = verifies, .is_default_too = true),
 	JOB("tags",              SCHEMA_ENUM,     "best_effort", tags, .names = tag_rules, .is_default_too = true),
+	JOB("action",            SCHEMA_ENUM,     "copy",   action, .names = actions),
+	JOB("include",           SCHEMA_TEXTS,    NULL,     include),
+	JOB("exclude",           SCHEMA_TEXTS,    NULL,     exclude),
+	JOB("newer_than",        SCHEMA_DURATION, NULL,     newer_than_s, 1, 36600 * DAY),
+	JOB("older_than",        SCHEMA_DURATION, NULL,     older_than_s, 1, 36600 * DAY),
+	JOB("min_size",          SCHEMA_SIZE,     NULL,     min_size, 0, INT64_MAX),
+	JOB("max_size",          SCHEMA_SIZE,     NULL,     max_size, 0, INT64_MAX),
+	JOB("only_storage_class", SCHEMA_TEXTS,   NULL,     only_storage_class),
+	JOB("archived",          SCHEMA_ENUM,     "fail",   archived, .names = archived_ways, .planned_names = archived_planned),
+	JOB("flatten",           SCHEMA_BOOL,     "false",  is_flat),
+	JOB("rename",            SCHEMA_TEXT,     NULL,     rename),
+	JOB("compare",           SCHEMA_ENUM,     "auto",   compare, .names = compares),
+	JOB("delete",            SCHEMA_BOOL,     "false",  is_deleting),
+	CHILD(SCHEMA_JOB, "max_delete"),
+	JOB("allow_empty",       SCHEMA_BOOL,     "false",  allows_empty),
+	JOB("trash_prefix",      SCHEMA_TEXT,     NULL,     trash_prefix),
+	CHILD(SCHEMA_JOB, "if_missing"),
+	CHILD(SCHEMA_JOB, "expect"),
 	JOB("overlap",           SCHEMA_ENUM,     "skip",   overlap, .names = overlaps, .is_default_too = true),
 	JOB("catch_up",          SCHEMA_ENUM,     "latest", catch_up, .names = catch_ups, .is_default_too = true),
 	JOB("catch_up_limit",    SCHEMA_INT,      "10",     catch_up_limit, 1, 1000, .is_default_too = true),
@@ -120,19 +149,8 @@ const struct schema_row schema_rows[] = {
 	CHILD(SCHEMA_JOB, "session_policy"),
 	CHILD(SCHEMA_JOB, "session_tags"),
 	JOB("role_session_name", SCHEMA_TEXT,     NULL,     role_session_name),
-	PLANNED(SCHEMA_JOB, "include"),
-	PLANNED(SCHEMA_JOB, "exclude"),
-	PLANNED(SCHEMA_JOB, "delete"),
-	PLANNED(SCHEMA_JOB, "max_delete"),
-	PLANNED(SCHEMA_JOB, "compare"),
 	{SCHEMA_JOB, "limits",   SCHEMA_CHILD, .is_default_too = true},
 	PLANNED(SCHEMA_JOB, "bandwidth"),
-	PLANNED(SCHEMA_JOB, "if_missing"),
-	PLANNED(SCHEMA_JOB, "expect"),
-	PLANNED(SCHEMA_JOB, "newer_than"),
-	PLANNED(SCHEMA_JOB, "older_than"),
-	PLANNED(SCHEMA_JOB, "min_size"),
-	PLANNED(SCHEMA_JOB, "max_size"),
 	PLANNED(SCHEMA_JOB, "notify"),
 
 	SIDE("profile", profile),
@@ -148,7 +166,7 @@ const struct schema_row schema_rows[] = {
 	OBJECT("acl",                    SCHEMA_ENUM, "auto",    acl, .names = schema_acls),
 	OBJECT("object_lock",            SCHEMA_ENUM, "none",    object_lock, .names = schema_locks),
 	OBJECT("retain_for",             SCHEMA_DURATION, NULL,  retain_s, 1, 36500 * DAY),
-	PLANNED(SCHEMA_SIDE, "stable_for"),
+	{SCHEMA_SIDE, "stable_for", SCHEMA_DURATION, NULL, offsetof(struct raw_side, stable_for_s), 1, 366 * DAY},
 
 	RETRY("attempts",    SCHEMA_INT,      "3",   attempts, 1, 100),
 	RETRY("backoff",     SCHEMA_DURATION, "30s", backoff_s, 1, DAY),
@@ -158,6 +176,18 @@ const struct schema_row schema_rows[] = {
 	LIMITS("objects",   SCHEMA_INT,  "32",    objects, 1, 32),
 	LIMITS("parts",     SCHEMA_INT,  "8",     parts, 1, 64),
 	LIMITS("part_size", SCHEMA_SIZE, "16MiB", part_bytes, 5 * MIB, 5120 * MIB),
+	MAX_DELETE("percent", percent, 0, 100),
+	MAX_DELETE("count",   count,   0, INT64_MAX),
+
+	IF_MISSING("wait", SCHEMA_DURATION, "0s",   wait_s, 0, 366 * DAY),
+	IF_MISSING("poll", SCHEMA_DURATION, "5m",   poll_s, 1, DAY),
+	IF_MISSING("then", SCHEMA_ENUM,     "fail", then, .names = missing_ends),
+
+	EXPECT("min_objects", SCHEMA_INT,      min_objects, 0, INT64_MAX),
+	EXPECT("max_objects", SCHEMA_INT,      max_objects, 0, INT64_MAX),
+	EXPECT("min_bytes",   SCHEMA_SIZE,     min_bytes, 0, INT64_MAX),
+	EXPECT("newer_than",  SCHEMA_DURATION, newer_than_s, 1, 36600 * DAY),
+	PLANNED(SCHEMA_EXPECT, "by"),
 
 	WINDOW("start",  SCHEMA_TEXT, NULL,    start),
 	WINDOW("end",    SCHEMA_TEXT, NULL,    end),
@@ -184,7 +214,10 @@ const char *schema_section_name(enum schema_section section)
 		[SCHEMA_SIDE] = "source and destination",
 		[SCHEMA_RETRY] = "retry",
 		[SCHEMA_LIMITS] = "limits",
-		[SCHEMA_WINDOW] = "window"};
+		[SCHEMA_WINDOW] = "window",
+		[SCHEMA_MAX_DELETE] = "max_delete",
+		[SCHEMA_IF_MISSING] = "if_missing",
+		[SCHEMA_EXPECT] = "expect"};
 
 	return names[section];
 }

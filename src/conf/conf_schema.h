@@ -18,6 +18,9 @@ enum schema_section {
 	SCHEMA_RETRY,
 	SCHEMA_WINDOW,
 	SCHEMA_LIMITS,
+	SCHEMA_MAX_DELETE,
+	SCHEMA_IF_MISSING,
+	SCHEMA_EXPECT,
 	SCHEMA_SECTIONS,
 };
 
@@ -67,6 +70,7 @@ struct raw_side {
 	char *expected_owner, *storage_class, *kms_key_id;
 	int64_t request_payer, encryption, bucket_key, acl, object_lock; /* of the names */
 	int64_t retain_s;
+	int64_t stable_for_s;
 };
 
 struct raw_retry {
@@ -83,8 +87,33 @@ struct raw_limits {
 	int64_t objects, parts, part_bytes;
 };
 
+/* -1: not given. */
+struct raw_max_delete {
+	int64_t percent, count;
+};
+
+struct raw_if_missing {
+	int64_t wait_s, poll_s;
+	int64_t then; /* 0: fail, 1: skip */
+};
+
+struct raw_expect {
+	int64_t min_objects, max_objects, min_bytes; /* -1: not given */
+	int64_t newer_than_s;
+	char *by;
+};
+
 struct raw_job {
 	struct conf_texts schedule, calendar, after;
+	struct conf_texts include, exclude, only_storage_class;
+	int64_t newer_than_s, older_than_s;
+	int64_t min_size, max_size; /* -1: not given */
+	int64_t archived, compare;
+	bool is_flat, is_deleting, allows_empty;
+	char *rename, *trash_prefix;
+	struct raw_max_delete max_delete;
+	struct raw_if_missing if_missing;
+	struct raw_expect expect;
 	char *every, *timezone, *profile;
 	int64_t start_s, starting_deadline_s, jitter_s, timeout_s;
 	int64_t method, overwrite, verify, tags;

@@ -12,8 +12,7 @@
 
 #define DIGITS "0123456789"
 
-/* "20:00" as minutes of the day, or -1. */
-static int parse_time(const char *text)
+int window_minutes(const char *text)
 {
 	int minutes;
 
@@ -53,7 +52,7 @@ void window_finish(
 		return;
 	snprintf(s.path, sizeof(s.path), "%.250s.window", job_spot->path);
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-		minutes[i] = ends[i].text ? parse_time(ends[i].text) : -1;
+		minutes[i] = ends[i].text ? window_minutes(ends[i].text) : -1;
 		if (minutes[i] < 0)
 			spot_complain(&s, ends[i].key, "such as \"20:00\"",
 				ends[i].text ? "not a time of the day"

@@ -29,7 +29,8 @@ struct ctl_options {
 	const char *config;               /* -c, or NULL */
 	const char *from, *timezone;      /* of next; NULL: not given */
 	const char *date, *month;         /* of run, of calendar */
-	bool is_again, is_dry_run;        /* of backfill */
+	bool is_again, is_dry_run;        /* of backfill, of run */
+	int64_t allow_deletes;            /* of run; 0: as the job says */
 	int argc;   /* what stands behind the verb */
 	char **argv;
 };
@@ -50,6 +51,9 @@ int verb_history(const struct ctl_options *o);
 int verb_cancel(const struct ctl_options *o);
 int verb_pause(const struct ctl_options *o);
 int verb_resume(const struct ctl_options *o);
+int verb_plan(const struct ctl_options *o);
+int verb_explain(const struct ctl_options *o);
+int verb_show(const struct ctl_options *o);
 int verb_reload(const struct ctl_options *o);
 int verb_check(const struct ctl_options *o);
 

@@ -19,6 +19,9 @@
 const struct ctl_verb ctl_verbs[] = {
 	{"status",   "",                   "jobs, what they do and did last (default)", 0, 0, verb_status},
 	{"run",      "JOB [--wait]",       "run a job now, or for a --date",            1, 1, verb_run},
+	{"plan",     "JOB [--date DATE]",  "what a run would do; writes nothing",       1, 1, verb_plan},
+	{"show",     "RUN|JOB",            "a run, and its objects by reason",          1, 1, verb_show},
+	{"explain",  "JOB KEY",            "why a key is copied, or is not",            2, 2, verb_explain},
 	{"next",     "[JOB|EXPRESSION]",   "the next slots; needs no daemon",           0, 1, verb_next},
 	{"calendar", "JOB|EXPRESSION [--month] [YYYY-MM]", "a month at a glance",       1, 2, verb_calendar},
 	{"history",  "[JOB] [-n N]",       "the ledger, newest first",                  0, 1, verb_history},
@@ -46,8 +49,9 @@ static void usage(FILE *out)
 		"  -n N               so many rows\n"
 		"      --from TIME    next: not from now but from 2026-11-01, 2026-11-01T07:00\n"
 		"      --timezone Z   next, calendar: of an expression\n"
-		"      --date DATE    run: for the slot of that date\n"
-		"      --dry-run      backfill: say what would run\n"
+		"      --date DATE    run, plan: for the slot of that date\n"
+		"      --dry-run      run: as plan; backfill: say what would run\n"
+		"      --allow-deletes N  run: delete up to N objects this once\n"
 		"      --again        backfill: also what has succeeded\n"
 		"      --all          every job\n"
 		"      --for TIME     end the pause after 30m, 2h or 7d\n"
@@ -170,7 +174,7 @@ struct json *ctl_ask(const struct ctl_options *o, const char *method, const char
 
 static int dispatch(const char *name, const struct ctl_options *o)
 {
-	const char *names[16];
+	const char *names[32];
 	const char *near;
 	size_t n = 0;
 
@@ -202,6 +206,7 @@ enum {
 	OPT_MONTH,
 	OPT_AGAIN,
 	OPT_DRY_RUN,
+	OPT_ALLOW_DELETES,
 };
 
 static const struct option longs[] = {
@@ -217,6 +222,7 @@ static const struct option longs[] = {
 	{"month", optional_argument, NULL, OPT_MONTH},
 	{"again", no_argument, NULL, OPT_AGAIN},
 	{"dry-run", no_argument, NULL, OPT_DRY_RUN},
+	{"allow-deletes", required_argument, NULL, OPT_ALLOW_DELETES},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL},
@@ -264,6 +270,13 @@ static int take_option(int opt, struct ctl_options *o)
 		if (str_to_duration_s(optarg, &o->for_s) == 0 && o->for_s > 0)
 			return -1;
 		fputs("s3ferryctl: --for takes 30m, 2h or 7d\n", stderr);
+		return CTL_USAGE;
+	case OPT_ALLOW_DELETES:
+		if (str_to_uint(optarg, INT64_MAX, &count) == 0 && count) {
+			o->allow_deletes = (int64_t)count;
+			return -1;
+		}
+		fputs("s3ferryctl: --allow-deletes takes a number of objects\n", stderr);
 		return CTL_USAGE;
 	case 'n':
 		if (str_to_uint(optarg, 1000, &count) == 0 && count) {

@@ -130,6 +130,8 @@ static char *job_and_date(const struct ctl_options *o)
 	json_put_str(&w, "job", o->argv[0]);
 	if (o->date)
 		json_put_str(&w, "date", o->date);
+	if (o->allow_deletes)
+		json_put_int(&w, "allow_deletes", o->allow_deletes);
 	json_object_end(&w);
 	return buf_take(&out);
 }
@@ -141,6 +143,8 @@ int verb_run(const struct ctl_options *o)
 	struct client *c;
 	int code;
 
+	if (o->is_dry_run)
+		return verb_plan(o);
 	c = ctl_connect(o, &code);
 	if (!c)
 		return code;

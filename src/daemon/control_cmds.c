@@ -81,7 +81,7 @@ void cmd_no_such_job(struct core *c, struct control_call *call, const char *name
 
 /* --- Status --- */
 
-static void put_run(struct json_writer *w, const char *key, const struct store_run *row)
+void cmd_put_run(struct json_writer *w, const char *key, const struct store_run *row)
 {
 	bool is_open = run_state_is_open(row->state);
 
@@ -205,7 +205,7 @@ static void put_job(struct core *c, struct json_writer *w, const struct conf_job
 	put_asked(c, w, job);
 	store_run_history(c->store, job->name, running ? 2 : 1, keep_run, &last);
 	if (last.id[0] && !run_state_is_open(last.state))
-		put_run(w, "last", &last);
+		cmd_put_run(w, "last", &last);
 	if (running)
 		put_running(w, running);
 	if (sched_next(c->sched, job->name, &slot, &effective) == 0) {
@@ -302,8 +302,7 @@ void core_report_end(struct core_run *cr, const struct run_report *report)
 	}
 }
 
-/* The slot of a date, or where there is none its beginning. */
-static bool take_date(struct core *c, struct control_call *call,
+bool cmd_take_date(struct core *c, struct control_call *call,
 	const struct json *params, int64_t *ret_nominal_s)
 {
 	const struct conf_job *job = conf_find_job(c->conf, json_get_str(params, "job"));
@@ -340,7 +339,7 @@ static void on_run(void *arg, struct control_call *call, const struct json *para
 		control_error(call, "io.s3ferry.Stopping", NULL);
 		return;
 	}
-	if (!take_date(c, call, params, &nominal_s))
+	if (!cmd_take_date(c, call, params, &nominal_s))
 		return;
 	cr = core_claim_manual(c, name, nominal_s, &r);
 	if (!cr) {
@@ -350,6 +349,7 @@ static void on_run(void *arg, struct control_call *call, const struct json *para
 			NULL);
 		return;
 	}
+	cr->allow_deletes = json_get_int(params, "allow_deletes", 0);
 	log_info(LOG_FIELDS({"JOB", name}, {"RUN_ID", cr->row.id}, {"TRIGGER", "manual"}),
 		"%s: run asked for by hand", name);
 	cmd_begin(&w, &out);
@@ -426,7 +426,7 @@ static void on_next(void *arg, struct control_call *call, const struct json *par
 
 static void put_history_row(void *arg, const struct store_run *row)
 {
-	put_run(arg, NULL, row);
+	cmd_put_run(arg, NULL, row);
 }
 
 static void on_history(void *arg, struct control_call *call, const struct json *params)
@@ -518,6 +518,8 @@ static void on_describe(void *arg, struct control_call *call, const struct json 
 const struct control_verb core_verbs[] = {
 	{"io.s3ferry.Status",           on_status},
 	{"io.s3ferry.Run",              on_run},
+	{"io.s3ferry.Plan",             cmd_plan},
+	{"io.s3ferry.Show",             cmd_show},
 	{"io.s3ferry.Next",             on_next},
 	{"io.s3ferry.History",          on_history},
 	{"io.s3ferry.Cancel",           on_cancel},

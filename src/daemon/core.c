@@ -289,6 +289,7 @@ struct core *core_new(const struct core_options *options, int *ret_exit)
 
 	list_init(&c->queued);
 	list_init(&c->active);
+	list_init(&c->plans);
 	c->config_path = mem_strdup(options->config_path);
 	*ret_exit = build(c, options);
 	if (*ret_exit == 0)
@@ -344,6 +345,7 @@ void *core_free(struct core *c)
 		return NULL;
 	control_free(c->control);
 	free_runs(&c->active);
+	core_plan_drop_all(c);
 	free_runs(&c->queued);
 	sched_free(c->sched);
 	engine_set_free(c->engines);

@@ -23,6 +23,7 @@ struct core_run {
 	struct list uploads, leftovers; /* of core_uploads.c */
 	bool is_late_told;              /* that it waits for its turn */
 	bool is_superseded;             /* to be cancelled when this tick is committed */
+	int64_t allow_deletes; /* of a run by hand; 0: as the job says */
 	bool is_parking;                /* cancelled at the end of its window */
 };
 
@@ -47,6 +48,7 @@ struct core {
 	struct control *control;
 	struct loop_timer *watchdog, *drain, *status_timer;
 	struct list queued, active; /* of core_run, oldest first */
+	struct list plans;          /* of core_plan.c */
 	size_t active_count;
 	uint64_t next_serial;
 	char *config_path;
@@ -127,6 +129,10 @@ void core_backfill_try(struct core *c);
 
 /* core_boot.c: claims what @reboot starts; once a tick. */
 void core_boot_try(struct core *c);
+/* core_plan.c: dry runs for clients that wait. */
+/* The dry run with this serial, or NULL. */
+struct run *core_plan_find(struct core *c, uint64_t serial);
+void core_plan_drop_all(struct core *c);
 
 /* core_window.c: the hours of a job. */
 bool core_window_admits(struct core *c, struct core_run *cr, const struct conf_job *job);

@@ -81,12 +81,15 @@ void core_on_engine(void *arg, const struct engine_ev *ev)
 				  ? run_serial_of_creds(ev->creds_id)
 				  : ev->tag;
 	struct core_run *cr = find_active(c, serial);
+	struct run *plan = cr ? NULL : core_plan_find(c, serial);
 
 	if (ev->type == ENGINE_EV_CLOCK) {
 		on_clock(c, ev);
 	} else if (cr) {
 		core_uploads_on_engine(cr, ev);
 		run_on_engine(cr->run, ev);
+	} else if (plan) {
+		run_on_engine(plan, ev);
 	}
 	free(ev->result);
 	free(ev->upload);
@@ -121,6 +124,13 @@ static void on_waiting(void *arg, struct run *run, bool is_waiting)
 	core_save_row(cr->core, &cr->row);
 }
 
+static void on_store_failed(void *arg, int error)
+{
+	struct core_run *cr = arg;
+
+	core_store_failed(cr->core, error, "what was delivered");
+}
+
 static enum run_state state_of(enum run_verdict v)
 {
 	static const enum run_state states[] = {
@@ -128,6 +138,7 @@ static enum run_state state_of(enum run_verdict v)
 		[RUN_ENDED_PARTIAL] = RUN_PARTIAL,
 		[RUN_ENDED_FAILED] = RUN_FAILED,
 		[RUN_ENDED_CANCELLED] = RUN_CANCELLED,
+		[RUN_ENDED_SKIPPED] = RUN_SKIPPED,
 		[RUN_ENDED_INTERRUPTED] = RUN_CLAIMED,
 	};
 	return states[v];
@@ -141,7 +152,23 @@ int core_prune(struct core *c, const struct store_run *row)
 	return store_run_prune(c->store, row->job, row->state, KEEP_RUNS);
 }
 
-static int write_end(struct core_run *cr)
+static int put_counts(struct core_run *cr, const struct run_report *report)
+{
+	struct store_count count;
+	int r = 0;
+
+	for (enum reason why = 0; r == 0 && why < REASONS; why++) {
+		if (!report->counts[why])
+			continue;
+		count.objects = (int64_t)report->counts[why];
+		count.bytes = (int64_t)report->count_bytes[why];
+		snprintf(count.reason, sizeof(count.reason), "%s", reason_code(why));
+		r = store_count_put(cr->core->store, cr->row.id, &count);
+	}
+	return r;
+}
+
+static int write_end(struct core_run *cr, const struct run_report *report)
 {
 	struct core *c = cr->core;
 	struct store_job job;
@@ -150,6 +177,8 @@ static int write_end(struct core_run *cr)
 	if (r < 0)
 		return r;
 	r = store_run_update(c->store, &cr->row);
+	if (r == 0)
+		r = put_counts(cr, report);
 	if (r == 0)
 		r = core_prune(c, &cr->row);
 	if (r == 0)
@@ -193,7 +222,7 @@ static void on_done(void *arg, struct run *run, const struct run_report *report)
 		if (cr->row.attempts > 1)
 			cr->row.attempts--;
 	}
-	r = write_end(cr);
+	r = write_end(cr, report);
 	if (r < 0)
 		core_store_failed(c, r, "end of a run");
 	core_report_end(cr, report);
@@ -303,10 +332,13 @@ static void tell_late(struct core_run *cr)
 static void start(struct core_run *cr, const struct conf_job *job)
 {
 	struct core *c = cr->core;
-	struct run_env env = {
-		c->loop, c->http, c->creds, c->engines, c->regions, c->skews};
+	struct run_env env = {c->loop, c->http, c->creds, c->engines, c->regions, c->skews,
+		c->store};
 	struct run_ops ops = {
-		on_waiting, on_done, core_uploads_resume, core_uploads_leftover, cr};
+		on_waiting, on_done, core_uploads_resume, core_uploads_leftover,
+		on_store_failed, NULL, cr};
+	const struct run_options options = {.nominal_s = cr->row.nominal_at,
+		.allow_deletes = cr->allow_deletes};
 
 	list_remove(&cr->link);
 	list_append(&c->active, &cr->link);
@@ -317,7 +349,7 @@ static void start(struct core_run *cr, const struct conf_job *job)
 	cr->row.attempts++;
 	cr->row.started_at = core_now_s(c);
 	core_save_row(c, &cr->row);
-	cr->run = run_new(&env, c->conf, job, cr->row.id, ++c->next_serial);
+	cr->run = run_new(&env, c->conf, job, cr->row.id, ++c->next_serial, &options);
 	core_uploads_load(cr);
 	run_start(cr->run, &ops);
 }

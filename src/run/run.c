@@ -20,13 +20,12 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "engine/engine_set.h"
+#include "engine/lister.h"
 #include "net/loop.h"
 #include "run/run_identity.h"
 #include "run/run_impl.h"
-#include "s3/op.h"
 
-#define LIST_PAGE 1000
-#define GRACE_MS  30000 /* for what was told to stop */
+#define GRACE_MS 30000 /* for what was told to stop */
 
 enum step_result {
 	STEP_AGAIN,
@@ -35,8 +34,11 @@ enum step_result {
 
 static enum step_result step_start(struct run *r);
 static enum step_result step_creds(struct run *r);
-static enum step_result step_list(struct run *r);
-static enum step_result step_transfer(struct run *r);
+static enum step_result step_open(struct run *r);
+static enum step_result step_work(struct run *r);
+static enum step_result step_judge(struct run *r);
+static enum step_result step_remove(struct run *r);
+static enum step_result step_close(struct run *r);
 static enum step_result step_backoff(struct run *r);
 static enum step_result step_drain(struct run *r);
 
@@ -45,22 +47,31 @@ static const struct {
 	const char *name;
 	enum step_result (*step)(struct run *r);
 } steps[] = {
-	[RUN_START]    = {"start",    step_start},
-	[RUN_CREDS]    = {"creds",    step_creds},
-	[RUN_LIST]     = {"list",     step_list},
-	[RUN_TRANSFER] = {"transfer", step_transfer},
-	[RUN_BACKOFF]  = {"backoff",  step_backoff},
-	[RUN_DRAIN]    = {"drain",    step_drain},
-	[RUN_DONE]     = {"done",     NULL},
+	[RUN_START]   = {"start",   step_start},
+	[RUN_CREDS]   = {"creds",   step_creds},
+	[RUN_OPEN]    = {"open",    step_open},
+	[RUN_WORK]    = {"work",    step_work},
+	[RUN_JUDGE]   = {"judge",   step_judge},
+	[RUN_REMOVE]  = {"remove",  step_remove},
+	[RUN_CLOSE]   = {"close",   step_close},
+	[RUN_PAUSE]   = {"pause",   step_backoff},
+	[RUN_BACKOFF] = {"backoff", step_backoff},
+	[RUN_DRAIN]   = {"drain",   step_drain},
+	[RUN_DONE]    = {"done",    NULL},
 };
 /* clang-format on */
+
+static bool is_waiting(enum run_step step)
+{
+	return step == RUN_BACKOFF || step == RUN_PAUSE;
+}
 
 static enum step_result run_goto(struct run *r, enum run_step next)
 {
 	log_debug(LOG_FIELDS({"JOB", r->job->name}, {"RUN_ID", r->id}), "run %s -> %s",
 		steps[r->step].name, steps[next].name);
-	if ((r->step == RUN_BACKOFF) != (next == RUN_BACKOFF))
-		r->ops.waiting(r->ops.arg, r, next == RUN_BACKOFF);
+	if (is_waiting(r->step) != is_waiting(next))
+		r->ops.waiting(r->ops.arg, r, is_waiting(next));
 	r->step = next;
 	return STEP_AGAIN;
 }
@@ -69,8 +80,10 @@ static void finish(void *arg)
 {
 	struct run *r = arg;
 
-	run_log_losses(r);
-	run_log_ended(r);
+	if (!r->options.is_dry) {
+		run_log_losses(r);
+		run_log_ended(r);
+	}
 	r->ops.done(r->ops.arg, r, &r->report);
 }
 
@@ -85,8 +98,15 @@ static void run_run(struct run *r)
 		loop_defer(r->env.loop, finish, r);
 }
 
+void run_go_on(struct run *r)
+{
+	run_run(r);
+}
+
 static enum step_result end(struct run *r, enum run_verdict verdict)
 {
+	run_record_flush(r);
+	run_plan_close(r);
 	r->report.verdict = verdict;
 	r->report.duration_us =
 		clock_mono_us(loop_clock(r->env.loop)) - r->started_us;
@@ -104,11 +124,18 @@ static enum step_result stop_all(struct run *r)
 			creds_wait_cancel(r->sides[i].wait);
 		r->sides[i].wait = NULL;
 	}
-	if (r->list_call)
-		s3_call_cancel(r->list_call);
+	run_plan_close(r);
 	loop_timer_set(r->timer, GRACE_MS);
 	run_objects_cancel(r);
 	return run_goto(r, RUN_DRAIN);
+}
+
+/* Before the slot's keys are known: as they stand in the configuration. */
+static const char *run_place(const struct run *r, int side)
+{
+	const struct run_side *s = &r->sides[side];
+
+	return s->key ? s->key : s->conf->key;
 }
 
 /* A failure before any transfer: try again if that can help, else end. */
@@ -118,7 +145,7 @@ static enum step_result fail_or_retry(struct run *r, int side, const struct err 
 	double delay = (double)retry->backoff_s * 1000;
 
 	if (!err_is_transient(e) || r->attempt >= retry->attempts) {
-		run_explain(r, side, r->sides[side].conf->key, e);
+		run_explain(r, side, run_place(r, side), e);
 		r->report.verdict = RUN_ENDED_FAILED;
 		return stop_all(r);
 	}
@@ -128,7 +155,7 @@ static enum step_result fail_or_retry(struct run *r, int side, const struct err 
 		delay = (double)retry->max_backoff_s * 1000;
 	delay *= 0.5 + crypto_random_unit() / 2;
 	r->attempt++;
-	run_log_retry(r, side, e, (int64_t)delay);
+	run_log_retry(r, side, e, r->attempt, (int64_t)delay);
 	loop_timer_set(r->timer, (int64_t)delay);
 	return run_goto(r, RUN_BACKOFF);
 }
@@ -145,9 +172,9 @@ static void on_creds(
 	if (r->step == RUN_DONE || r->must_stop)
 		return;
 	if (e) {
-		if (r->step == RUN_TRANSFER) {
-			/* Transfers wait for a set that will not come. */
-			run_explain(r, which, side->conf->key, e);
+		if (r->step != RUN_CREDS) {
+			/* What is under way waits for a set that will not come. */
+			run_explain(r, which, run_place(r, which), e);
 			r->report.verdict = RUN_ENDED_FAILED;
 			stop_all(r);
 		} else {
@@ -161,6 +188,7 @@ static void on_creds(
 	cmd.creds = mem_alloc(sizeof(*cmd.creds));
 	*cmd.creds = *set;
 	engine_set_send(r->env.engines, &cmd);
+	run_plan_give_creds(r, which);
 	run_run(r);
 }
 
@@ -176,7 +204,7 @@ static void on_destination_creds(
 	on_creds(arg, RUN_DESTINATION, e, set);
 }
 
-static void ask_creds(struct run *r, int which)
+void run_ask_creds(struct run *r, int which)
 {
 	struct run_side *side = &r->sides[which];
 
@@ -191,20 +219,16 @@ static void ask_creds(struct run *r, int which)
 
 static enum step_result step_start(struct run *r)
 {
-	char key[ENGINE_KEY_LEN];
 	struct err e;
 
-	run_log_started(r);
-	if (!r->sides[RUN_SOURCE].conf->is_prefix &&
-		run_destination_key(r, r->sides[RUN_SOURCE].conf->key, key,
-			sizeof(key)) < 0) {
-		err_set(&e, ERR_CONFIG, ERR_FROM_LOCAL, "key-too-long",
-			"the destination key would be longer than 1,024 bytes");
-		run_explain(r, RUN_DESTINATION, "", &e);
+	if (!r->options.is_dry)
+		run_log_started(r);
+	if (run_names_open(r, &e) < 0) {
+		run_explain(r, RUN_SOURCE, "", &e);
 		return end(r, RUN_ENDED_FAILED);
 	}
 	for (int i = 0; i < RUN_SIDES; i++)
-		ask_creds(r, i);
+		run_ask_creds(r, i);
 	return run_goto(r, RUN_CREDS);
 }
 
@@ -212,10 +236,8 @@ static enum step_result step_creds(struct run *r)
 {
 	if (!r->sides[RUN_SOURCE].has_set || !r->sides[RUN_DESTINATION].has_set)
 		return STEP_WAIT;
-	if (r->sides[RUN_SOURCE].conf->is_prefix)
-		return run_goto(r, RUN_LIST);
-	run_objects_single(r);
-	return run_goto(r, RUN_TRANSFER);
+	r->attempt = 1;
+	return run_goto(r, RUN_OPEN);
 }
 
 static enum step_result step_backoff(struct run *r)
@@ -223,7 +245,7 @@ static enum step_result step_backoff(struct run *r)
 	if (loop_timer_is_set(r->timer))
 		return STEP_WAIT;
 	for (int i = 0; i < RUN_SIDES; i++)
-		ask_creds(r, i);
+		run_ask_creds(r, i);
 	return run_goto(r, RUN_CREDS);
 }
 
@@ -232,126 +254,89 @@ static void on_timer(void *arg)
 	run_run(arg);
 }
 
-/* --- listing --- */
+/* --- objects --- */
 
-static void on_page(void *arg, const struct err *e, struct s3_page *page)
+static enum step_result step_open(struct run *r)
 {
-	struct run *r = arg;
-	struct run_side *side = &r->sides[RUN_SOURCE];
+	run_record_flush(r);
+	r->record = run_record_free(r->record);
+	r->deletes = run_deletes_free(r->deletes);
+	if (!r->is_single || r->job->action == CONF_MOVE)
+		r->record = run_record_new(r);
+	run_plan_open(r);
+	return run_goto(r, RUN_WORK);
+}
 
-	r->list_call = NULL;
-	run_log_clock(r, side->place.endpoint_url);
-	if (r->must_stop) {
-		run_run(r);
+/* What is under way may end; nothing else of this run is believed. */
+static void on_listing_failed(struct run *r, int side)
+{
+	const struct err *e = lister_error(r->sides[side].lister);
+
+	if (r->is_given_up)
 		return;
-	}
-	if (!e) {
-		r->attempt = 1;
-		r->has_replayed_list = false;
-		run_objects_take_page(r, page);
-		run_goto(r, RUN_TRANSFER);
-	} else if (e->class == ERR_AUTH && !r->has_replayed_list) {
-		r->has_replayed_list = true;
-		creds_invalidate(side->creds, side->set.generation);
-		ask_creds(r, RUN_SOURCE);
-		run_goto(r, RUN_CREDS);
-	} else {
-		fail_or_retry(r, RUN_SOURCE, e);
-	}
-	run_run(r);
+	r->is_given_up = true;
+	r->is_listing_failed = true;
+	run_explain(r, side, run_place(r, side), e);
 }
 
-static enum step_result step_list(struct run *r)
+static enum step_result step_work(struct run *r)
 {
-	const struct conf_side *source = r->sides[RUN_SOURCE].conf;
-	const struct engine_side *side = &r->sides[RUN_SOURCE].place;
-	struct s3_place place = {
-		.bucket = source->bucket,
-		.region = side->region,
-		.endpoint_url = side->endpoint_url,
-		.ca_bundle = side->ca_bundle,
-		.options = side->options,
-	};
-	const struct s3_env env = {
-		.http = r->env.http,
-		.place = &place,
-		.creds = &r->sides[RUN_SOURCE].set,
-		.now_us = clock_wall_us(loop_clock(r->env.loop)),
-		.skew = skews_of(r->env.skews, place.endpoint_url),
-		.regions = r->env.regions,
-	};
-	const struct s3_list list = {
-		.prefix = source->key,
-		.token = r->token,
-		.max_keys = LIST_PAGE,
-	};
+	int side = run_plan_failed_side(r);
 
-	if (r->list_call)
+	if (side >= 0)
+		on_listing_failed(r, side);
+	if (!run_steps_take(r) || r->in_flight)
 		return STEP_WAIT;
-	r->list_call = s3_list_page(&env, &list, on_page, r);
-	return STEP_WAIT;
+	return run_goto(r, RUN_JUDGE);
 }
 
-/* --- transfers --- */
-
-static enum step_result step_transfer(struct run *r)
+static enum step_result pause_for(struct run *r, int64_t delay_ms)
 {
-	enum run_verdict verdict = RUN_ENDED_SUCCEEDED;
+	run_log_missing(r, delay_ms);
+	run_record_flush(r);
+	run_plan_close(r);
+	loop_timer_set(r->timer, delay_ms);
+	return run_goto(r, RUN_PAUSE);
+}
 
-	run_objects_dispatch(r);
-	if (r->in_flight)
+static enum step_result step_judge(struct run *r)
+{
+	int64_t delay_ms = run_wait_ms(r);
+
+	if (delay_ms >= 0)
+		return pause_for(r, delay_ms);
+	r->is_braked = !run_deletes_judge(r);
+	return run_goto(r, r->is_braked || r->options.is_dry ? RUN_CLOSE : RUN_REMOVE);
+}
+
+static enum step_result step_remove(struct run *r)
+{
+	return run_deletes_take(r) ? STEP_WAIT : run_goto(r, RUN_CLOSE);
+}
+
+static enum step_result step_close(struct run *r)
+{
+	if (!r->options.is_dry && run_objects_sweep(r))
 		return STEP_WAIT;
-	if (!r->is_last_page) {
-		/* The session may have ended during a long page: ask for it again. */
-		ask_creds(r, RUN_SOURCE);
-		return run_goto(r, RUN_CREDS);
-	}
-	if (run_objects_sweep(r))
-		return STEP_WAIT;
-	if (r->report.objects_failed)
-		verdict = r->report.objects ? RUN_ENDED_PARTIAL : RUN_ENDED_FAILED;
-	return end(r, verdict);
+	return end(r, run_judge(r));
 }
 
 static enum step_result step_drain(struct run *r)
 {
-	if (r->list_call || (r->in_flight && loop_timer_is_set(r->timer)))
+	if (r->in_flight && loop_timer_is_set(r->timer))
 		return STEP_WAIT;
 	return end(r, r->report.verdict);
 }
 
-static void on_object_done(struct run *r, const struct engine_ev *ev)
-{
-	const struct engine_result *result = ev->result;
-	size_t slot = ev->id % RUN_WINDOW;
-	int side = result->is_source_error ? RUN_SOURCE : RUN_DESTINATION;
-	char key[ENGINE_KEY_LEN];
-
-	r->ids[slot] = 0;
-	r->id_bytes[slot] = 0;
-	r->in_flight--;
-	if (r->slot_object[slot] == RUN_NO_OBJECT)
-		return;
-	if (result->parts_resumed)
-		run_log_resumed(r, ev);
-	if (result->err.class == ERR_OK) {
-		run_note_delivered(r, result);
-		return;
-	}
-	if (r->must_stop && result->err.class == ERR_CANCELLED)
-		return;
-	r->report.objects_failed++;
-	if (r->report.err.class != ERR_OK)
-		return;
-	run_object_key(r, ev->id, side, key);
-	run_explain(r, side, key, &result->err);
-}
-
 void run_on_engine(struct run *r, const struct engine_ev *ev)
 {
+	struct run_item *item;
+
 	switch (ev->type) {
 	case ENGINE_EV_PROGRESS:
-		r->id_bytes[ev->id % RUN_WINDOW] = ev->bytes;
+		item = run_item_find(r, ev->id);
+		if (item)
+			item->bytes = ev->bytes;
 		if (ev->total >= 0 && r->objects_total == 1)
 			r->bytes_total = ev->total;
 		return;
@@ -363,7 +348,7 @@ void run_on_engine(struct run *r, const struct engine_ev *ev)
 			if (r->sides[i].creds_id != ev->creds_id)
 				continue;
 			creds_invalidate(r->sides[i].creds, ev->generation);
-			ask_creds(r, i);
+			run_ask_creds(r, i);
 		}
 		return;
 	case ENGINE_EV_INTENT:
@@ -375,7 +360,7 @@ void run_on_engine(struct run *r, const struct engine_ev *ev)
 	case ENGINE_EV_RATE:
 		return; /* the core's */
 	case ENGINE_EV_DONE:
-		on_object_done(r, ev);
+		run_steps_on_done(r, ev);
 		run_run(r);
 		return;
 	}
@@ -434,7 +419,8 @@ void run_start(struct run *r, const struct run_ops *ops)
 }
 
 struct run *run_new(const struct run_env *env, const struct conf *conf,
-	const struct conf_job *job, const char *id, uint64_t serial)
+	const struct conf_job *job, const char *id, uint64_t serial,
+	const struct run_options *options)
 {
 	struct run *r = mem_alloc(sizeof(*r));
 	const struct conf_side *ends[RUN_SIDES] = {&job->source, &job->destination};
@@ -444,6 +430,7 @@ struct run *run_new(const struct run_env *env, const struct conf *conf,
 	r->job = job;
 	snprintf(r->id, sizeof(r->id), "%s", id);
 	r->serial = serial;
+	r->options = *options;
 	r->attempt = 1;
 	r->bytes_total = -1;
 	r->next_id = serial << 20;
@@ -477,7 +464,10 @@ void *run_free(struct run *r)
 		creds_set_wipe(&r->sides[i].set);
 	}
 	run_objects_clear(r);
-	free(r->token);
+	run_plan_close(r);
+	run_record_free(r->record);
+	run_deletes_free(r->deletes);
+	run_names_close(r);
 	loop_timer_free(r->timer);
 	loop_timer_free(r->deadline);
 	conf_unref(r->conf);
@@ -508,6 +498,13 @@ uint64_t run_serial(const struct run *r)
 void run_get_key(const struct run *r, uint64_t xfer, int side, char *ret_key)
 {
 	run_object_key(r, xfer, side, ret_key);
+}
+
+const struct compare_delivered *run_get_delivered(struct run *r)
+{
+	const char *key = r->options.only_key;
+
+	return r->record && key ? run_record_find(r, key, strlen(key)) : NULL;
 }
 
 void run_get_progress(const struct run *r, struct run_progress *ret)

@@ -11,7 +11,9 @@
 
 #include "base/err.h"
 #include "engine/engine_fidelity.h"
+#include "run/reason.h"
 
+struct compare_delivered;
 struct conf;
 struct engine_upload;
 struct conf_job;
@@ -24,6 +26,7 @@ struct loop;
 struct run;
 struct s3_regions;
 struct skews;
+struct store;
 
 /* What every run of a daemon shares; outlives them all. */
 struct run_env {
@@ -33,6 +36,15 @@ struct run_env {
 	struct engine_set *engines;
 	struct s3_regions *regions; /* of buckets, and the clocks of servers: */
 	struct skews *skews;        /* for calls on this loop */
+	struct store *store; /* of the record of delivered keys */
+};
+
+/* What differs from run to run of a job. */
+struct run_options {
+	int64_t nominal_s;     /* of the slot: dates and ages are seen from here */
+	int64_t allow_deletes; /* this once so many, whatever max_delete says; 0: no word */
+	const char *only_key;  /* of a dry run: tell about this one alone; NULL: all */
+	bool is_dry;           /* nothing is written: run_ops.planned hears what would be */
 };
 
 enum run_verdict {
@@ -40,6 +52,7 @@ enum run_verdict {
 	RUN_ENDED_PARTIAL,
 	RUN_ENDED_FAILED,
 	RUN_ENDED_CANCELLED,
+	RUN_ENDED_SKIPPED, /* nothing came, and the job says that this is fine */
 	RUN_ENDED_INTERRUPTED, /* by a stop or a window: it is taken up again */
 };
 
@@ -53,7 +66,16 @@ struct run_report {
 	uint64_t lost[ENGINE_LOSSES]; /* objects that arrived without this */
 	uint64_t objects_undigested; /* a side gave no digest: own checksum and length */
 	int64_t duration_us;
+	uint64_t list_requests;
+	uint64_t counts[REASONS], count_bytes[REASONS]; /* of objects, by reason */
 	struct err err; /* the first error; class ERR_OK if none */
+};
+
+/* What a dry run would do with an object. */
+struct run_planned {
+	enum reason why;
+	const char *key; /* below the source's place */
+	int64_t size;    /* -1: not known */
 };
 
 struct run_progress {
@@ -80,6 +102,10 @@ struct run_ops {
 	struct engine_upload *(*resume)(void *arg, uint64_t xfer, const char *key);
 	/* One that nobody took over, to be aborted, and its key; NULL: none is left. */
 	struct engine_upload *(*leftover)(void *arg, uint64_t xfer, char *ret_key);
+	/* The state cannot be written. */
+	void (*store_failed)(void *arg, int error);
+	/* Of a dry run; NULL-able. */
+	void (*planned)(void *arg, struct run *r, const struct run_planned *p);
 	void *arg;
 };
 
@@ -88,7 +114,8 @@ struct run_ops {
  * conf is referenced until the run is freed.
  */
 struct run *run_new(const struct run_env *env, const struct conf *conf,
-	const struct conf_job *job, const char *id, uint64_t serial);
+	const struct conf_job *job, const char *id, uint64_t serial,
+	const struct run_options *options);
 void *run_free(struct run *r);
 void run_start(struct run *r, const struct run_ops *ops);
 void run_cancel(struct run *r, enum run_cancel_why why);
@@ -103,4 +130,6 @@ const struct conf_job *run_job(const struct run *r);
 uint64_t run_serial(const struct run *r);
 /* Source (0) or destination (1) key of a transfer in flight; size ENGINE_KEY_LEN. */
 void run_get_key(const struct run *r, uint64_t xfer, int side, char *ret_key);
+/* The record of options.only_key; NULL: none. Borrowed from r. */
+const struct compare_delivered *run_get_delivered(struct run *r);
 void run_get_progress(const struct run *r, struct run_progress *ret);

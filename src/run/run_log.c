@@ -173,14 +173,25 @@ void run_log_started(const struct run *r)
 		r->job->destination.url);
 }
 
-void run_log_retry(const struct run *r, int side, const struct err *e, int64_t delay_ms)
+void run_log_retry(const struct run *r, int side, const struct err *e, int attempt,
+	int64_t delay_ms)
 {
 	_cleanup_free_ char *text = mem_printf("%s: %s: %s %s: %s; trying again in %.1f s "
 					       "(attempt %d of %d)",
 		r->job->name, side_name(side), e->operation, e->code, e->text,
-		(double)delay_ms / 1000, r->attempt, (int)r->job->retry.attempts);
+		(double)delay_ms / 1000, attempt, (int)r->job->retry.attempts);
 
 	log_with_error(r, LOG_WARNING, MSG_RUN_RETRYING, side, e, text);
+}
+
+void run_log_missing(const struct run *r, int64_t delay_ms)
+{
+	char text[32];
+
+	log_info(LOG_FIELDS({"JOB", r->job->name}, {"RUN_ID", r->id}),
+		"%s: the source s3://%s/%s has nothing yet; looking again in %s",
+		r->job->name, r->sides[RUN_SOURCE].conf->bucket, r->sides[RUN_SOURCE].key,
+		str_format_duration(delay_ms * 1000, text, sizeof(text)));
 }
 
 void run_log_resumed(const struct run *r, const struct engine_ev *ev)
@@ -240,6 +251,7 @@ void run_log_ended(struct run *r)
 	case RUN_ENDED_SUCCEEDED:
 		log_success(r);
 		return;
+	case RUN_ENDED_SKIPPED:
 	case RUN_ENDED_CANCELLED:
 	case RUN_ENDED_INTERRUPTED:
 		log_notice(LOG_FIELDS({"MESSAGE_ID", MSG_RUN_INTERRUPTED},

@@ -1,4 +1,4 @@
-/* The objects of a run: the page at work, destination keys, the window of transfers. */
+/* The window: objects that are worked on, and what the engines are told of each. */
 #include "config.h"
 
 #include <errno.h>
@@ -14,67 +14,97 @@
 #include "run/run_fidelity.h"
 #include "run/run_impl.h"
 
+/* --- items --- */
+
+struct lister_entry *run_entry_copy(const struct lister_entry *e)
+{
+	size_t etag = strlen(e->etag) + 1, version = strlen(e->version) + 1;
+	size_t class = strlen(e->storage_class) + 1;
+	struct lister_entry *ret =
+		mem_alloc(sizeof(*ret) + e->key_len + 1 + etag + version + class);
+	char *at = (char *)(ret + 1);
+
+	*ret = *e;
+	ret->key = memcpy(at, e->key, e->key_len);
+	at += e->key_len + 1;
+	ret->etag = memcpy(at, e->etag, etag);
+	at += etag;
+	ret->version = memcpy(at, e->version, version);
+	at += version;
+	ret->storage_class = memcpy(at, e->storage_class, class);
+	return ret;
+}
+
+/* Ids of one run grow by one, so id % RUN_WINDOW finds its slot when it is free. */
+static struct run_item *take_slot(struct run *r)
+{
+	struct run_item *i;
+
+	do
+		r->next_id++;
+	while (r->items[r->next_id % RUN_WINDOW].id);
+	i = &r->items[r->next_id % RUN_WINDOW];
+	*i = (struct run_item){.run = r, .id = r->next_id};
+	r->in_flight++;
+	return i;
+}
+
+struct run_item *run_item_new(struct run *r, const char *source_key, const char *key)
+{
+	struct run_item *i = take_slot(r);
+
+	i->keys[RUN_SOURCE] = mem_strdup(source_key);
+	i->keys[RUN_DESTINATION] = mem_strdup(key);
+	return i;
+}
+
+void run_item_free(struct run_item *i)
+{
+	if (!i->id)
+		return;
+	i->run->in_flight--;
+	for (int k = 0; k < RUN_SIDES; k++) {
+		free(i->keys[k]);
+		free(i->entries[k]);
+	}
+	free(i->trash_key);
+	free(i->delivered);
+	free(i->result);
+	run_ask_free(i->ask);
+	*i = (struct run_item){0};
+}
+
+struct run_item *run_item_find(struct run *r, uint64_t id)
+{
+	struct run_item *i = &r->items[id % RUN_WINDOW];
+
+	return id && i->id == id ? i : NULL;
+}
+
 void run_objects_clear(struct run *r)
 {
-	for (size_t i = 0; i < r->object_count; i++) {
-		free(r->objects[i].key);
-		free(r->objects[i].etag);
-	}
-	free(r->objects);
-	r->objects = NULL;
-	r->object_count = r->next_object = 0;
+	for (size_t k = 0; k < RUN_WINDOW; k++)
+		run_item_free(&r->items[k]);
 }
 
-void run_objects_single(struct run *r)
+bool run_has_room(const struct run *r)
 {
-	run_objects_clear(r);
-	r->objects = mem_array(1, sizeof(*r->objects));
-	r->objects[0].key = mem_strdup(r->sides[RUN_SOURCE].conf->key);
-	r->objects[0].size = -1;
-	r->object_count = 1;
-	r->objects_total = 1;
-	r->is_last_page = true;
+	return r->in_flight < (size_t)r->job->limits.objects;
 }
 
-void run_objects_take_page(struct run *r, const struct s3_page *page)
+/* --- what the engines are told --- */
+
+struct s3_place run_side_place(const struct run_side *side)
 {
-	const char *next = s3_page_text(page, page->token_at);
-	char *token = page->is_truncated ? mem_strdup(next) : NULL;
-
-	run_objects_clear(r);
-	r->objects = mem_array(page->count, sizeof(*r->objects));
-	for (size_t i = 0; i < page->count; i++) {
-		const struct s3_entry *e = &page->entries[i];
-		const char *key = s3_page_text(page, e->key_at);
-
-		/* A "folder" made by a console: nothing to carry. */
-		if (e->size == 0 && str_has_suffix(key, "/"))
-			continue;
-		r->objects[r->object_count++] = (struct run_object){
-			mem_strdup(key), mem_strdup(s3_page_text(page, e->etag_at)), e->size};
-		r->bytes_total = (r->bytes_total < 0 ? 0 : r->bytes_total) + e->size;
-	}
-	r->objects_total += r->object_count;
-	free(r->token);
-	r->token = token;
-	r->is_last_page = !token;
-}
-
-int run_destination_key(const struct run *r, const char *source_key, char *out, size_t size)
-{
-	const struct conf_side *source = r->sides[RUN_SOURCE].conf;
-	const struct conf_side *destination = r->sides[RUN_DESTINATION].conf;
-	const char *tail = "", *slash;
-	int n;
-
-	if (source->is_prefix) {
-		tail = source_key + strlen(source->key);
-	} else if (destination->is_prefix) {
-		slash = strrchr(source_key, '/');
-		tail = slash ? slash + 1 : source_key;
-	}
-	n = snprintf(out, size, "%s%s", destination->key, tail);
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+	return (struct s3_place){
+		.bucket = side->conf->bucket,
+		.region = side->place.region,
+		.endpoint_url = side->place.endpoint_url,
+		.ca_bundle = side->place.ca_bundle,
+		.options = side->place.options,
+		.expected_owner = side->conf->expected_owner,
+		.is_requester_paying = side->conf->is_requester_paying,
+	};
 }
 
 static void fill_side(const struct run *r, struct engine_side *out,
@@ -99,23 +129,19 @@ static void fill_side(const struct run *r, struct engine_side *out,
 	out->gid = side->conf->gid;
 }
 
-/* Ids of one run grow by one, so id % RUN_WINDOW finds its slot when it is free. */
-static struct engine_xfer_spec *new_spec(
-	struct run *r, const char *source_key, const char *destination_key)
+static struct engine_xfer_spec *new_spec(struct run_item *i)
 {
+	struct run *r = i->run;
 	const struct conf_retry *retry = &r->job->retry;
 	struct engine_xfer_spec *x = mem_alloc(sizeof(*x));
 
-	do
-		x->id = ++r->next_id;
-	while (r->ids[x->id % RUN_WINDOW]);
+	x->id = i->id;
 	x->tag = r->serial;
-	fill_side(r, &x->source, &r->sides[RUN_SOURCE], source_key);
-	fill_side(r, &x->destination, &r->sides[RUN_DESTINATION], destination_key);
+	fill_side(r, &x->source, &r->sides[RUN_SOURCE], i->keys[RUN_SOURCE]);
+	fill_side(r, &x->destination, &r->sides[RUN_DESTINATION], i->keys[RUN_DESTINATION]);
 	run_fidelity_fill(r->job, &x->fidelity);
-	/* Not a HEAD of each object of a prefix. */
-	if (r->sides[RUN_SOURCE].conf->is_prefix &&
-		x->fidelity.overwrite == ENGINE_OVERWRITE_CHANGED)
+	/* Not a HEAD of each object of a prefix: the listings were compared. */
+	if (!r->is_single && x->fidelity.overwrite == ENGINE_OVERWRITE_CHANGED)
 		x->fidelity.overwrite = ENGINE_OVERWRITE_ALWAYS;
 	x->source_size = -1;
 	x->part_bytes = r->job->limits.part_bytes;
@@ -127,24 +153,75 @@ static struct engine_xfer_spec *new_spec(
 	return x;
 }
 
-static void send(struct run *r, struct engine_xfer_spec *x, size_t object)
+static void pin(struct engine_xfer_spec *x, const struct lister_entry *e)
+{
+	if (!e)
+		return;
+	snprintf(x->source_etag, sizeof(x->source_etag), "%s", e->etag);
+	x->source_size = e->size;
+}
+
+static void send(struct run_item *i, struct engine_xfer_spec *x, enum run_work work)
 {
 	struct engine_cmd cmd = {ENGINE_CMD_XFER, .id = x->id, .xfer = x};
 
-	r->ids[x->id % RUN_WINDOW] = x->id;
-	r->slot_object[x->id % RUN_WINDOW] = object;
-	r->in_flight++;
-	engine_set_send(r->env.engines, &cmd);
+	i->work = work;
+	engine_set_send(i->run->env.engines, &cmd);
 }
 
-static void dispatch_one(struct run *r, const struct run_object *o, const char *key)
+void run_item_copy(struct run_item *i)
 {
-	struct engine_xfer_spec *x = new_spec(r, o->key, key);
+	struct run *r = i->run;
+	struct engine_xfer_spec *x = new_spec(i);
 
-	snprintf(x->source_etag, sizeof(x->source_etag), "%s", o->etag ? o->etag : "");
-	x->source_size = o->size;
-	x->resume = r->ops.resume(r->ops.arg, x->id, key);
-	send(r, x, (size_t)(o - r->objects));
+	pin(x, i->entries[RUN_SOURCE]);
+	x->resume = r->ops.resume(r->ops.arg, x->id, i->keys[RUN_DESTINATION]);
+	send(i, x, WORK_COPY);
+}
+
+void run_item_trash(struct run_item *i, const char *trash_key)
+{
+	struct run *r = i->run;
+	struct engine_xfer_spec *x = new_spec(i);
+
+	fill_side(r, &x->source, &r->sides[RUN_DESTINATION], i->keys[RUN_DESTINATION]);
+	fill_side(r, &x->destination, &r->sides[RUN_DESTINATION], trash_key);
+	pin(x, i->entries[RUN_DESTINATION]);
+	i->trash_key = mem_strdup(trash_key);
+	send(i, x, WORK_TRASH);
+}
+
+void run_item_trashed(struct run_item *i)
+{
+	i->why = REASON_TRASHED;
+	run_item_remove(i, RUN_DESTINATION);
+}
+
+void run_item_remove(struct run_item *i, int side)
+{
+	struct run *r = i->run;
+	const struct conf_retry *retry = &r->job->retry;
+	const struct lister_entry *e = i->entries[side];
+	struct engine_remove_spec *x = mem_alloc(sizeof(*x));
+	struct engine_cmd cmd = {ENGINE_CMD_REMOVE, .id = i->id, .removal = x};
+	const char *etag = e ? e->etag : "";
+
+	/* What was read, not what was listed. */
+	if (side == RUN_SOURCE && i->result && i->result->source_etag[0])
+		etag = i->result->source_etag;
+	x->id = i->id;
+	x->tag = r->serial;
+	fill_side(r, &x->target, &r->sides[side], i->keys[side]);
+	snprintf(x->etag, sizeof(x->etag), "%s", etag);
+	x->has_absent = side == RUN_DESTINATION;
+	if (x->has_absent)
+		fill_side(r, &x->absent, &r->sides[RUN_SOURCE], i->keys[RUN_SOURCE]);
+	x->max_attempts = (int)retry->attempts;
+	x->backoff_ms = retry->backoff_s * 1000;
+	x->max_backoff_ms = retry->max_backoff_s * 1000;
+	x->backoff_factor = retry->factor;
+	i->work = side == RUN_SOURCE ? WORK_LEAVE : WORK_DELETE;
+	engine_set_send(r->env.engines, &cmd);
 }
 
 bool run_objects_sweep(struct run *r)
@@ -152,66 +229,58 @@ bool run_objects_sweep(struct run *r)
 	char key[ENGINE_KEY_LEN] = "";
 
 	while (!r->must_stop && r->in_flight < RUN_WINDOW) {
-		struct engine_xfer_spec *x = new_spec(r, "", "");
+		struct run_item *i = run_item_new(r, "", "");
+		struct engine_upload *left = r->ops.leftover(r->ops.arg, i->id, key);
+		struct engine_xfer_spec *x;
 
-		x->resume = r->ops.leftover(r->ops.arg, x->id, key);
-		if (!x->resume) {
-			free(x);
+		if (!left) {
+			run_item_free(i);
 			break;
 		}
-		snprintf(x->destination.key, sizeof(x->destination.key), "%s", key);
+		mem_replace(&i->keys[RUN_DESTINATION], key);
+		x = new_spec(i);
+		x->resume = left;
 		x->is_abort = true;
-		send(r, x, RUN_NO_OBJECT);
+		send(i, x, WORK_ABORT);
 	}
 	return r->in_flight > 0;
 }
 
-void run_objects_dispatch(struct run *r)
+static void cancel(struct run_item *i)
 {
-	char key[ENGINE_KEY_LEN];
-	struct err e;
+	struct engine_cmd cmd = {ENGINE_CMD_CANCEL, .id = i->id,
+		.keeps_upload = i->run->report.verdict == RUN_ENDED_INTERRUPTED};
 
-	while (!r->must_stop && r->in_flight < (size_t)r->job->limits.objects &&
-		r->next_object < r->object_count) {
-		const struct run_object *o = &r->objects[r->next_object++];
-
-		if (run_destination_key(r, o->key, key, sizeof(key)) == 0) {
-			dispatch_one(r, o, key);
-			continue;
-		}
-		r->report.objects_failed++;
-		err_set(&e, ERR_CONFIG, ERR_FROM_LOCAL, "key-too-long",
-			"the destination key would be longer than 1,024 bytes");
-		if (r->report.err.class == ERR_OK)
-			run_explain(r, RUN_DESTINATION, o->key, &e);
-	}
+	if (i->work == WORK_ASK)
+		run_ask_cancel(i);
+	else if (i->work == WORK_RECORD)
+		run_item_free(i); /* delivered; the next run takes it away */
+	else
+		engine_set_send(i->run->env.engines, &cmd);
 }
 
 void run_objects_cancel(struct run *r)
 {
-	for (size_t i = 0; i < RUN_WINDOW; i++) {
-		struct engine_cmd cmd = {ENGINE_CMD_CANCEL, .id = r->ids[i],
-			.keeps_upload = r->report.verdict == RUN_ENDED_INTERRUPTED};
-
-		if (r->ids[i])
-			engine_set_send(r->env.engines, &cmd);
-	}
+	for (size_t k = 0; k < RUN_WINDOW; k++)
+		if (r->items[k].id)
+			cancel(&r->items[k]);
 }
 
 void run_object_key(const struct run *r, uint64_t id, int side, char out[ENGINE_KEY_LEN])
 {
-	size_t at = r->slot_object[id % RUN_WINDOW];
-	const char *key = at < r->object_count ? r->objects[at].key : "";
+	const struct run_item *i = &r->items[id % RUN_WINDOW];
+	const char *key = i->id == id ? i->keys[side] : NULL;
 
-	if (side == RUN_SOURCE || run_destination_key(r, key, out, ENGINE_KEY_LEN) < 0)
-		snprintf(out, ENGINE_KEY_LEN, "%s", key);
+	if (key && i->work == WORK_TRASH)
+		key = side == RUN_SOURCE ? i->keys[RUN_DESTINATION] : i->trash_key;
+	snprintf(out, ENGINE_KEY_LEN, "%s", key ? key : "");
 }
 
 uint64_t run_bytes_in_flight(const struct run *r)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < RUN_WINDOW; i++)
-		sum += r->id_bytes[i];
+	for (size_t k = 0; k < RUN_WINDOW; k++)
+		sum += r->items[k].work == WORK_COPY ? r->items[k].bytes : 0;
 	return sum;
 }

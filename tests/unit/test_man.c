@@ -28,6 +28,9 @@ static const char *const headings[SCHEMA_SECTIONS] = {
 	[SCHEMA_RETRY] = ".Sh KEYS OF RETRY",
 		[SCHEMA_LIMITS] = ".Sh KEYS OF LIMITS",
 	[SCHEMA_WINDOW] = ".Sh KEYS OF WINDOW",
+	[SCHEMA_MAX_DELETE] = ".Sh KEYS OF MAX_DELETE",
+	[SCHEMA_IF_MISSING] = ".Sh KEYS OF IF_MISSING",
+	[SCHEMA_EXPECT] = ".Sh KEYS OF EXPECT",
 };
 
 static enum schema_section section_of(const char *line)

@@ -1,0 +1,227 @@
+/*
+ * What a job takes, removes and expects: the keys beside `action`. Not the URLs
+ * (conf_check), and not what a run makes of them.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/glob.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "calendar/template.h"
+#include "conf/conf_build.h"
+
+#define DELETE_PERCENT 10
+#define DELETE_COUNT   1000
+
+static void take_select(const struct spot *s, struct raw_job *raw, struct conf_job *job)
+{
+	struct conf_select *to = &job->select;
+
+	to->include = conf_texts_take(&raw->include);
+	to->exclude = conf_texts_take(&raw->exclude);
+	to->storage_classes = conf_texts_take(&raw->only_storage_class);
+	to->newer_than_s = raw->newer_than_s;
+	to->older_than_s = raw->older_than_s;
+	to->min_size = raw->min_size;
+	to->max_size = raw->max_size;
+	to->stable_for_s = raw->source.stable_for_s;
+	to->archived = (enum conf_archived)raw->archived;
+	if (to->newer_than_s && to->older_than_s && to->newer_than_s <= to->older_than_s)
+		spot_complain(s, "older_than", "newer_than is the longer one of both",
+			"no object is newer than newer_than and older than older_than");
+	if (to->max_size >= 0 && to->min_size > to->max_size)
+		spot_complain(s, "max_size", NULL, "it is smaller than min_size");
+	if (raw->destination.stable_for_s)
+		spot_complain(s, "destination", "source: {stable_for: 30s}",
+			"stable_for is a key of the source");
+}
+
+/* What is moved below it must not be found, and moved, by the next run. */
+static void take_trash(const struct spot *s, const char *text, struct conf_job *job)
+{
+	const struct conf_side *to = &job->destination;
+
+	job->delete.trash = key_compile(s, "trash_prefix", text, 0);
+	if (to->key && str_has_prefix(text, to->key))
+		spot_complain(s, "trash_prefix",
+			"a prefix beside that of the destination",
+			"the trash lies inside the destination");
+	if (!str_has_suffix(text, "/"))
+		spot_complain(s, "trash_prefix", NULL, "a prefix ends in /");
+}
+
+static void take_delete(const struct spot *s, struct raw_job *raw, struct conf_job *job)
+{
+	const struct raw_max_delete *max = &raw->max_delete;
+	static const char *const keys[] = {"max_delete", "allow_empty", "trash_prefix"};
+	bool is_given = max->percent >= 0 || max->count >= 0;
+
+	job->delete.is_on = raw->is_deleting;
+	job->delete.allows_empty = raw->allows_empty;
+	job->delete.max_percent = is_given ? max->percent : DELETE_PERCENT;
+	job->delete.max_count = is_given ? max->count : DELETE_COUNT;
+	if (raw->trash_prefix)
+		take_trash(s, raw->trash_prefix, job);
+	if (raw->is_deleting && job->action != CONF_SYNC)
+		spot_complain(s, "delete", "action: sync",
+			"only a sync removes objects of the destination");
+	for (size_t i = 0; !raw->is_deleting && i < ARRAY_LEN(keys); i++)
+		if (node_get(s->map, keys[i]))
+			spot_complain(s, keys[i], "delete: true",
+				"it says how to delete, and this job does not");
+	if (job->delete.is_on && job->destination.name &&
+		template_has_date(job->destination.name))
+		spot_complain(s, "delete", "a prefix without a date",
+			"a destination with a date in it is another one each time: "
+			"nothing there is ever to be deleted");
+	if (job->delete.is_on && job->destination.key && !job->destination.is_prefix)
+		spot_complain(s, "delete", "a destination that ends in /",
+			"deleting needs a prefix that the job alone fills");
+}
+
+static void take_missing(const struct spot *s, struct raw_job *raw, struct conf_job *job)
+{
+	job->missing.is_set = node_get(s->map, "if_missing");
+	job->missing.wait_s = raw->if_missing.wait_s;
+	job->missing.poll_s = raw->if_missing.poll_s;
+	job->missing.is_skipped = raw->if_missing.then == 1;
+	if (job->missing.wait_s >= job->timeout_s)
+		spot_complain(s, "if_missing", "a longer timeout, or a shorter wait",
+			"it waits longer than the run's timeout");
+}
+
+static void take_expect(const struct spot *s, struct raw_job *raw, struct conf_job *job)
+{
+	const struct raw_expect *from = &raw->expect;
+	struct spot t = {
+		s->d, s->src, node_key(s->map, "expect"), node_get(s->map, "expect"), ""};
+
+	snprintf(t.path, sizeof(t.path), "%.250s.expect", s->path);
+	job->expect = (struct conf_expect){from->min_objects, from->max_objects,
+		from->min_bytes, from->newer_than_s, -1};
+	if (from->max_objects >= 0 && from->min_objects > from->max_objects)
+		spot_complain(&t, "max_objects", NULL, "it is smaller than min_objects");
+	if (!from->by)
+		return;
+	job->expect.by_minutes = window_minutes(from->by);
+	if (job->expect.by_minutes < 0)
+		spot_complain(&t, "by", "such as \"09:00\"", "not a time of the day");
+}
+
+static void check_globs(const struct spot *s, const char *key, const struct conf_texts *t)
+{
+	const struct node *list = node_get(s->map, key);
+
+	for (size_t i = 0; i < t->count; i++) {
+		struct glob *g = NULL;
+		struct glob_error e;
+		struct spot_place at = {
+			key, list->kind == NODE_LIST ? list->items[i] : list, 0};
+
+		if (glob_compile(t->v[i], &g, &e) < 0) {
+			at.position = e.at;
+			spot_say(s, CONF_ERROR, &at, NULL, e.text);
+		}
+		glob_free(g);
+	}
+}
+
+/* A source that is one key is taken as it is. */
+static void check_single(const struct spot *s, const struct conf_job *job)
+{
+	static const char *const keys[] = {"include", "exclude", "newer_than",
+		"older_than", "min_size", "max_size", "only_storage_class", "flatten",
+		"delete"};
+
+	if (!job->source.name || job->source.is_prefix)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (node_get(s->map, keys[i]))
+			spot_complain(s, keys[i], "a source that ends in /, or a glob",
+				"the source is one key: there is nothing to choose");
+}
+
+/* Removing and comparing are of S3 alone. */
+static void check_local(const struct spot *s, const struct conf_job *job)
+{
+	bool is_local = job->source.scheme == CONF_FILE ||
+			job->destination.scheme == CONF_FILE;
+
+	if (is_local && job->action != CONF_COPY)
+		spot_complain(s, "action", NULL,
+			"local files can only be copied by this version");
+}
+
+void select_finish(const struct spot *s, struct raw_job *raw, struct conf_job *job)
+{
+	job->compare = (enum conf_compare)raw->compare;
+	job->is_flat = raw->is_flat;
+	if (raw->rename)
+		job->rename = key_compile(
+			s, "rename", raw->rename, job->source.is_glob ? GLOB_SPANS : 0);
+	take_select(s, raw, job);
+	take_delete(s, raw, job);
+	take_missing(s, raw, job);
+	take_expect(s, raw, job);
+	check_globs(s, "include", &job->select.include);
+	check_globs(s, "exclude", &job->select.exclude);
+	check_single(s, job);
+	check_local(s, job);
+	if ((job->is_flat || job->rename) && job->destination.key &&
+		!job->destination.is_prefix)
+		spot_complain(s, job->rename ? "rename" : "flatten", NULL,
+			"the destination is one key: there is nothing to name");
+	if (job->delete.is_on && (job->is_flat || job->rename))
+		spot_complain(s, "delete", NULL,
+			"keys that are renamed cannot be told from keys that are gone");
+}
+
+/* --- jobs among each other --- */
+
+static bool is_inside(const struct conf_side *inner, const struct conf_side *outer)
+{
+	return side_is_same_bucket(inner, outer) && outer->is_prefix &&
+	       str_has_prefix(inner->key, outer->key);
+}
+
+static const struct draft_job *draft_of(const struct draft *d, const struct conf_job *job)
+{
+	for (size_t i = 0; i < d->job_count; i++)
+		if (strcmp(d->jobs[i].name->text, job->name) == 0)
+			return &d->jobs[i];
+	return NULL;
+}
+
+/* What `other` writes would be gone at the next run of `job`. */
+static void check_deleting(
+	struct draft *d, const struct conf_job *job, const struct conf_job *other)
+{
+	const struct draft_job *dj = draft_of(d, job);
+	struct spot s = {d, dj->src, dj->name, dj->map, ""};
+	char text[400];
+
+	if (!other->destination.key || !is_inside(&other->destination, &job->destination))
+		return;
+	snprintf(s.path, sizeof(s.path), "jobs.%.250s", job->name);
+	snprintf(text, sizeof(text),
+		"it would delete what the job '%.200s' writes into its destination",
+		other->name);
+	spot_complain(&s, "delete", "a prefix of its own for each job", text);
+}
+
+void select_check_jobs(struct draft *d)
+{
+	const struct conf *c = d->conf;
+
+	for (size_t i = 0; i < c->job_count; i++) {
+		if (!c->jobs[i]->delete.is_on || !c->jobs[i]->destination.key)
+			continue;
+		for (size_t k = 0; k < c->job_count; k++)
+			if (k != i)
+				check_deleting(d, c->jobs[i], c->jobs[k]);
+	}
+}

@@ -1,0 +1,159 @@
+/*
+ * Where two listings do not tell whether an object is the same: a HEAD of each side that
+ * the plan asks for, then the plan again. A HEAD that fails tells nothing, and what is
+ * not proven is copied.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/skew.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "net/loop.h"
+#include "run/run_impl.h"
+#include "s3/object.h"
+
+struct ask_side {
+	struct s3_call *call;
+	bool is_told, is_gone;
+	struct s3_head head;
+	struct compare_digest digest;
+	struct compare_head told;
+};
+
+struct run_ask {
+	struct run_item *item;
+	struct ask_side sides[RUN_SIDES];
+};
+
+static void finish(struct run_item *i)
+{
+	struct run_ask *a = i->ask;
+	struct compare_case c = {i->entries[RUN_SOURCE], i->entries[RUN_DESTINATION],
+		i->delivered, NULL, NULL};
+	static const struct compare_head nothing = {.version = "", .source_version = ""};
+	struct plan_step step = {0};
+
+	if (a->sides[RUN_DESTINATION].is_gone)
+		c.destination = NULL;
+	c.source_head = a->sides[RUN_SOURCE].is_told ? &a->sides[RUN_SOURCE].told
+						     : &nothing;
+	c.destination_head = a->sides[RUN_DESTINATION].is_told
+				     ? &a->sides[RUN_DESTINATION].told
+				     : &nothing;
+	plan_settle(&i->run->plan, &c, &step);
+	i->ask = run_ask_free(a);
+	run_steps_on_settled(i, &step);
+}
+
+static void on_head(
+	struct run_ask *a, int which, const struct err *e, const struct s3_head *head)
+{
+	struct ask_side *s = &a->sides[which];
+
+	s->call = NULL;
+	s->is_gone = e && e->class == ERR_NOTFOUND;
+	if (!e) {
+		s->is_told = true;
+		s->head = *head;
+		s->digest = (struct compare_digest){"crc64nvme", s->head.crc64nvme};
+		s->told = (struct compare_head){s->head.version, head->is_etag_md5,
+			&s->digest, head->crc64nvme[0] ? 1 : 0, ""};
+	}
+	for (int i = 0; i < RUN_SIDES; i++)
+		if (a->sides[i].call)
+			return;
+	finish(a->item);
+}
+
+static void on_source(void *arg, const struct err *e, const struct s3_head *head)
+{
+	on_head(arg, RUN_SOURCE, e, head);
+}
+
+static void on_destination(void *arg, const struct err *e, const struct s3_head *head)
+{
+	on_head(arg, RUN_DESTINATION, e, head);
+}
+
+static struct s3_call *head(struct run_ask *a, int which)
+{
+	struct run *r = a->item->run;
+	const struct run_side *side = &r->sides[which];
+	const struct s3_place place = run_side_place(side);
+	const struct s3_env env = {
+		.http = r->env.http,
+		.place = &place,
+		.creds = &side->set,
+		.now_us = clock_wall_us(loop_clock(r->env.loop)),
+		.skew = skews_of(r->env.skews, place.endpoint_url),
+		.regions = r->env.regions,
+	};
+	const struct s3_object o = {.key = a->item->keys[which],
+		.done = which == RUN_SOURCE ? on_source : on_destination,
+		.arg = a};
+
+	return s3_head_object(&env, &o);
+}
+
+static char *copy_text(char **at, const char *text)
+{
+	char *ret = *at;
+
+	*at += sprintf(ret, "%s", text) + 1;
+	return ret;
+}
+
+static struct compare_delivered *delivered_copy(const struct compare_delivered *d)
+{
+	const struct compare_mark *marks[] = {&d->source, &d->destination};
+	size_t size = sizeof(*d);
+	struct compare_delivered *ret;
+	char *at;
+
+	for (int i = 0; i < 2; i++)
+		size += strlen(marks[i]->etag) + strlen(marks[i]->version) + 2;
+	ret = mem_alloc(size);
+	*ret = *d;
+	at = (char *)(ret + 1);
+	ret->source.etag = copy_text(&at, d->source.etag);
+	ret->source.version = copy_text(&at, d->source.version);
+	ret->destination.etag = copy_text(&at, d->destination.etag);
+	ret->destination.version = copy_text(&at, d->destination.version);
+	return ret;
+}
+
+void run_ask_start(struct run_item *i, const struct plan_step *step)
+{
+	static const unsigned bits[] = {
+		[RUN_SOURCE] = COMPARE_ASK_SOURCE,
+		[RUN_DESTINATION] = COMPARE_ASK_DESTINATION,
+	};
+	struct run_ask *a = mem_alloc(sizeof(*a));
+
+	i->work = WORK_ASK;
+	i->ask = a;
+	a->item = i;
+	if (step->delivered)
+		i->delivered = delivered_copy(step->delivered);
+	for (int k = 0; k < RUN_SIDES; k++)
+		if (step->asks & bits[k])
+			a->sides[k].call = head(a, k);
+}
+
+void run_ask_cancel(struct run_item *i)
+{
+	for (int k = 0; k < RUN_SIDES; k++)
+		if (i->ask->sides[k].call)
+			s3_call_cancel(i->ask->sides[k].call);
+}
+
+void *run_ask_free(struct run_ask *a)
+{
+	free(a);
+	return NULL;
+}

@@ -1,0 +1,271 @@
+"""Mirrors: what is copied, kept and deleted, and what holds a delete back."""
+
+import pytest
+
+from conftest import only, until
+
+SOURCE, TARGET = "account-s-bucket", "account-m-bucket"
+
+
+def fill(client, bucket, prefix, objects):
+    for key, body in objects.items():
+        client.put_object(Bucket=bucket, Key=prefix + key, Body=body)
+
+
+def content(client, bucket, prefix):
+    """Key below prefix -> body."""
+    found = {}
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for o in page.get("Contents", []):
+            body = client.get_object(Bucket=bucket, Key=o["Key"])["Body"].read()
+            found[o["Key"][len(prefix):]] = body
+    return found
+
+
+def empty(client, bucket, prefix):
+    for key in content(client, bucket, prefix):
+        client.delete_object(Bucket=bucket, Key=prefix + key)
+
+
+@pytest.fixture
+def mirror(daemon, server, request):
+    """The daemon with an empty pair of prefixes; write() takes keys of the job."""
+    prefix = f"sync-{abs(hash(request.node.nodeid))}/"
+    for client, bucket in ((server.s, SOURCE), (server.m, TARGET)):
+        empty(client, bucket, prefix)
+    daemon.prefix = prefix
+    daemon.at = (server.s, SOURCE, prefix), (server.m, TARGET, prefix)
+    write = daemon.write
+
+    def write_job(extra, source=prefix, destination=prefix, **more):
+        write(source=f"s3://{SOURCE}/{source}", destination=f"s3://{TARGET}/{destination}",
+              extra="".join(f"    {line}\n" for line in extra), **more)
+    daemon.write = write_job
+    return daemon
+
+
+def counts(daemon, target="daily-report"):
+    code, lines, err = daemon.ctl("show", target)
+    assert code == 0, err
+    return {c["reason"]: c["objects"] for c in lines[0]["counts"]}
+
+
+def test_a_sync_copies_what_is_new_or_changed_and_deletes_what_is_gone(mirror):
+    source, target = mirror.at
+    fill(*source, {"a": b"1", "b/c": b"2", "d": b"same"})
+    mirror.write(["action: sync", "delete: true", "max_delete: 50%"])
+    mirror.start()
+    assert mirror.run()[0] == 0
+    assert content(*target) == {"a": b"1", "b/c": b"2", "d": b"same"}
+    assert counts(mirror) == {"copied": 3}
+
+    fill(*source, {"a": b"X", "new": b"3"})  # a: of the same size
+    source[0].delete_object(Bucket=SOURCE, Key=source[2] + "b/c")
+    code, end = mirror.run()
+    assert code == 0, end
+    assert content(*target) == {"a": b"X", "d": b"same", "new": b"3"}
+    assert counts(mirror) == {"copied": 2, "same": 1, "deleted": 1}
+
+    assert mirror.run()[0] == 0
+    assert counts(mirror) == {"same": 3}
+
+
+def test_what_no_include_names_is_neither_copied_nor_deleted(mirror):
+    source, target = mirror.at
+    fill(*source, {"in/a.jpg": b"1", "in/a.txt": b"2", "tmp/b.jpg": b"3"})
+    fill(*target, {"keep.txt": b"4", "tmp/old.jpg": b"5", "old.jpg": b"6", "o2.jpg": b"7"})
+    mirror.write(["action: sync", "delete: true", "max_delete: 100%",
+                  'include: ["**/*.jpg"]', 'exclude: ["tmp/**"]'])
+    mirror.start()
+    code, end = mirror.run()
+    assert code == 0, end
+    assert content(*target) == {"in/a.jpg": b"1", "keep.txt": b"4", "tmp/old.jpg": b"5"}
+
+
+BRAKES = {
+    "too many": (["max_delete: 2"], 3, 7, "brake", "max_delete allows 2"),
+    "too large a share": (["max_delete: 10%"], 3, 7, "brake", "max_delete allows 1"),
+    "an empty source": (["max_delete: 100%"], 10, 0, "source_empty", "no object"),
+}
+
+
+@pytest.mark.parametrize("case", BRAKES)
+def test_a_brake_deletes_nothing_and_says_why(mirror, case):
+    extra, gone, kept, reason, words = BRAKES[case]
+    source, target = mirror.at
+    everything = {f"k{n}": b"x" for n in range(gone + kept)}
+    fill(*target, everything)
+    fill(*source, dict(list(everything.items())[:kept]))
+    mirror.write(["action: sync", "delete: true", *extra])
+    mirror.start()
+    code, end = mirror.run()
+    assert code == 1 and end["reason"] == reason and words in end["message"], end
+    assert set(content(*target)) == set(everything)
+    assert counts(mirror)["braked"] == gone
+
+    # Once, by hand, and no more than that.
+    code, lines, _ = mirror.ctl("run", "daily-report", "--wait", "--allow-deletes",
+                                str(gone - 1))
+    assert code == 1 and lines[-1]["reason"] == reason
+    assert set(content(*target)) == set(everything)
+    code, lines, _ = mirror.ctl("run", "daily-report", "--wait", "--allow-deletes", str(gone))
+    assert code == 0, lines
+    assert len(content(*target)) == kept
+
+
+def pages(server):
+    """Three pages of the same keys on both sides, and one more that is to go."""
+    if server.m.list_objects_v2(Bucket=TARGET, Prefix="pages/zz").get("KeyCount"):
+        return
+    for client, bucket in ((server.s, SOURCE), (server.m, TARGET)):
+        fill(client, bucket, "pages/", {f"{n:04}": b"" for n in range(2100)})
+    fill(server.m, TARGET, "pages/", {"zz": b"gone"})
+
+
+@only("sandbox", "RGW has no fault injection")
+@pytest.mark.parametrize("bucket", [SOURCE, TARGET])
+@pytest.mark.parametrize("page", [1, 3])
+@pytest.mark.parametrize("action,reason", [
+    ({"status": 403, "code": "AccessDenied"}, "denied"),
+    ({"status": 500, "code": "InternalError"}, "service"),
+    ({"reset_at": 300}, "network")], ids=["denied", "error", "cut"])
+def test_nothing_is_deleted_when_a_listing_breaks_off(
+        daemon, server, bucket, page, action, reason):
+    pages(server)
+    daemon.write(source=f"s3://{SOURCE}/pages/", destination=f"s3://{TARGET}/pages/",
+                 extra="    action: sync\n    delete: true\n")
+    daemon.start()
+    server.faults(({"operation": "ListObjectsV2", "path_prefix": "/" + bucket,
+                    "skip": page - 1, "count": 9}, action))
+    code, end = daemon.run()
+    server.faults()
+    assert end["verdict"] == "failed" and end["reason"] == reason, end
+    assert server.m.list_objects_v2(Bucket=TARGET, Prefix="pages/zz")["KeyCount"] == 1
+
+
+@only("sandbox", "RGW has no fault injection")
+def test_permission_lost_in_the_middle(mirror, server):
+    source, target = mirror.at
+    fill(*source, {f"k{n:03}": b"x" for n in range(300)})
+    fill(*target, {"old": b"y"})
+    mirror.write(["action: sync", "delete: true"])
+    mirror.start()
+    server.faults(({"operation": "GetObject", "skip": 50, "count": 1000},
+                   {"status": 403, "code": "AccessDenied"}))
+    code, end = mirror.run()
+    server.faults()
+    assert end["verdict"] == "partial" and end["reason"] == "denied", end
+    assert "stopped early" in end["message"]
+    assert "old" in content(*target)
+    got = counts(mirror)
+    assert 100 <= got["denied"] < 200 and got["copied"] == 50  # those under way end
+
+
+def test_trash_keeps_what_a_sync_removes(mirror):
+    source, target = mirror.at
+    fill(*source, {"a": b"1", "b": b"2"})
+    fill(*target, {"a": b"1", "b": b"2", "gone/c": b"3"})
+    mirror.write(["action: sync", "delete: true", "max_delete: 50%",
+                  f'trash_prefix: "trash-{mirror.prefix}"'])
+    mirror.start()
+    code, end = mirror.run()
+    assert code == 0, end
+    assert set(content(*target)) == {"a", "b"}
+    assert content(target[0], TARGET, "trash-" + mirror.prefix) == {"gone/c": b"3"}
+    assert counts(mirror)["trashed"] == 1
+    empty(target[0], TARGET, "trash-" + mirror.prefix)
+
+
+def test_a_move_leaves_nothing_behind(mirror):
+    source, target = mirror.at
+    objects = {f"x/{n}.xml": b"%d" % n for n in range(70)}
+    fill(*source, {**objects, "keep.csv": b"-"})
+    mirror.write(["action: move", 'include: ["**/*.xml"]'], role="src-mover")
+    mirror.start()
+    code, end = mirror.run()
+    assert code == 0, end
+    assert content(*target) == objects
+    assert content(*source) == {"keep.csv": b"-"}
+    assert counts(mirror) == {"moved": 70, "filtered": 1}
+
+
+def test_a_move_of_one_key(mirror, server):
+    source, target = mirror.at
+    fill(*source, {"one": b"1"})
+    mirror.write(["action: move"], source=mirror.prefix + "one", role="src-mover")
+    mirror.start()
+    code, end = mirror.run()
+    assert code == 0, end
+    assert content(*source) == {} and content(*target) == {"one": b"1"}
+
+
+def test_a_plan_says_what_the_run_then_does(mirror):
+    source, target = mirror.at
+    fill(*source, {"a": b"1", "b": b"22", "n": b"3"})
+    fill(*target, {"a": b"1", "b": b"2", "old": b"4"})
+    mirror.write(["action: sync", "delete: true", "max_delete: 50%"])
+    mirror.start()
+    code, (plan,), err = mirror.ctl("plan", "daily-report")
+    assert code == 0, err
+    assert {o["key"]: o["reason"] for o in plan["objects"]} == {
+        "b": "changed", "n": "new", "old": "gone"}
+    assert content(*target) == {"a": b"1", "b": b"2", "old": b"4"}
+    assert {c["reason"]: c["objects"] for c in plan["counts"]} == {
+        "changed": 1, "new": 1, "gone": 1, "same": 1}
+    assert mirror.run()[0] == 0
+    assert counts(mirror) == {"copied": 2, "deleted": 1, "same": 1}
+    assert mirror.ctl("explain", "daily-report", "b")[1][0]["objects"][0]["reason"] == "same"
+
+
+def test_dates_are_those_of_the_slot(mirror, server):
+    server.s.put_object(Bucket=SOURCE, Key=mirror.prefix + "2026-02-28/r.csv", Body=b"feb")
+    mirror.write([], source=mirror.prefix + "${date-1d}/r.csv",
+                 destination=mirror.prefix + "dt=${date-1d:%F}/")
+    mirror.start()
+    code, lines, err = mirror.ctl("run", "daily-report", "--date", "2026-03-01", "--wait")
+    assert code == 0, (lines, err)
+    assert content(*mirror.at[1]) == {"dt=2026-02-28/r.csv": b"feb"}
+
+
+def test_a_glob_in_the_url_and_names_from_it(mirror):
+    source, target = mirror.at
+    fill(*source, {"in/a.csv": b"1", "in/b.csv": b"2", "in/c.txt": b"3", "in/d/e.csv": b"4"})
+    mirror.write([], source=mirror.prefix + "in/*.csv",
+                 destination=mirror.prefix + "${match.1}/data.csv")
+    mirror.start()
+    code, end = mirror.run()
+    assert code == 0, end
+    assert content(*target) == {"a/data.csv": b"1", "b/data.csv": b"2"}
+    assert mirror.run()[0] == 0
+    assert counts(mirror) == {"same": 2}
+
+
+def test_it_waits_for_the_file_that_has_not_come(mirror, server):
+    mirror.write(["if_missing: {wait: 60s, poll: 1s, then: fail}"],
+                 source=mirror.prefix + "late.csv")
+    mirror.start()
+    code, lines, _ = mirror.ctl("run", "daily-report")
+    until(lambda: any("nothing yet" in line for line in mirror.log()), "it waits")
+    fill(*mirror.at[0], {"late.csv": b"!"})
+    until(lambda: content(*mirror.at[1]) == {"late.csv": b"!"}, "it came")
+
+
+@pytest.mark.parametrize("then,verdict", [("fail", "failed"), ("skip", "skipped")])
+def test_what_does_not_come_at_all(mirror, then, verdict):
+    mirror.write([f"if_missing: {{wait: 1s, poll: 1s, then: {then}}}"])
+    mirror.start()
+    end = mirror.run()[1]
+    assert (end["verdict"], end["reason"]) == (verdict, "source_missing"), end
+
+
+@pytest.mark.parametrize("expect,words", [
+    ("min_objects: 3", "2 objects"), ("max_objects: 1", "2 objects"),
+    ("min_bytes: 1 kB", "2 bytes"), ("newer_than: 1d", "newer")])
+def test_a_successful_nothing_fails(mirror, expect, words):
+    fill(*mirror.at[0], {"a": b"1", "b": b"2"})
+    mirror.write(["action: sync", f"expect: {{{expect}}}"])
+    mirror.start()
+    date = ["--date", "2036-01-01"] if "newer" in expect else []
+    code, lines, _ = mirror.ctl("run", "daily-report", "--wait", *date)
+    assert code == 1 and lines[-1]["reason"] == "expectation", lines
+    assert words in lines[-1]["message"]
