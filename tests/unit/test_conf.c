@@ -571,6 +571,31 @@ static int remove_folder(void **state)
 	return rmdir(folder);
 }
 
+static void the_examples_are_good(void **state)
+{
+	static const char *const names[] = {"daily-report.yaml", "prefixes.yaml"};
+	const char *srcdir = getenv("srcdir");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		_cleanup_free_ char *path = mem_printf(
+			"%s/etc/examples/%s", srcdir ? srcdir : ".", names[i]);
+		_cleanup_free_ char *text = mem_alloc(16384), *copy = NULL;
+		const struct conf *c = NULL;
+		struct conf_messages m;
+		FILE *f = fopen(path, "re");
+
+		assert_non_null(f);
+		copy = write_file(names[i], text, fread(text, 1, 16384, f));
+		fclose(f);
+		assert_int_equal(conf_load(copy, &c, &m), 0);
+		assert_int_equal(m.count, 0);
+		unlink(copy);
+		conf_messages_done(&m);
+		conf_unref(c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -588,6 +613,7 @@ int main(void)
 		cmocka_unit_test(depth_and_count_are_bounded),
 		cmocka_unit_test(a_window_opens_and_closes),
 		cmocka_unit_test(a_reload_tells_what_changes),
+		cmocka_unit_test(the_examples_are_good),
 		cmocka_unit_test(damaged_files_are_survived),
 		cmocka_unit_test(a_file_that_others_can_change_is_refused),
 		cmocka_unit_test(a_missing_file_and_a_folder_are_told),
