@@ -108,9 +108,6 @@ void file_finish_side(const struct spot *s, const struct raw_side *raw,
 	bool takes_them = side->scheme == CONF_FILE && is_destination;
 
 	side->gid = -1;
-	if (side->scheme == CONF_FILE && side->is_prefix && !is_destination)
-		spot_complain(s, "url", NULL,
-			"a folder as a source is not supported by this version");
 	if (side->scheme == CONF_FILE && raw->profile)
 		spot_complain(s, "profile", NULL, "local files need no identity");
 	if ((raw->group || raw->mode) && !takes_them)

@@ -145,17 +145,6 @@ static void check_single(const struct spot *s, const struct conf_job *job)
 				"the source is one key: there is nothing to choose");
 }
 
-/* Removing and comparing are of S3 alone. */
-static void check_local(const struct spot *s, const struct conf_job *job)
-{
-	bool is_local = job->source.scheme == CONF_FILE ||
-			job->destination.scheme == CONF_FILE;
-
-	if (is_local && job->action != CONF_COPY)
-		spot_complain(s, "action", NULL,
-			"local files can only be copied by this version");
-}
-
 void select_finish(const struct spot *s, struct raw_job *raw, struct conf_job *job)
 {
 	job->compare = (enum conf_compare)raw->compare;
@@ -170,7 +159,6 @@ void select_finish(const struct spot *s, struct raw_job *raw, struct conf_job *j
 	check_globs(s, "include", &job->select.include);
 	check_globs(s, "exclude", &job->select.exclude);
 	check_single(s, job);
-	check_local(s, job);
 	if ((job->is_flat || job->rename) && job->destination.key &&
 		!job->destination.is_prefix)
 		spot_complain(s, job->rename ? "rename" : "flatten", NULL,

@@ -28,9 +28,11 @@
 #include "engine/engine_set.h"
 #include "net/http.h"
 #include "net/loop.h"
+#include "net/pool.h"
 #include "run/message_ids.h"
 #include "s3/regions.h"
 
+#define FILE_THREADS 2
 #define STATUS_MS 2000
 
 /* --- building --- */
@@ -135,9 +137,10 @@ static int open_net(struct core *c)
 	creds_pool_on_warning(c->creds, on_creds_event, c);
 	c->regions = s3_regions_new();
 	c->skews = skews_new();
+	c->files = pool_new(c->loop, FILE_THREADS);
 	creds_pool_use_clocks(c->creds, c->skews);
 	c->engines = engine_set_new(c->loop, c->http, &engines, core_on_engine, c);
-	if (c->engines)
+	if (c->engines && c->files)
 		return 0;
 	log_err(NULL, "the kernel refused the engines: %s", strerror(errno));
 	return CORE_EXIT_OS;
@@ -352,6 +355,9 @@ void *core_free(struct core *c)
 	creds_pool_free(c->creds);
 	s3_regions_free(c->regions);
 	skews_free(c->skews);
+	if (c->files)
+		pool_close(c->files);
+	pool_free(c->files);
 	http_free(c->http);
 	store_close(c->store);
 	conf_unref(c->conf);

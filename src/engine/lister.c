@@ -33,6 +33,11 @@ void lister_get_stats(const struct lister *l, struct lister_stats *ret)
 	l->ops->stats(l, ret);
 }
 
+const char *lister_mark(const struct lister_entry *e)
+{
+	return *e->etag ? e->etag : e->version;
+}
+
 void *lister_free(struct lister *l)
 {
 	if (l)

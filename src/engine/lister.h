@@ -67,6 +67,8 @@ enum lister_state lister_peek(struct lister *l, const struct lister_entry **ret_
 void lister_pop(struct lister *l);
 /* NULL unless LISTER_FAILED. code "listing-..." : the service contradicts itself. */
 const struct err *lister_error(const struct lister *l);
+/* What it must still be to be removed: the ETag, or of a file its version. */
+const char *lister_mark(const struct lister_entry *e);
 void lister_get_stats(const struct lister *l, struct lister_stats *ret);
 /* At any time; no callback comes afterwards. NULL-safe, returns NULL. */
 void *lister_free(struct lister *l);

@@ -23,6 +23,7 @@ struct engine_ev;
 struct engine_set;
 struct http;
 struct loop;
+struct pool;
 struct run;
 struct s3_regions;
 struct skews;
@@ -37,6 +38,7 @@ struct run_env {
 	struct s3_regions *regions; /* of buckets, and the clocks of servers: */
 	struct skews *skews;        /* for calls on this loop */
 	struct store *store; /* of the record of delivered keys */
+	struct pool *files; /* for listing local folders */
 };
 
 /* What differs from run to run of a job. */

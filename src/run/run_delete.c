@@ -46,7 +46,8 @@ void run_deletes_add(struct run *r, const struct lister_entry *e)
 	d->count++;
 	d->bytes += e->size;
 	if (!d->is_broken)
-		d->is_broken = !put_text(d->file, e->key) || !put_text(d->file, e->etag);
+		d->is_broken = !put_text(d->file, e->key) ||
+			       !put_text(d->file, lister_mark(e));
 }
 
 /* --- brakes --- */

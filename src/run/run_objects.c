@@ -204,7 +204,7 @@ void run_item_remove(struct run_item *i, int side)
 	const struct lister_entry *e = i->entries[side];
 	struct engine_remove_spec *x = mem_alloc(sizeof(*x));
 	struct engine_cmd cmd = {ENGINE_CMD_REMOVE, .id = i->id, .removal = x};
-	const char *etag = e ? e->etag : "";
+	const char *etag = e ? lister_mark(e) : "";
 
 	/* What was read, not what was listed. */
 	if (side == RUN_SOURCE && i->result && i->result->source_etag[0])

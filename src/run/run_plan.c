@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "engine/lister_file.h"
 #include "engine/lister_s3.h"
 #include "net/loop.h"
 #include "run/filter.h"
@@ -127,6 +128,13 @@ static void on_change(void *arg)
 	run_go_on(arg);
 }
 
+/* A glob of the URL picks from the whole folder. */
+static void open_local(struct run *r, struct run_side *side)
+{
+	side->lister = lister_file_new(r->env.files, side->conf->bucket, side->key);
+	lister_start(side->lister, on_change, r);
+}
+
 static void open_lister(struct run *r, int which)
 {
 	struct run_side *side = &r->sides[which];
@@ -163,11 +171,14 @@ static void open_lister(struct run *r, int which)
 	lister_start(side->lister, on_change, r);
 }
 
-/* Renamed keys are in another order; files are written anew. */
-static bool needs_destination(const struct run *r)
+static void open_side(struct run *r, int which)
 {
-	return !r->is_renamed && r->sides[RUN_DESTINATION].conf->scheme == CONF_S3;
+	if (r->sides[which].conf->scheme == CONF_FILE)
+		open_local(r, &r->sides[which]);
+	else
+		open_lister(r, which);
 }
+
 
 void run_plan_open(struct run *r)
 {
@@ -185,9 +196,9 @@ void run_plan_open(struct run *r)
 		.now_us = wall_us(r),
 		.delivered = run_record_find,
 		.arg = r};
-	open_lister(r, RUN_SOURCE);
-	if (needs_destination(r))
-		open_lister(r, RUN_DESTINATION);
+	open_side(r, RUN_SOURCE);
+	if (!r->is_renamed) /* renamed keys are in another order */
+		open_side(r, RUN_DESTINATION);
 }
 
 void run_plan_close(struct run *r)

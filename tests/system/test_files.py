@@ -57,13 +57,13 @@ def small_disk(folder):
 
 
 def side(url, keys):
-    """keys: of the local side."""
     if url.startswith("s3://"):
         keys = "profile: " + ("partner" if BUCKET_S in url else "ours")
     return "{ " + ", ".join(filter(None, [keys, f"url: {json.dumps(url)}"])) + " }"
 
 
-def write(daemon, source, destination, keys=""):
+def write(daemon, source, destination, keys="", job=""):
+    """keys: of the local side, job: of the job."""
     daemon.conf.write_text(f"""version: 1
 profiles:
   partner: {{ role_arn: "arn:aws:iam::111111111111:role/src-reader", external_id: ferry-42,
@@ -74,6 +74,7 @@ jobs:
   daily-report:
     schedule: "cron(0 7 * * ? *)"
     retry: {{ attempts: 2, backoff: 1s, max_backoff: 1s }}
+    {job}
     source: {side(source, keys)}
     destination: {side(destination, keys)}
 """)
@@ -420,3 +421,84 @@ def test_too_few_descriptors_are_waited_for(daemon, server, folder):
     assert "EMFILE" in end["message"] and "LimitNOFILE=" in end["message"]
     resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
     assert daemon.run()[0] == 0
+
+
+# --- folders ---
+
+def fill(folder, names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def keys_of(server, prefix):
+    pages = server.m.get_paginator("list_objects_v2").paginate(Bucket=BUCKET_M, Prefix=prefix)
+    return [o["Key"][len(prefix):] for page in pages for o in page.get("Contents", [])]
+
+
+@SANDBOX
+def test_a_folder_goes_up_and_only_what_is_new_the_next_time(daemon, server, folder):
+    names = ["a-b", "a/x", "a0", "b/c/d/e", "ünï", "%0A", "100%.txt", "sp ace"]
+    fill(folder, names)
+    (folder / "link").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "pipe")
+    write(daemon, f"file://{folder}/", f"s3://{BUCKET_M}/folder/")
+    daemon.start()
+    assert daemon.run()[1]["verdict"] == "succeeded", daemon.log()
+    want = sorted(n.replace("%0A", "\n") for n in names)
+    assert keys_of(server, "folder/") == sorted(want, key=lambda k: k.encode())
+    assert stored(server, "folder/b/c/d/e")["Body"].read() == b"b/c/d/e"
+    puts = server.requests("PutObject")
+    assert daemon.run()[1]["verdict"] == "succeeded"
+    assert server.requests("PutObject") == puts
+    (folder / "a0").write_text("other")
+    fill(folder, ["new"])
+    assert daemon.run()[1]["verdict"] == "succeeded"
+    assert server.requests("PutObject") == puts + 2
+    assert stored(server, "folder/a0")["Body"].read() == b"other"
+
+
+@SANDBOX
+def test_a_prefix_comes_down_and_only_what_is_new_the_next_time(daemon, server, folder):
+    for name in ("a-b", "a/x", "a0", "b//c"):
+        server.s.put_object(Bucket=BUCKET_S, Key="down/" + name, Body=name.encode())
+    write(daemon, f"s3://{BUCKET_S}/down/", f"file://{folder}/")
+    daemon.start()
+    assert daemon.run()[1]["verdict"] == "succeeded", daemon.log()
+    assert only_files(folder) == ["a-b", "a/x", "a0", "b/%2Fc"]
+    gets = server.requests("GetObject")
+    assert daemon.run()[1]["verdict"] == "succeeded"
+    assert server.requests("GetObject") == gets
+    (folder / "a0").write_text("00")
+    os.utime(folder / "a0", (1, 1))
+    (folder / "a-b").unlink()
+    assert daemon.run()[1]["verdict"] == "succeeded"
+    assert server.requests("GetObject") == gets + 2
+    assert (folder / "a0").read_text() == "a0"
+
+
+@SANDBOX
+def test_files_are_moved_once_they_are_proven(daemon, server, folder, faults):
+    fill(folder, ["a", "b/c", "b/d"])
+    faults((dict(operation="PutObject", path_prefix=f"/{BUCKET_M}/moved/b/d", count=100),
+            dict(status=403, code="AccessDenied")))
+    write(daemon, f"file://{folder}/", f"s3://{BUCKET_M}/moved/", job="action: move")
+    daemon.start()
+    assert daemon.run()[1]["verdict"] == "partial", daemon.log()
+    assert only_files(folder) == ["b/d"]
+    faults()
+    assert daemon.run()[1]["verdict"] == "succeeded"
+    assert only_files(folder) == []
+    assert keys_of(server, "moved/") == ["a", "b/c", "b/d"]
+
+
+def test_a_mirror_of_files_deletes_what_is_gone_and_no_link(daemon, server, folder):
+    for name in ("a", "b/c", "d"):
+        server.s.put_object(Bucket=BUCKET_S, Key="mirror/" + name, Body=name.encode())
+    fill(folder, ["old", "b/old", "b/c/old"][:2])
+    (folder / "link").symlink_to("/etc/passwd")
+    write(daemon, f"s3://{BUCKET_S}/mirror/", f"file://{folder}/",
+          job="action: sync\n    delete: true\n    max_delete: 2")
+    daemon.start()
+    assert daemon.run()[1]["verdict"] == "succeeded", daemon.log()
+    assert only_files(folder) == ["a", "b/c", "d", "link"]

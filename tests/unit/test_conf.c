@@ -573,7 +573,8 @@ static int remove_folder(void **state)
 
 static void the_examples_are_good(void **state)
 {
-	static const char *const names[] = {"daily-report.yaml", "prefixes.yaml"};
+	static const char *const names[] = {
+		"daily-report.yaml", "local-files.yaml", "prefixes.yaml"};
 	const char *srcdir = getenv("srcdir");
 
 	(void)state;
