@@ -111,6 +111,7 @@ struct xfer {
 	bool is_head_only; /* the source was asked for its head, not for its bytes */
 	bool is_begun[XFER_SIDES], is_ended[XFER_SIDES], is_asked;
 	bool is_get_paused;
+	bool is_put_held; /* until a small object is all there */
 	bool is_head_in, is_lost; /* is_lost: all was sent, no answer came */
 	struct s3_head heads[XFER_SIDES];
 	struct s3_meta meta;

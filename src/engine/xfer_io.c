@@ -25,6 +25,7 @@
 
 #define PROGRESS_MS 500
 #define FILE_RING   (512 << 10) /* half of it is a piece: fewer cost more */
+#define SMALL_BYTES (64 << 10) /* libcurl sends such a body with its head */
 
 static const struct engine_side *side_of(const struct xfer *x, enum xfer_side side)
 {
@@ -72,7 +73,7 @@ void xfer_io_reset(struct xfer *x)
 	/* An upload goes on with the source that it began with. */
 	if (!x->upload || !x->is_head_in)
 		forget_source(x);
-	x->is_get_paused = x->is_copying = false;
+	x->is_get_paused = x->is_copying = x->is_put_held = false;
 	x->is_lost = x->is_asked = x->is_failed = x->is_source_proven = false;
 	x->proof = ENGINE_PROOF_NONE;
 	x->err = (struct err){0};
@@ -242,6 +243,8 @@ static bool is_as_declared(struct xfer *x)
 	return x->is_source_proven;
 }
 
+static void put_object(struct xfer *x);
+
 /* The answer to a GET is whole; what it waits for may not be there yet. */
 static void end_source(struct xfer *x)
 {
@@ -253,6 +256,8 @@ static void end_source(struct xfer *x)
 			"the bytes read are not those the source declares");
 	else
 		xfer_pipe_end(x->pipe);
+	if (x->is_put_held && !x->is_failed)
+		put_object(x);
 }
 
 /* "Not modified", or its head said so: what was at the destination is this object. */
@@ -412,6 +417,7 @@ static void put_object(struct xfer *x)
 	struct s3_meta headers = {0};
 	const struct s3_object o = {.key = x->spec->destination.key,
 		.length = source->length, .meta = &headers, .condition = &condition,
+		.body = x->is_put_held ? xfer_pipe_take(x->pipe) : NULL,
 		.crc64nvme = source->crc64nvme, .on_send = on_put_send,
 		.done = on_put_done, .arg = x};
 
@@ -425,6 +431,8 @@ static void put_object(struct xfer *x)
 		x->calls[XFER_DESTINATION] = s3_put_object(&env, &o);
 		s3_meta_done(&headers);
 	}
+	if (x->is_put_held)
+		return;
 	if (x->is_get_paused)
 		s3_call_resume(x->calls[XFER_SOURCE]);
 	if (x->is_ended[XFER_SOURCE]) /* of an empty object, while tags were asked for */
@@ -452,6 +460,15 @@ void xfer_io_get(struct xfer *x)
 	ports[x->spec->source.scheme].get(x);
 }
 
+/* A small object is put when it is all there: its bytes are proven before they go. */
+static bool is_put_later(const struct xfer *x)
+{
+	int64_t length = x->heads[XFER_SOURCE].length;
+
+	return x->spec->destination.scheme == ENGINE_S3 && length > 0 &&
+	       length <= SMALL_BYTES && !x->is_ended[XFER_SOURCE];
+}
+
 static size_t ring_size(const struct xfer *x)
 {
 	bool has_file = x->spec->source.scheme == ENGINE_FILE ||
@@ -473,7 +490,11 @@ void xfer_io_put(struct xfer *x)
 		x->md5 = crypto_hash_new(CRYPTO_MD5);
 	if (x->range.before)
 		x->running = crypto_hash_copy(x->range.before);
-	ports[x->spec->destination.scheme].put(x);
+	x->is_put_held = is_put_later(x);
+	if (!x->is_put_held)
+		ports[x->spec->destination.scheme].put(x);
+	else if (x->is_get_paused)
+		s3_call_resume(x->calls[XFER_SOURCE]);
 }
 
 /* --- HEAD of the destination --- */

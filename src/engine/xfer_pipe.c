@@ -150,6 +150,13 @@ bool xfer_pipe_is_ended(const struct xfer_pipe *p)
 	return p->is_ended;
 }
 
+const char *xfer_pipe_take(struct xfer_pipe *p)
+{
+	p->bytes_out += p->len;
+	p->len = 0;
+	return p->data + p->head;
+}
+
 uint64_t xfer_pipe_bytes_out(const struct xfer_pipe *p)
 {
 	return p->bytes_out;

@@ -39,4 +39,6 @@ int xfer_pipe_content(struct xfer_pipe *p, size_t max, struct iovec iov[2]);
 void xfer_pipe_drop(struct xfer_pipe *p, size_t len);
 bool xfer_pipe_is_ended(const struct xfer_pipe *p);
 
+/* All of it, when it holds the whole object and its end is known: read, as by _read(). */
+const char *xfer_pipe_take(struct xfer_pipe *p);
 uint64_t xfer_pipe_bytes_out(const struct xfer_pipe *p);

@@ -287,12 +287,22 @@ size_t s3_condition_header(const struct s3_condition *c, struct sigv4_pair *ret)
 	return 1;
 }
 
+/* What is all there goes out at once, and is signed by one hash in place of a chain. */
+static void choose_body(const struct s3_object *o, struct s3_op *op)
+{
+	op->is_object = true;
+	op->is_streamed = !o->body;
+	op->body = o->body;
+	op->body_len = o->body ? (size_t)o->length : 0;
+	op->send_length = o->length;
+	op->on_send = on_send;
+}
+
 struct s3_call *s3_put_object(const struct s3_env *env, const struct s3_object *o)
 {
 	size_t n = o->meta ? o->meta->count : 0;
 	_cleanup_free_ struct sigv4_pair *headers = mem_array(n + 2, sizeof(*headers));
-	struct s3_op op = {.operation = "PutObject", .method = "PUT", .headers = headers,
-		.is_streamed = true, .send_length = o->length, .on_send = on_send};
+	struct s3_op op = {.operation = "PutObject", .method = "PUT", .headers = headers};
 
 	if (n)
 		memcpy(headers, o->meta->pairs, n * sizeof(*headers));
@@ -300,6 +310,7 @@ struct s3_call *s3_put_object(const struct s3_env *env, const struct s3_object *
 		add(headers, &n, "x-amz-checksum-crc64nvme", o->crc64nvme);
 	n += s3_condition_header(o->condition, &headers[n]);
 	op.header_count = n;
+	choose_body(o, &op);
 	return start(env, o, &op);
 }
 
@@ -309,10 +320,10 @@ struct s3_call *s3_upload_part(const struct s3_env *env, const struct s3_object 
 	char text[16];
 	const struct sigv4_pair query[] = {{"partNumber", text}, {"uploadId", upload_id}};
 	struct s3_op op = {.operation = "UploadPart", .method = "PUT", .query = query,
-		.query_count = 2, .is_streamed = true, .send_length = o->length,
-		.on_send = on_send};
+		.query_count = 2};
 
 	snprintf(text, sizeof(text), "%d", number);
+	choose_body(o, &op);
 	return start(env, o, &op);
 }
 

@@ -56,8 +56,9 @@ struct s3_object {
 	s3_head_fn on_head;   /* NULL-able; of a 2xx */
 	enum http_flow (*on_body)(void *arg, const char *data, size_t len);
 
-	/* put: a stream of `length` bytes */
+	/* put: `length` bytes, a stream or, when `body` is not NULL, all there */
 	int64_t length;
+	const char *body; /* copied during the start */
 	enum http_flow (*on_send)(void *arg, char *out, size_t max, size_t *ret_len);
 	const struct s3_meta *meta; /* NULL-able */
 	const char *crc64nvme;      /* NULL or "": not known ahead */

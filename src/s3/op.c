@@ -221,12 +221,15 @@ static bool signs_chunks(const struct s3_call *call, const struct s3_place *plac
 static void choose_payload(struct s3_call *call, const struct s3_place *place,
 	const struct s3_op *op, struct wire *w)
 {
-	if (!op->is_streamed || op->send_length == 0) {
+	bool is_whole = !op->is_streamed || op->send_length == 0;
+	bool is_unsigned = (!is_whole || op->is_object) && !signs_chunks(call, place);
+
+	if (is_whole && !is_unsigned) {
 		crypto_sha256_hex(op->body_len ? op->body : "", op->body_len, w->hash);
 		w->payload = w->hash;
 		return;
 	}
-	if (!signs_chunks(call, place)) {
+	if (is_unsigned) {
 		w->payload = SIGV4_UNSIGNED;
 		return;
 	}

@@ -45,9 +45,11 @@ struct s3_op {
 	const struct sigv4_pair *headers; /* without Host and those of the signature */
 	size_t header_count;
 
-	/* A whole body (signed by its hash), or a stream of send_length bytes. */
+	/* A whole body (signed by its hash), or a stream of send_length bytes. An object's
+	 * own bytes are signed only where streams are. */
 	const void *body;
 	size_t body_len;
+	bool is_object;
 	bool is_streamed;
 	int64_t send_length;
 	enum http_flow (*on_send)(void *arg, char *out, size_t max, size_t *ret_len);

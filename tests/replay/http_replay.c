@@ -202,6 +202,11 @@ struct http_call *http_send(struct http *http, const struct http_request *reques
 	for (i = 0; request->headers[i] && n < sizeof(call->seen->headers); i++)
 		n += (size_t)snprintf(call->seen->headers + n,
 			sizeof(call->seen->headers) - n, "%s\n", request->headers[i]);
+	if (!request->is_streamed && request->body_len <= sizeof(call->seen->body)) {
+		call->seen->body_len = request->body_len;
+		memcpy(call->seen->body, request->body_len ? request->body : "",
+			request->body_len);
+	}
 	if (call->a->expect &&
 		strncmp(call->seen->line, call->a->expect, strlen(call->a->expect)) != 0) {
 		fprintf(stderr, "request %zu is %s\n", http->next, call->seen->line);

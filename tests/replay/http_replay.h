@@ -26,7 +26,7 @@ struct replay_answer {
 struct replay_seen {
 	char line[4096];    /* "METHOD URL" */
 	char headers[8192]; /* lines */
-	char body[65536];
+	char body[80000];
 	size_t body_len;
 	bool is_cancelled, is_complete;
 };

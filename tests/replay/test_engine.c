@@ -24,7 +24,8 @@
 #include "tests/replay/http_replay.h"
 
 #define WALL   (INT64_C(1764000000) * USEC_PER_SEC)
-#define BODY   20000
+#define BODY   70000 /* streamed: what is smaller goes when it is all there */
+#define CHUNK  65536
 #define MOST   100000 /* turns: more is a hang */
 #define SOURCE "GET https://source.s3.eu-west-1.amazonaws.com/dir/a%20b"
 #define TARGET "PUT http://127.0.0.1:9/target/in/a%20b"
@@ -158,7 +159,7 @@ static struct replay_answer *add_get(struct fixture *f)
 	a->body = f->body;
 	a->body_len = BODY;
 	a->headers[0] = "content-length";
-	a->headers[1] = "20000";
+	a->headers[1] = "70000";
 	a->headers[2] = "etag";
 	a->headers[3] = f->etag;
 	a->headers[4] = "content-type";
@@ -266,11 +267,51 @@ static void test_happy(void **state)
 	assert_true(has(f, 1, "content-type: text/csv"));
 	assert_true(has(f, 1, "x-amz-meta-colour: blue"));
 	assert_true(has(f, 1, "content-encoding: aws-chunked"));
-	assert_true(has(f, 1, "x-amz-decoded-content-length: 20000"));
-	/* One signed chunk and the last, empty one: 4e20;chunk-signature=... */
-	assert_int_equal(replay_seen(f->http, 1)->body_len, 4 + 17 + 64 + 4 + BODY + 86);
-	assert_memory_equal(replay_seen(f->http, 1)->body, "4e20;chunk-signature=", 21);
-	assert_memory_equal(replay_seen(f->http, 1)->body + 87, f->body, BODY);
+	assert_true(has(f, 1, "x-amz-decoded-content-length: 70000"));
+	/* Signed chunks, the last one empty: 10000;chunk-signature=... */
+	assert_int_equal(replay_seen(f->http, 1)->body_len,
+		5 + 17 + 64 + 4 + 4 + 17 + 64 + 4 + BODY + 86);
+	assert_memory_equal(replay_seen(f->http, 1)->body, "10000;chunk-signature=", 22);
+	assert_memory_equal(replay_seen(f->http, 1)->body + 88, f->body, CHUNK);
+}
+
+static struct replay_answer *add_small_get(struct fixture *f)
+{
+	struct replay_answer *a = add_get(f);
+
+	a->body_len = 1000;
+	a->headers[1] = "1000";
+	a->headers[3] = "\"small\"";
+	return a;
+}
+
+/* In one piece, signed by one hash, and only when all of it is known good. */
+static void test_small(void **state)
+{
+	struct fixture *f = *state;
+
+	add_small_get(f);
+	add_put(f)->headers[1] = "\"other\"";
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_false(has(f, 1, "aws-chunked") || has(f, 1, "STREAMING"));
+	assert_int_equal(replay_seen(f->http, 1)->body_len, 1000);
+	assert_memory_equal(replay_seen(f->http, 1)->body, f->body, 1000);
+}
+
+static void test_small_and_cut(void **state)
+{
+	struct fixture *f = *state;
+	struct replay_answer *a = add_small_get(f);
+
+	a->net_code = "reset";
+	a->cut_at = 500;
+	add_small_get(f);
+	add_put(f)->headers[1] = "\"other\"";
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_int_equal(f->done.attempts, 2);
+	assert_int_equal(replay_count(f->http), 3); /* one PUT */
 }
 
 static void test_checksums(void **state)
@@ -576,7 +617,7 @@ static void test_lost_answer(void **state)
 	a->headers[0] = "etag";
 	a->headers[1] = f->etag;
 	a->headers[2] = "content-length";
-	a->headers[3] = "20000";
+	a->headers[3] = "70000";
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 	assert_int_equal(f->done.proof, ENGINE_PROOF_MD5);
@@ -697,6 +738,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_happy),
+		TEST(test_small),
+		TEST(test_small_and_cut),
 		TEST(test_checksums),
 		TEST(test_no_digest),
 		TEST(test_empty),
