@@ -21,6 +21,7 @@
 #include "engine/xfer_headers.h"
 #include "engine/xfer_look.h"
 #include "engine/xfer_parts.h"
+#include "engine/xfer_sums.h"
 #include "engine/xfer_seek.h"
 #include "net/loop.h"
 
@@ -178,10 +179,10 @@ static enum step_result after_head(struct xfer *x)
 		x->spec->source_size = -1;
 		return xfer_goto(x, XFER_START);
 	}
+	if (!x->upload && xfer_details_are_missing(x))
+		return xfer_goto(x, XFER_TAGS);
 	if (!x->upload)
 		xfer_parts_new(x);
-	if (!xfer_parts_is_created(x) && xfer_tags_are_missing(x))
-		return xfer_goto(x, XFER_TAGS);
 	return xfer_goto(x, xfer_parts_entry(x));
 }
 
@@ -202,7 +203,7 @@ static enum step_result step_get(struct xfer *x)
 		return after_head(x);
 	if (!x->is_head_in || x->is_large || x->is_same || x->is_head_only)
 		return STEP_WAIT;
-	return xfer_goto(x, xfer_tags_are_missing(x) ? XFER_TAGS : XFER_STREAM);
+	return xfer_goto(x, xfer_details_are_missing(x) ? XFER_TAGS : XFER_STREAM);
 }
 
 static enum step_result step_stream(struct xfer *x)
@@ -485,7 +486,7 @@ static const struct {
 	[XFER_WAIT_CREDS] = {"wait-creds", step_wait_creds, enter_wait_creds},
 	[XFER_LOOK]       = {"look",       xfer_look_step,  NULL},
 	[XFER_GET]        = {"get",        step_get,        NULL},
-	[XFER_TAGS]       = {"tags",       xfer_tags_step,  NULL},
+	[XFER_TAGS]       = {"tags",       xfer_details_step,  NULL},
 	[XFER_STREAM]     = {"stream",     step_stream,     NULL},
 	[XFER_STOP]       = {"stop",       step_stop,       NULL},
 	[XFER_COPY]       = {"copy",       xfer_copy_step,  NULL},
@@ -564,6 +565,7 @@ void *xfer_free(void *arg)
 	xfer_pipe_free(x->pipe);
 	s3_meta_done(&x->meta);
 	free(x->tagging);
+	xfer_sums_free(x->sums);
 	crypto_hash_free(x->md5);
 	free(x->spec->resume);
 	free(x->spec);

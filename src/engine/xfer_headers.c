@@ -15,7 +15,7 @@
 #include "base/str.h"
 #include "engine/xfer_copy.h"
 #include "engine/xfer_pair.h"
-#include "engine/xfer_parts.h"
+#include "engine/xfer_sums.h"
 #include "net/loop.h"
 #include "s3/tagging.h"
 
@@ -37,7 +37,7 @@ static bool are_tags_dropped(const struct xfer *x)
 	return x->drops_tags || pair_of(x)->refuses_tags;
 }
 
-bool xfer_tags_are_missing(const struct xfer *x)
+static bool are_tags_missing(const struct xfer *x)
 {
 	return x->spec->destination.scheme == ENGINE_S3 &&
 	       x->heads[XFER_SOURCE].tag_count > 0 && !x->is_tags_asked &&
@@ -66,20 +66,35 @@ static void on_tags(void *arg, const struct err *err, const char *tagging)
 	xfer_run(x);
 }
 
-enum step_result xfer_tags_step(struct xfer *x)
+static void ask_tags(struct xfer *x)
 {
 	const char *version = xfer_copy_version(x);
 	struct s3_place place;
 	struct s3_env env;
 
+	if (!xfer_io_env(x, XFER_SOURCE, &place, &env))
+		return;
+	x->has_named_version = version != NULL;
+	x->ask = s3_get_tags(&env, x->spec->source.key, version, on_tags, x);
+}
+
+bool xfer_details_are_missing(const struct xfer *x)
+{
+	return are_tags_missing(x) || xfer_sums_is_due(x);
+}
+
+enum step_result xfer_details_step(struct xfer *x)
+{
 	if (x->is_failed || x->is_cancelled)
 		return xfer_goto(x, XFER_STOP);
-	if (x->is_tags_asked)
-		return xfer_goto(x, x->upload ? xfer_parts_entry(x) : XFER_STREAM);
-	if (!x->ask && xfer_io_env(x, XFER_SOURCE, &place, &env)) {
-		x->has_named_version = version != NULL;
-		x->ask = s3_get_tags(&env, x->spec->source.key, version, on_tags, x);
-	}
+	if (x->ask)
+		return STEP_WAIT;
+	if (!xfer_details_are_missing(x)) /* a large object's upload is begun there */
+		return xfer_goto(x, x->is_large ? XFER_GET : XFER_STREAM);
+	if (are_tags_missing(x))
+		ask_tags(x);
+	else
+		xfer_sums_ask(x);
 	return x->is_failed ? STEP_AGAIN : STEP_WAIT;
 }
 

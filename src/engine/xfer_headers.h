@@ -18,6 +18,6 @@ bool xfer_headers_give_in(struct xfer *x);
 /* The same where only rights can be the reason. */
 bool xfer_headers_give_up_rights(struct xfer *x);
 
-/* The source has tags, and they are wanted and not there yet. */
-bool xfer_tags_are_missing(const struct xfer *x);
-enum step_result xfer_tags_step(struct xfer *x);
+/* More than the source's head is needed: its tags, or how long its parts are. */
+bool xfer_details_are_missing(const struct xfer *x);
+enum step_result xfer_details_step(struct xfer *x);

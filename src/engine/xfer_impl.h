@@ -21,7 +21,7 @@ enum xfer_state {
 	XFER_WAIT_CREDS, /* waits for: a newer set of one side           */
 	XFER_LOOK,       /* waits for: HEAD of what may be overwritten   */
 	XFER_GET,        /* waits for: the head of the source's answer   */
-	XFER_TAGS,       /* waits for: the tags of the source            */
+	XFER_TAGS,       /* waits for: tags and parts of the source      */
 	XFER_STREAM,     /* waits for: the end of both calls             */
 	XFER_STOP,       /* waits for: the end of both calls, cancelled  */
 	XFER_COPY,       /* waits for: a copy by the server              */
@@ -50,9 +50,11 @@ struct xfer_range {
 	const char *version;   /* of the source; borrowed, may be "" */
 	const struct crypto_hash *before; /* MD5 of all bytes before it; NULL: not kept */
 	const struct xfer_target *target; /* the file it goes to; NULL: S3 */
+	enum checksum_alg sum_alg; /* to be computed besides */
 };
 
 struct xfer_file;
+struct xfer_sums;
 struct xfer_target;
 struct xfer_seek;
 struct xfer_upload;
@@ -92,6 +94,7 @@ struct xfer {
 	char *tagging; /* of the source; NULL: not asked */
 	bool is_tags_asked, drops_tags, drops_class, drops_acl;
 	unsigned losses;
+	struct xfer_sums *sums; /* xfer_sums.c; NULL: none needed */
 	/* xfer_look.c: what was at the destination; status 0: nothing, or not asked */
 	struct s3_head found;
 	char unless[280]; /* ETags of the source that mean that it is there */

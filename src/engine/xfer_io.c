@@ -20,6 +20,7 @@
 #include "engine/xfer_impl.h"
 #include "engine/xfer_look.h"
 #include "engine/xfer_parts.h"
+#include "engine/xfer_sums.h"
 #include "net/loop.h"
 #include "s3/multipart.h"
 
@@ -52,6 +53,7 @@ static void forget_source(struct xfer *x)
 {
 	s3_meta_done(&x->meta);
 	mem_replace(&x->tagging, NULL);
+	x->sums = xfer_sums_free(x->sums);
 	x->is_tags_asked = false;
 	memset(x->heads, 0, sizeof(x->heads));
 	memset(x->is_begun, 0, sizeof(x->is_begun));
@@ -205,6 +207,7 @@ static enum http_flow on_get_body(void *arg, const char *data, size_t len)
 	if (flow != HTTP_GO)
 		return flow;
 	x->crc = crc64nvme(x->crc, data, len);
+	xfer_sums_update(x, data, len);
 	if (x->has_md5)
 		crypto_hash_update(x->md5, data, len);
 	if (x->running)
@@ -224,6 +227,7 @@ static bool is_as_declared(struct xfer *x)
 	const struct s3_head *s = &x->heads[XFER_SOURCE];
 	char crc[CRC64_BASE64_LEN];
 	uint8_t md5[CRYPTO_MD5_LEN];
+	enum xfer_verdict verdict;
 
 	if (x->has_md5) {
 		crypto_hash_final(x->md5, md5);
@@ -235,6 +239,11 @@ static bool is_as_declared(struct xfer *x)
 	crc64nvme_base64(x->crc, crc);
 	if (s->crc64nvme[0]) {
 		x->is_source_proven = str_eq(s->crc64nvme, crc);
+		return x->is_source_proven;
+	}
+	verdict = xfer_sums_judge(x);
+	if (verdict != XFER_UNPROVEN) {
+		x->is_source_proven = verdict == XFER_RIGHT;
 		return x->is_source_proven;
 	}
 	if (!s->is_etag_md5 || !x->md5_hex[0])
@@ -404,7 +413,7 @@ static bool wants_md5(const struct xfer *x)
 
 	if (x->range.length)
 		return !x->range.has_checksum && !x->range.target;
-	return (source->is_etag_md5 && !source->crc64nvme[0]) ||
+	return (source->is_etag_md5 && !source->crc64nvme[0] && !xfer_sums_alg(x)) ||
 	       (custom[0] && !x->env->tells_checksum(x->env->arg, custom, false));
 }
 
@@ -418,7 +427,8 @@ static void put_object(struct xfer *x)
 	const struct s3_object o = {.key = x->spec->destination.key,
 		.length = source->length, .meta = &headers, .condition = &condition,
 		.body = x->is_put_held ? xfer_pipe_take(x->pipe) : NULL,
-		.crc64nvme = source->crc64nvme, .on_send = on_put_send,
+		.crc64nvme = source->crc64nvme, .sum_alg = source->sum_alg,
+		.sum = source->sum, .on_send = on_put_send,
 		.done = on_put_done, .arg = x};
 
 	if (!xfer_io_env(x, XFER_DESTINATION, &place, &env))
@@ -490,6 +500,7 @@ void xfer_io_put(struct xfer *x)
 		x->md5 = crypto_hash_new(CRYPTO_MD5);
 	if (x->range.before)
 		x->running = crypto_hash_copy(x->range.before);
+	xfer_sums_begin(x);
 	x->is_put_held = is_put_later(x);
 	if (!x->is_put_held)
 		ports[x->spec->destination.scheme].put(x);
@@ -545,6 +556,10 @@ enum engine_proof xfer_io_prove(const struct xfer *x, bool *ret_is_wrong)
 		*ret_is_wrong = !str_eq(d->crc64nvme, crc);
 		return ENGINE_PROOF_CHECKSUM;
 	}
+	if (d->sum[0] && d->sum_alg == x->heads[XFER_SOURCE].sum_alg && !x->upload) {
+		*ret_is_wrong = !str_eq(d->sum, x->heads[XFER_SOURCE].sum);
+		return ENGINE_PROOF_CHECKSUM;
+	}
 	if (x->upload)
 		return xfer_parts_is_etag(x, d->etag) ? ENGINE_PROOF_MD5
 						      : ENGINE_PROOF_TRANSIT;
@@ -577,6 +592,7 @@ void xfer_io_check_whole(struct xfer *x)
 	const struct s3_head *source = &x->heads[XFER_SOURCE];
 	char crc[CRC64_BASE64_LEN];
 	bool has_digest = true;
+	enum xfer_verdict verdict;
 
 	x->received = (uint64_t)source->length;
 	if (x->has_no_crc)
@@ -585,6 +601,8 @@ void xfer_io_check_whole(struct xfer *x)
 	crc64nvme_base64(x->crc, crc);
 	if (source->crc64nvme[0])
 		x->is_source_proven = str_eq(source->crc64nvme, crc);
+	else if ((verdict = xfer_sums_judge_parts(x)) != XFER_UNPROVEN)
+		x->is_source_proven = verdict == XFER_RIGHT;
 	else if (source->is_etag_md5 && xfer_parts_md5(x, x->md5_hex))
 		x->is_source_proven = is_md5(source, x->md5_hex);
 	else

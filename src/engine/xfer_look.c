@@ -136,8 +136,10 @@ bool xfer_look_is_same(const struct xfer *x, const struct s3_head *source)
 	/* Not every server heeds If-None-Match. */
 	if (source->etag[0] && strstr(x->unless, source->etag))
 		return true;
-	return d->crc64nvme[0] && str_eq(d->crc64nvme, source->crc64nvme) &&
-	       d->length == source->length;
+	if (d->length != source->length)
+		return false;
+	return (d->crc64nvme[0] && str_eq(d->crc64nvme, source->crc64nvme)) ||
+	       (d->sum[0] && d->sum_alg == source->sum_alg && str_eq(d->sum, source->sum));
 }
 
 struct s3_condition xfer_look_condition(const struct xfer *x)

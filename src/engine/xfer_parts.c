@@ -20,6 +20,7 @@
 #include "engine/xfer_copy.h"
 #include "engine/xfer_headers.h"
 #include "engine/xfer_look.h"
+#include "engine/xfer_sums.h"
 #include "s3/copy.h"
 #include "s3/multipart.h"
 
@@ -109,6 +110,7 @@ static void on_part_end(struct xfer_upload *u, struct xfer *child)
 		const char *etag = child->heads[XFER_DESTINATION].etag;
 
 		x->has_no_crc |= child->has_no_crc;
+		xfer_sums_take_part(x, child);
 		store_part(u, i, child->crc, etag);
 		if (u->md5) {
 			crypto_hash_free(u->md5);
@@ -169,12 +171,22 @@ static void take_notes(struct xfer_upload *u, const struct engine_upload *notes)
 	}
 }
 
+/* Sums of parts in any order tell of the whole: no digest in order is needed. */
+static bool is_summed(const struct xfer *x)
+{
+	enum checksum_alg alg = xfer_sums_alg(x);
+
+	return alg == CHECKSUM_CRC32C || alg == CHECKSUM_CRC32 ||
+	       (alg && checksum_part_count(x->heads[XFER_SOURCE].sum));
+}
+
 void xfer_parts_new(struct xfer *x)
 {
 	const struct engine_upload *notes = x->spec->resume;
 	struct xfer_upload *u = mem_alloc(sizeof(*u));
-	int64_t part_bytes = xfer_copy_is_wanted(x) ? xfer_copy_part_bytes()
-						    : xfer_part_bytes(x);
+	int64_t part_bytes = xfer_copy_is_wanted(x)    ? xfer_copy_part_bytes()
+			     : xfer_sums_part_bytes(x) ? xfer_sums_part_bytes(x)
+						       : xfer_part_bytes(x);
 
 	u->x = x;
 	u->env = *x->env;
@@ -189,7 +201,8 @@ void xfer_parts_new(struct xfer *x)
 	list_init(&u->children);
 	if (notes)
 		take_notes(u, notes);
-	else if (x->heads[XFER_SOURCE].is_etag_md5 && !x->heads[XFER_SOURCE].crc64nvme[0])
+	else if (x->heads[XFER_SOURCE].is_etag_md5 &&
+		 !x->heads[XFER_SOURCE].crc64nvme[0] && !is_summed(x))
 		u->md5 = crypto_hash_new(CRYPTO_MD5);
 	x->upload = u;
 }
@@ -355,6 +368,7 @@ static void start_part(struct xfer_upload *u, int i, const struct turn *turn)
 		.is_copied = u->size > S3_COPY_MAX,
 		.version = u->x->heads[XFER_SOURCE].version,
 		.before = u->md5,
+		.sum_alg = is_summed(u->x) ? xfer_sums_alg(u->x) : CHECKSUM_NONE,
 		.target = u->x->target};
 	struct xfer *child;
 
@@ -607,6 +621,11 @@ bool xfer_parts_is_aborted(const struct xfer *x)
 bool xfer_parts_is_resumed(const struct xfer *x)
 {
 	return x->upload->is_resumed;
+}
+
+int64_t xfer_parts_length(const struct xfer *x, int i)
+{
+	return part_length(x->upload, i);
 }
 
 int xfer_parts_count(const struct xfer *x)

@@ -43,6 +43,8 @@ bool xfer_parts_is_size(const struct xfer *x, int64_t size);
 bool xfer_parts_is_aborted(const struct xfer *x);
 bool xfer_parts_is_resumed(const struct xfer *x);
 int xfer_parts_count(const struct xfer *x);
+/* Bytes of the part at index i, from 0. */
+int64_t xfer_parts_length(const struct xfer *x, int i);
 int xfer_parts_count_resumed(const struct xfer *x);
 /* What the core is to keep, before the create and behind it; malloc'd. */
 struct engine_upload *xfer_parts_intent(const struct xfer *x);

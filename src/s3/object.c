@@ -115,6 +115,18 @@ static bool is_md5(const struct http_response *r, const char *etag)
 	       !http_header(r, "x-amz-server-side-encryption-customer-algorithm");
 }
 
+static void read_sum(const struct http_response *r, struct s3_head *ret)
+{
+	char name[40];
+
+	for (int alg = CHECKSUM_CRC32C; alg < CHECKSUM_ALGS && !ret->sum[0]; alg++) {
+		snprintf(name, sizeof(name), "x-amz-checksum-%s",
+			checksum_suffix((enum checksum_alg)alg));
+		copy_header(r, name, ret->sum, sizeof(ret->sum));
+		ret->sum_alg = ret->sum[0] ? (enum checksum_alg)alg : CHECKSUM_NONE;
+	}
+}
+
 void s3_head_read(const struct s3_answer *a, struct s3_head *ret)
 {
 	const struct http_response *r = a->http;
@@ -130,6 +142,9 @@ void s3_head_read(const struct s3_answer *a, struct s3_head *ret)
 	if (!kind || str_eq(kind, "FULL_OBJECT"))
 		copy_header(r, "x-amz-checksum-crc64nvme", ret->crc64nvme,
 			sizeof(ret->crc64nvme));
+	if (!ret->crc64nvme[0])
+		read_sum(r, ret);
+	ret->part_count = count_of(r, "x-amz-mp-parts-count");
 	copy_header(r, "x-amz-storage-class", ret->storage_class,
 		sizeof(ret->storage_class));
 	copy_header(r, "x-amz-object-lock-mode", ret->lock_mode, sizeof(ret->lock_mode));
@@ -210,15 +225,15 @@ static void add(struct sigv4_pair *headers, size_t *n, const char *name, const c
 	headers[(*n)++] = (struct sigv4_pair){name, value};
 }
 
-/* A version, where one is asked for. */
+/* A version and a part, where they are asked for. */
 static void choose_version(
-	const struct s3_object *o, struct sigv4_pair *query, struct s3_op *op)
+	const struct s3_object *o, struct sigv4_pair query[2], struct s3_op *op)
 {
-	if (!o->version || !*o->version)
-		return;
-	*query = (struct sigv4_pair){"versionId", o->version};
 	op->query = query;
-	op->query_count = 1;
+	if (o->part_number)
+		query[op->query_count++] = (struct sigv4_pair){"partNumber", "1"};
+	if (o->version && *o->version)
+		query[op->query_count++] = (struct sigv4_pair){"versionId", o->version};
 }
 
 /* ret_quoted: to be freed when the headers were used. */
@@ -244,20 +259,20 @@ static void add_wishes(const struct s3_object *o, struct sigv4_pair *headers, si
 
 struct s3_call *s3_head_object(const struct s3_env *env, const struct s3_object *o)
 {
-	struct sigv4_pair headers[3], query;
+	struct sigv4_pair headers[3], query[2];
 	size_t n = 0;
 	_cleanup_free_ char *quoted = NULL;
 	struct s3_op op = {.operation = "HeadObject", .method = "HEAD", .headers = headers};
 
 	add_wishes(o, headers, &n, &quoted);
 	op.header_count = n;
-	choose_version(o, &query, &op);
+	choose_version(o, query, &op);
 	return start(env, o, &op);
 }
 
 struct s3_call *s3_get_object(const struct s3_env *env, const struct s3_object *o)
 {
-	struct sigv4_pair headers[4], query;
+	struct sigv4_pair headers[4], query[2];
 	size_t n = 0;
 	_cleanup_free_ char *quoted = NULL;
 	char range[64];
@@ -270,7 +285,7 @@ struct s3_call *s3_get_object(const struct s3_env *env, const struct s3_object *
 		add(headers, &n, "Range", range);
 	}
 	op.header_count = n;
-	choose_version(o, &query, &op);
+	choose_version(o, query, &op);
 	if (o->on_body)
 		op.on_body = on_body;
 	return start(env, o, &op);
@@ -300,6 +315,7 @@ static void choose_body(const struct s3_object *o, struct s3_op *op)
 
 struct s3_call *s3_put_object(const struct s3_env *env, const struct s3_object *o)
 {
+	char name[40];
 	size_t n = o->meta ? o->meta->count : 0;
 	_cleanup_free_ struct sigv4_pair *headers = mem_array(n + 2, sizeof(*headers));
 	struct s3_op op = {.operation = "PutObject", .method = "PUT", .headers = headers};
@@ -308,6 +324,11 @@ struct s3_call *s3_put_object(const struct s3_env *env, const struct s3_object *
 		memcpy(headers, o->meta->pairs, n * sizeof(*headers));
 	if (o->crc64nvme && *o->crc64nvme)
 		add(headers, &n, "x-amz-checksum-crc64nvme", o->crc64nvme);
+	else if (o->sum && *o->sum && !checksum_part_count(o->sum)) {
+		snprintf(name, sizeof(name), "x-amz-checksum-%s",
+			checksum_suffix(o->sum_alg));
+		add(headers, &n, name, o->sum);
+	}
 	n += s3_condition_header(o->condition, &headers[n]);
 	op.header_count = n;
 	choose_body(o, &op);

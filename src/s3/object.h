@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/checksum.h"
 #include "s3/op.h"
 
 /* Headers of an object that travel with it from one bucket to the other. */
@@ -23,6 +24,10 @@ struct s3_head {
 	char version[128];
 	int64_t modified_us; /* since 1970; 0: not told */
 	char crc64nvme[16]; /* base64, of the whole object; "": not told */
+	/* Where that is not told: another one, maybe a composite ("...-3"), or NONE. */
+	enum checksum_alg sum_alg;
+	char sum[CHECKSUM_TEXT_LEN];
+	int part_count; /* asked for with a part_number; 0: not told */
 	bool is_etag_md5;   /* a digest of the bytes: 32 hex digits, no KMS, no SSE-C */
 	char storage_class[24]; /* "": STANDARD */
 	char lock_mode[16], lock_until[40]; /* of its retention; "": none */
@@ -52,6 +57,7 @@ struct s3_object {
 	/* get */
 	const char *if_none_match; /* NULL or "": not asked. 304 is an error, "NotModified" */
 	const char *version; /* NULL or "": the newest */
+	int part_number; /* 1, of a head: of the first part alone; 0: of the whole */
 	int64_t range_first, range_length; /* bytes; length 0: the whole object */
 	s3_head_fn on_head;   /* NULL-able; of a 2xx */
 	enum http_flow (*on_body)(void *arg, const char *data, size_t len);
@@ -62,6 +68,8 @@ struct s3_object {
 	enum http_flow (*on_send)(void *arg, char *out, size_t max, size_t *ret_len);
 	const struct s3_meta *meta; /* NULL-able */
 	const char *crc64nvme;      /* NULL or "": not known ahead */
+	enum checksum_alg sum_alg;  /* else another one; a composite is not sent */
+	const char *sum;
 	const struct s3_condition *condition; /* NULL-able */
 
 	s3_object_fn done;

@@ -54,6 +54,22 @@ static int begin_chunks(struct request *r, const char *declared, struct api_erro
 	return 0;
 }
 
+/* Told ahead, or asked for. */
+static enum checksum_alg named_sum(const struct request *r)
+{
+	const char *asked = http_field(r->x, "x-amz-sdk-checksum-algorithm");
+	char name[40];
+
+	for (int alg = CHECKSUM_CRC32C; alg < CHECKSUM_ALGS; alg++) {
+		snprintf(name, sizeof(name), "x-amz-checksum-%s",
+			checksum_suffix((enum checksum_alg)alg));
+		if (http_field(r->x, name) ||
+			str_eq(asked, checksum_name((enum checksum_alg)alg)))
+			return (enum checksum_alg)alg;
+	}
+	return CHECKSUM_NONE;
+}
+
 int body_begin(struct request *r, enum body_kind kind, bool is_dropped,
 	const char *declared, struct api_error *e)
 {
@@ -85,6 +101,9 @@ int body_begin(struct request *r, enum body_kind kind, bool is_dropped,
 	}
 	if (kind == BODY_OBJECT || http_field(r->x, "content-md5"))
 		b->md5 = crypto_hash_new(CRYPTO_MD5);
+	b->sum_alg = kind == BODY_OBJECT ? named_sum(r) : CHECKSUM_NONE;
+	if (b->sum_alg)
+		b->sum = checksum_new(b->sum_alg, 0);
 	if (!b->is_dropped)
 		b->blob = blob_new(
 			expected > 0 && expected < (64 << 20) ? (size_t)expected : 0);
@@ -100,6 +119,8 @@ static void take_content(struct body *b, const char *data, size_t len)
 		crypto_hash_update(b->md5, data, len);
 		b->crc = crc64nvme(b->crc, data, len);
 	}
+	if (b->sum)
+		checksum_update(b->sum, data, len);
 	if (b->chunk_hash)
 		crypto_hash_update(b->chunk_hash, data, len);
 	if (b->kind == BODY_TEXT && b->length > BODY_TEXT_MAX)
@@ -274,6 +295,22 @@ static void check_md5(struct request *r)
 			"The Content-MD5 you specified did not match what we received.");
 }
 
+static void check_sum(struct request *r)
+{
+	struct body *b = &r->body;
+	char name[40], text[CHECKSUM_TEXT_LEN];
+	const char *told;
+
+	checksum_end_sum(b->sum, &b->sum_bytes);
+	checksum_text(&b->sum_bytes, text);
+	snprintf(name, sizeof(name), "x-amz-checksum-%s", checksum_suffix(b->sum_alg));
+	told = http_field(r->x, name);
+	if (told && !str_eq(told, text))
+		fail(b, 400, "BadDigest",
+			"The checksum you specified did not match the calculated "
+			"checksum.");
+}
+
 int body_finish(struct request *r, struct api_error *e)
 {
 	struct body *b = &r->body;
@@ -297,6 +334,8 @@ int body_finish(struct request *r, struct api_error *e)
 		crypto_hash_final(b->md5, b->md5_sum);
 		check_md5(r);
 	}
+	if (b->sum)
+		check_sum(r);
 	if (!b->error)
 		return 0;
 	*e = *b->error;
@@ -305,6 +344,7 @@ int body_finish(struct request *r, struct api_error *e)
 
 void body_done(struct body *b)
 {
+	checksum_free(b->sum);
 	crypto_hash_free(b->sha256);
 	crypto_hash_free(b->md5);
 	crypto_hash_free(b->chunk_hash);

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/checksum.h"
+
 struct api_error;
 struct blob;
 struct crypto_hash;
@@ -38,6 +40,9 @@ struct body {
 	struct crypto_hash *sha256, *md5;
 	uint8_t md5_sum[16]; /* after body_finish() */
 	uint64_t crc;        /* CRC64NVME, where the MD5 is kept */
+	struct checksum *sum; /* of another algorithm that the request names; NULL: none */
+	enum checksum_alg sum_alg;
+	struct checksum_sum sum_bytes; /* after body_finish() */
 	char sha256_hex[65];
 	uint64_t length;         /* of the content so far */
 	struct blob *blob;       /* kept content */

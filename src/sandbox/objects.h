@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/checksum.h"
+
 struct objects;
 struct policy;
 
@@ -44,6 +46,10 @@ struct object {
 	char *etag; /* quoted */
 	uint64_t crc; /* CRC64NVME ... */
 	bool has_crc; /* ... as today's S3 keeps of every object */
+	enum checksum_alg sum_alg; /* or of another algorithm that was asked for */
+	char sum[CHECKSUM_TEXT_LEN];
+	uint64_t part_size; /* of the first part; 0: it was no multipart upload */
+	unsigned part_count;
 	int64_t modified_s;
 	struct meta meta;
 	char version[33]; /* "": the bucket keeps none */
@@ -57,6 +63,7 @@ struct part {
 	uint64_t size;
 	uint8_t md5[16];
 	uint64_t crc;
+	struct checksum_sum sum;
 	int64_t modified_s;
 };
 
@@ -68,6 +75,7 @@ struct upload {
 	struct meta meta;
 	char *owner;
 	bool has_crc; /* CRC64NVME was asked for */
+	enum checksum_alg sum_alg; /* or another one, whose composite is kept */
 	struct part *parts; /* by number */
 	size_t part_count;
 };

@@ -165,6 +165,11 @@ static struct object *make_copy(struct request *r, const struct object *from)
 	to->etag = s3_etag_of(md5);
 	to->crc = from->crc;
 	to->has_crc = from->has_crc;
+	/* A composite is of parts that the copy does not have. */
+	if (from->sum[0] && !checksum_part_count(from->sum)) {
+		to->sum_alg = from->sum_alg;
+		memcpy(to->sum, from->sum, sizeof(to->sum));
+	}
 	to->owner = mem_strdup(s3_owner_of_new(r));
 	if (is_replaced) {
 		s3_read_meta(r, &to->meta);

@@ -42,6 +42,10 @@ void s3_create_upload(struct request *r)
 	u->owner = mem_strdup(s3_owner_of_new(r));
 	s3_read_meta(r, &u->meta);
 	u->has_crc = str_eq(http_field(r->x, "x-amz-checksum-algorithm"), "CRC64NVME");
+	for (int alg = CHECKSUM_CRC32C; alg < CHECKSUM_ALGS; alg++)
+		if (str_eq(http_field(r->x, "x-amz-checksum-algorithm"),
+			    checksum_name((enum checksum_alg)alg)))
+			u->sum_alg = (enum checksum_alg)alg;
 	if (u->has_crc) {
 		request_header(r, "x-amz-checksum-algorithm", "CRC64NVME");
 		request_header(r, "x-amz-checksum-type", "FULL_OBJECT");
@@ -90,6 +94,7 @@ void s3_upload_part(struct request *r)
 	if (!u || !s3_check_crc(r, r->body.crc))
 		return;
 	part.crc = r->body.crc;
+	part.sum = r->body.sum_bytes;
 	memcpy(part.md5, r->body.md5_sum, sizeof(part.md5));
 	part.blob = blob_ref(r->body.blob);
 	upload_put_part(u, &part);
@@ -228,6 +233,20 @@ static void check_completion(const struct blob *body, struct completion *c)
 			c->bad = "EntityTooSmall";
 }
 
+static void compose(const struct completion *c, struct object *o)
+{
+	struct checksum_sum *sums;
+
+	if (!c->upload->sum_alg)
+		return;
+	sums = mem_array(c->count, sizeof(*sums));
+	for (size_t i = 0; i < c->count; i++)
+		sums[i] = c->parts[i]->sum;
+	o->sum_alg = c->upload->sum_alg;
+	checksum_compose(o->sum_alg, sums, c->count, o->sum);
+	free(sums);
+}
+
 static struct object *assemble(struct request *r, const struct completion *c)
 {
 	struct object *o = object_new(r->key);
@@ -244,6 +263,9 @@ static struct object *assemble(struct request *r, const struct completion *c)
 	crypto_hash_final(hash, md5);
 	crypto_hash_free(hash);
 	o->has_crc = c->upload->has_crc;
+	o->part_count = (unsigned)c->count;
+	o->part_size = c->parts[0]->size;
+	compose(c, o);
 	if (!r->bucket->is_discard) {
 		o->blob = blob_new((size_t)o->size);
 		for (size_t i = 0; i < c->count; i++)

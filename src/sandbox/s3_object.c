@@ -191,6 +191,9 @@ static void add_object_headers(struct request *r, const struct object *o)
 	snprintf(text, sizeof(text), "%zu", meta_tag_count(&o->meta));
 	if (!str_eq(text, "0"))
 		request_header(r, "x-amz-tagging-count", text);
+	if (o->sum[0] && str_eq(http_field(r->x, "x-amz-checksum-mode"), "ENABLED") &&
+		!http_field(r->x, "range") && !query_get(&r->query, "partNumber"))
+		s3_answer_sum(r, o->sum_alg, o->sum);
 	if (o->has_crc && str_eq(http_field(r->x, "x-amz-checksum-mode"), "ENABLED") &&
 		!http_field(r->x, "range"))
 		s3_answer_crc(r, o->crc);
@@ -211,6 +214,14 @@ void s3_get_object(struct request *r)
 		return;
 	}
 	range = parse_range(http_field(r->x, "range"), o->size, &from, &len);
+	/* Only the first part can be asked for. */
+	if (o->part_count && str_eq(query_get(&r->query, "partNumber"), "1")) {
+		range = RANGE_PART;
+		from = 0;
+		len = o->part_size;
+		snprintf(text, sizeof(text), "%u", o->part_count);
+		request_header(r, "x-amz-mp-parts-count", text);
+	}
 	if (range == RANGE_BAD) {
 		snprintf(text, sizeof(text), "<ActualObjectSize>%llu</ActualObjectSize>",
 			(unsigned long long)o->size);
@@ -238,6 +249,16 @@ void s3_answer_crc(struct request *r, uint64_t crc)
 	crc64nvme_base64(crc, text);
 	request_header(r, "x-amz-checksum-crc64nvme", text);
 	request_header(r, "x-amz-checksum-type", "FULL_OBJECT");
+}
+
+void s3_answer_sum(struct request *r, enum checksum_alg alg, const char *sum)
+{
+	char name[40];
+
+	snprintf(name, sizeof(name), "x-amz-checksum-%s", checksum_suffix(alg));
+	request_header(r, name, sum);
+	request_header(r, "x-amz-checksum-type",
+		checksum_part_count(sum) ? "COMPOSITE" : "FULL_OBJECT");
 }
 
 bool s3_check_crc(struct request *r, uint64_t crc)
@@ -268,10 +289,16 @@ void s3_put_object(struct request *r)
 	o->etag = mem_printf("\"%s\"", hex);
 	s3_read_meta(r, &o->meta);
 	o->crc = r->body.crc;
-	o->has_crc = true;
+	o->sum_alg = r->body.sum_alg;
+	if (o->sum_alg)
+		checksum_text(&r->body.sum_bytes, o->sum);
+	o->has_crc = !o->sum_alg;
 	s3_store(r, o);
 	request_header(r, "ETag", o->etag);
-	s3_answer_crc(r, o->crc);
+	if (o->has_crc)
+		s3_answer_crc(r, o->crc);
+	else
+		s3_answer_sum(r, o->sum_alg, o->sum);
 	request_reply_empty(r, 200);
 	object_unref(o);
 }

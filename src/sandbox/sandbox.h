@@ -145,6 +145,7 @@ struct object *s3_find(struct request *r, const struct bucket *b, const char *ke
 	const char *version);
 /* CRC64NVME of a whole object or part: told, and compared with what the caller declares. */
 void s3_answer_crc(struct request *r, uint64_t crc);
+void s3_answer_sum(struct request *r, enum checksum_alg alg, const char *sum);
 bool s3_check_crc(struct request *r, uint64_t crc); /* false: answered */
 
 void s3_list_buckets(struct request *r);

@@ -1,6 +1,7 @@
 /* base/crc against the catalogue's check value, itself in pieces, and its other half. */
 #include "config.h"
 
+#include "base/checksum.h"
 #include "base/crc.h"
 #include "base/crc32.h"
 
@@ -106,6 +107,46 @@ static void test_crc32(void **state)
 	}
 }
 
+/* base/checksum: at once, in pieces, in parts, and joined. */
+static void test_checksums(void **state)
+{
+	static const char text[] = "a text of forty bytes, cut at every one.";
+	enum { LENGTH = sizeof(text) - 1, PART = 15 };
+	char whole[CHECKSUM_TEXT_LEN], got[CHECKSUM_TEXT_LEN], of_parts[CHECKSUM_TEXT_LEN];
+	struct checksum_sum parts[3];
+
+	for (int i = CHECKSUM_CRC64NVME; i < CHECKSUM_ALGS; i++) {
+		enum checksum_alg alg = (enum checksum_alg)i;
+		struct checksum *c = checksum_new(alg, 0);
+
+		checksum_update(c, text, LENGTH);
+		checksum_end(c, whole);
+		for (size_t k = 0; k < 3; k++) {
+			size_t n = k == 2 ? LENGTH - 2 * PART : PART;
+
+			checksum_update(c, text + k * PART, n);
+			checksum_end_sum(c, &parts[k]);
+		}
+		checksum_free(c);
+		checksum_compose(alg, parts, 3, of_parts);
+		assert_int_equal(checksum_part_count(of_parts), 3);
+		assert_int_equal(checksum_part_count(whole), 0);
+		for (size_t cut = 0; cut <= LENGTH; cut++) {
+			c = checksum_new(alg, PART);
+			checksum_update(c, text, cut);
+			checksum_update(c, text + cut, LENGTH - cut);
+			checksum_end(c, got);
+			checksum_free(c);
+			assert_string_equal(got, of_parts);
+		}
+		if (!checksum_join(alg, &parts[0], &parts[1], PART))
+			continue;
+		checksum_join(alg, &parts[0], &parts[2], LENGTH - 2 * PART);
+		checksum_text(&parts[0], got);
+		assert_string_equal(got, whole);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -113,6 +154,7 @@ int main(void)
 		cmocka_unit_test(test_lengths_and_pieces),
 		cmocka_unit_test(test_combine),
 		cmocka_unit_test(test_crc32),
+		cmocka_unit_test(test_checksums),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
