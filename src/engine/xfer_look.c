@@ -56,6 +56,17 @@ static void note_etags(struct xfer *x)
 		is_digest(&x->found) ? x->found.etag : "");
 }
 
+/* Older servers of others compare If-Match with the ETag as they keep it, unquoted. */
+static void note_condition(struct xfer *x)
+{
+	const char *etag = x->found.etag;
+	size_t n = strlen(etag);
+	bool is_bare = x->spec->destination.endpoint_url[0] && n > 2 && etag[0] == '"';
+
+	snprintf(x->replaces, sizeof(x->replaces), "%.*s", (int)(is_bare ? n - 2 : n),
+		etag + is_bare);
+}
+
 static bool is_forbidden(const struct err *err)
 {
 	return err->class == ERR_DENIED && err->http_status == 403;
@@ -81,6 +92,7 @@ static void on_looked(void *arg, const struct err *err, const struct s3_head *he
 	if (x->is_looked_twice && !x->is_blind && !str_eq(before, x->found.etag))
 		xfer_io_fail(x, XFER_DESTINATION, ERR_CONFLICT, "destination-changed",
 			"another object came to the key while this one was moved");
+	note_condition(x);
 	note_etags(x);
 	xfer_run(x);
 }
@@ -151,7 +163,7 @@ struct s3_condition xfer_look_condition(const struct xfer *x)
 	else if (overwrite(x) == ENGINE_OVERWRITE_CHANGED && x->is_looked &&
 		 !x->is_blind) {
 		c.is_absent = !x->found.status;
-		c.etag = x->found.etag;
+		c.etag = x->replaces;
 	}
 	return c;
 }
