@@ -162,10 +162,12 @@ def test_reload_takes_a_good_file_and_refuses_a_bad_one(daemon):
     daemon.write(extra="    timeout: 2h")
     code, lines, _ = daemon.ctl("reload")
     assert code == 0 and "daily-report: timeout" in lines[0]["changes"]
-    daemon.conf.write_text(daemon.conf.read_text().replace("timezone:", "timezoen:"))
+    text = daemon.conf.read_text().replace("timezone:", "timezoen:")
+    daemon.conf.write_text(text)
+    row = text[:text.index("timezoen")].count("\n") + 1
     code, _, err = daemon.ctl("reload")
     assert code == 78
-    assert f"{daemon.conf}:10:5: error" in err and "did you mean 'timezone'?" in err
+    assert f"{daemon.conf}:{row}:5: error" in err and "did you mean 'timezone'?" in err
     code, lines, _ = daemon.ctl("status")
     assert "timezoen" in lines[0]["config"]["error"]
     assert [j["name"] for j in lines[0]["jobs"]] == ["daily-report"]
