@@ -127,13 +127,13 @@ static bool can_ask(const struct compare_case *c)
 	return is_both(c->source->etag, c->destination->etag);
 }
 
-static enum compare_verdict by_auto(const struct compare_case *c, unsigned *ret_asks)
+static enum compare_verdict by_proof(const struct compare_case *c, unsigned *ret_asks)
 {
 	enum tells t = by_record(c);
 
 	if (t != TELLS_NOTHING)
 		return verdict(t);
-	if (by_etag(c) == TELLS_SAME || by_file_time(c) == TELLS_SAME)
+	if (by_etag(c) == TELLS_SAME)
 		return COMPARE_SAME;
 	if (c->source->modified_us > c->destination->modified_us)
 		return COMPARE_DIFFERS;
@@ -142,6 +142,13 @@ static enum compare_verdict by_auto(const struct compare_case *c, unsigned *ret_
 		return verdict(t);
 	return can_ask(c) ? ask(c, COMPARE_ASK_SOURCE | COMPARE_ASK_DESTINATION, ret_asks)
 			  : COMPARE_UNPROVEN;
+}
+
+static enum compare_verdict by_auto(const struct compare_case *c, unsigned *ret_asks)
+{
+	if (by_record(c) == TELLS_NOTHING && by_file_time(c) == TELLS_SAME)
+		return COMPARE_SAME;
+	return by_proof(c, ret_asks);
 }
 
 static enum compare_verdict by_checksum(const struct compare_case *c, unsigned *ret_asks)
@@ -202,6 +209,8 @@ enum compare_verdict compare(
 		return by_checksum(c, ret_asks);
 	case COMPARE_VERSION:
 		return by_version(c, ret_asks);
+	case COMPARE_PROOF:
+		return by_proof(c, ret_asks);
 	case COMPARE_AUTO:
 		break;
 	}

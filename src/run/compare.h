@@ -12,6 +12,8 @@
  *   etag      equal sizes and ETags, or delivered by us from this ETag
  *   checksum  equal checksums of the whole object; asks both sides for each object
  *   version   delivered by us from this version of the source; asks the source
+ *   proof     as auto, but a time proves nothing: for objects that leave the source when
+ *             they are the same
  */
 #pragma once
 
@@ -28,6 +30,7 @@ enum compare_mode {
 	COMPARE_ETAG,
 	COMPARE_CHECKSUM,
 	COMPARE_VERSION,
+	COMPARE_PROOF,
 };
 
 /* What tells one content of a key from another; "" or -1: not known. */

@@ -4,6 +4,7 @@
 #include "aws/creds.h"
 #include "engine/engine_msg.h"
 #include "engine/lister.h"
+#include "run/key_set.h"
 #include "run/plan.h"
 #include "run/reason.h"
 #include "run/run.h"
@@ -103,6 +104,7 @@ struct run {
 	struct plan plan;
 	struct tz *zone;
 	bool is_single, is_renamed; /* one key; keys that no merge can compare */
+	struct key_set renamed;     /* their keys at the destination, of this round */
 	bool has_begun; /* the single key was taken */
 	bool has_ended; /* nothing more will come from the listings */
 	bool is_continuing; /* a deferred call goes on with the listings */

@@ -35,6 +35,19 @@ static const enum plan_overwrite overwrites[] = {
 	[CONF_OVERWRITE_NEVER] = PLAN_OVERWRITE_NEVER,
 };
 
+/*
+ * What a move finds the same leaves the source: sizes and times that agree are not enough.
+ * Modes that demand more keep their own proof.
+ */
+static enum compare_mode mode_of(const struct conf_job *job)
+{
+	enum compare_mode mode = modes[job->compare];
+	bool is_weak = mode == COMPARE_AUTO || mode == COMPARE_SIZE ||
+		       mode == COMPARE_MTIME;
+
+	return job->action == CONF_MOVE && is_weak ? COMPARE_PROOF : mode;
+}
+
 static int64_t wall_us(const struct run *r)
 {
 	return clock_wall_us(loop_clock(r->env.loop));
@@ -190,7 +203,7 @@ void run_plan_open(struct run *r)
 		return;
 	open_filter(r);
 	r->plan = (struct plan){.filter = r->filter,
-		.compare = modes[r->job->compare],
+		.compare = mode_of(r->job),
 		.overwrite = overwrites[r->job->overwrite],
 		.deletes = r->job->delete.is_on,
 		.now_us = wall_us(r),
@@ -216,6 +229,7 @@ void run_plan_close(struct run *r)
 		side->is_lister_asking = false;
 		side->listed = side->taken = 0;
 	}
+	key_set_done(&r->renamed);
 	r->filter = filter_free(r->filter);
 	for (size_t i = 0; i < r->glob_count; i++)
 		glob_free(r->globs[i]);

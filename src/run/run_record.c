@@ -147,7 +147,8 @@ static const struct compare_delivered *get_found(void *arg, const char *key, siz
 
 /*
  * A key that gets another name: the destination is not listed, so what was recorded of it
- * stands for what it has.
+ * stands for what it has. Not for a move: its receiver may have taken the object away by
+ * now, and the source would lose the only copy.
  */
 void run_record_decide(
 	struct run *r, const struct lister_entry *source, struct plan_step *ret)
@@ -159,11 +160,16 @@ void run_record_decide(
 		"%s%s", r->sides[RUN_SOURCE].key, source->key);
 	char to[ENGINE_KEY_LEN];
 
-	if (run_destination_key(r, from, to, sizeof(to)) == 0)
+	if (run_destination_key(r, from, to, sizeof(to)) < 0)
+		*to = '\0'; /* too long: whoever copies it says so */
+	if (*to && r->job->action != CONF_MOVE)
 		d = find(rec, to);
 	rec->has_found = d;
 	plan.delivered = get_found;
 	plan.arg = rec;
+	/* Size and time are the source's own here, and would agree with themselves. */
+	if (plan.compare == COMPARE_SIZE || plan.compare == COMPARE_MTIME)
+		plan.compare = COMPARE_AUTO;
 	rec->left = *source;
 	if (d) {
 		rec->left.etag = d->destination.etag;
@@ -171,6 +177,10 @@ void run_record_decide(
 	}
 	plan_decide(&plan, source, d ? &rec->left : NULL, ret);
 	ret->destination = NULL; /* not listed: nothing to pop */
+	if (*to && ret->action != PLAN_SKIP && !key_set_add(&r->renamed, to)) {
+		ret->action = PLAN_SKIP;
+		ret->reason = REASON_COLLISION;
+	}
 }
 
 /* --- writing --- */

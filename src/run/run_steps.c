@@ -112,6 +112,19 @@ static void leave(struct run *r, const struct plan_step *step)
 		run_count(r, step->reason, size_of(e));
 }
 
+/* Some of what is not taken is missed by the job. */
+static void skip(struct run *r, const struct plan_step *step)
+{
+	_cleanup_free_ char *key = NULL;
+
+	if (reason_kind(step->reason) != REASON_KIND_FAILED || r->options.is_dry) {
+		leave(r, step);
+		return;
+	}
+	key = mem_printf("%s%s", r->sides[RUN_SOURCE].key, step->source->key);
+	run_count_failed(r, step->reason, RUN_SOURCE, key, NULL);
+}
+
 /* NULL: its key would be too long, and that was counted. */
 static struct run_item *new_item(struct run *r, const struct plan_step *step)
 {
@@ -215,7 +228,7 @@ static void act(struct run *r, const struct plan_step *step)
 		keep(r, step);
 		return;
 	case PLAN_SKIP:
-		leave(r, step);
+		skip(r, step);
 		return;
 	case PLAN_ARCHIVED:
 		archived(r, step);
