@@ -293,7 +293,10 @@ static enum step_result step_look(struct removal *r)
 	}
 	if (r->err.class != ERR_OK)
 		return after_failure(r);
-	if (r->spec->etag[0] && !is_same_etag(r->head.etag, r->spec->etag))
+	if (!r->spec->etag[0])
+		return refuse(r, "unknown",
+			"nothing tells which object was meant: it stays");
+	if (!is_same_etag(r->head.etag, r->spec->etag))
 		return refuse(r, "changed",
 			"the object is another one than when it was listed: it stays");
 	r->next = REMOVAL_DELETE;
