@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "calendar/template.h"
 #include "conf/conf.h"
 #include "engine/engine_msg.h"
 #include "run/session_policy.h"
@@ -198,10 +199,20 @@ static struct session_grant grant_of(const struct conf_side *side, const char *r
 	return g;
 }
 
+/* Beside the destination's prefix; the object there is proven by a HEAD. */
+static struct session_grant trash_grant(const struct conf_job *job, const char *role_arn)
+{
+	struct session_grant g = grant_of(&job->destination, role_arn);
+
+	g.key = template_text(job->delete.trash);
+	g.is_prefix = g.reads = g.writes = g.deletes = true;
+	return g;
+}
+
 /* The destination may read the source, too: so that S3 can copy by itself. */
 static char *make_policy(const struct conf_job *job, int side, const char *role_arn)
 {
-	struct session_grant grants[2];
+	struct session_grant grants[3];
 	size_t count = 0;
 	bool is_widened;
 	char *policy;
@@ -210,6 +221,9 @@ static char *make_policy(const struct conf_job *job, int side, const char *role_
 		grants[count] = grant_of(&job->source, role_arn);
 		grants[count].reads = true;
 		grants[count].lists = side == 0 && job->source.is_prefix;
+		grants[count].deletes = side == 0 && job->action == CONF_MOVE;
+		grants[count].misses =
+			side == 0 && (job->delete.is_on || job->missing.is_set);
 		count++;
 	}
 	if (job->destination.scheme == CONF_S3 && side == 1) {
@@ -218,6 +232,8 @@ static char *make_policy(const struct conf_job *job, int side, const char *role_
 		grants[count].reads = grants[count].writes = grants[count].deletes = true;
 		grants[count++].lists = true;
 	}
+	if (job->delete.trash && side == 1)
+		grants[count++] = trash_grant(job, role_arn);
 	policy = session_policy_make(grants, count, &is_widened);
 	if (is_widened)
 		log_warning(LOG_FIELDS({"JOB", job->name}),

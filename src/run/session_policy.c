@@ -89,6 +89,17 @@ static void put_objects(struct json_writer *w, const struct session_grant *g, si
 	buf_done(&head);
 }
 
+static void put_prefix(struct json_writer *w, const struct session_grant *g, size_t len)
+{
+	json_object_begin(w, "Condition");
+	json_object_begin(w, "StringLike");
+	json_array_begin(w, "s3:prefix");
+	put_pattern(w, "", g, len);
+	json_array_end(w);
+	json_object_end(w);
+	json_object_end(w);
+}
+
 static void put_listing(struct json_writer *w, const struct session_grant *g, size_t len)
 {
 	_cleanup_free_ char *bucket = str_has_prefix(g->bucket, "arn:")
@@ -100,13 +111,8 @@ static void put_listing(struct json_writer *w, const struct session_grant *g, si
 	json_put_str(w, "Effect", "Allow");
 	json_put_str(w, "Action", "s3:ListBucket");
 	json_put_str(w, "Resource", bucket);
-	json_object_begin(w, "Condition");
-	json_object_begin(w, "StringLike");
-	json_array_begin(w, "s3:prefix");
-	put_pattern(w, "", g, len);
-	json_array_end(w);
-	json_object_end(w);
-	json_object_end(w);
+	if (!g->misses)
+		put_prefix(w, g, len);
 	json_object_end(w);
 }
 
@@ -139,7 +145,7 @@ static char *make(const struct session_grant *grants, size_t count, const size_t
 	json_array_begin(&w, "Statement");
 	for (size_t i = 0; i < count; i++) {
 		put_objects(&w, &grants[i], lens[i]);
-		if (grants[i].lists)
+		if (grants[i].lists || grants[i].misses)
 			put_listing(&w, &grants[i], lens[i]);
 	}
 	put_kms(&w);

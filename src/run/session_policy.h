@@ -19,6 +19,9 @@ struct session_grant {
 	const char *key;
 	bool is_prefix; /* else this one object */
 	bool reads, writes, deletes, lists;
+	/* Is told when an object is not there, and not that it may not ask: a HEAD has no
+	 * prefix that a condition could name, so that it takes listing the bucket. */
+	bool misses;
 };
 
 /* malloc'd. *ret_widened: prefixes had to be shortened to fit. */

@@ -189,6 +189,56 @@ def test_a_move_leaves_nothing_behind(mirror):
     assert counts(mirror) == {"moved": 70, "filtered": 1}
 
 
+LOOKS_THE_SAME = [["compare: size"], ["compare: mtime"], ["compare: auto"]]
+
+
+@pytest.mark.parametrize("extra", LOOKS_THE_SAME)
+def test_a_move_takes_no_look_for_a_proof(mirror, extra):
+    source, target = mirror.at
+    fill(*source, {"a": b"ours", "b": b"same"})
+    fill(*target, {"a": b"past", "b": b"same"})  # younger, of the same size
+    mirror.write(["action: move", *extra], role="src-mover")
+    mirror.start()
+    code, end = mirror.run()
+    assert code == 0, end
+    assert content(*source) == {}
+    assert content(*target) == {"a": b"ours", "b": b"same"}
+
+
+def test_a_move_delivers_again_what_its_receiver_took_away(mirror):
+    source, target = mirror.at
+    mirror.write(["action: move", "flatten: true"], role="src-mover")
+    mirror.start()
+    for _ in range(2):
+        fill(*source, {"drop/a": b"1"})
+        code, end = mirror.run()
+        assert code == 0, end
+        assert content(*source) == {} and content(*target) == {"a": b"1"}
+        empty(*target)
+
+
+@only("sandbox", "RGW knows no session policies of this kind")
+@pytest.mark.parametrize("extra", [
+    ["action: move"],
+    ["action: sync", "delete: true", "max_delete: 100%", "allow_empty: true"],
+    ["action: sync", "delete: true", "max_delete: 100%", 'trash_prefix: "trash-auto/"']],
+    ids=["move", "delete", "trash"])
+def test_a_policy_made_for_the_job_lets_it_remove(mirror, extra):
+    source, target = mirror.at
+    fill(*source, {"a": b"1"})
+    fill(*target, {"old": b"2"})
+    mirror.write([*extra, "session_policy: auto"], role="src-mover")
+    mirror.start()
+    code, end = mirror.run()
+    assert code == 0, end
+    is_move = extra[0] == "action: move"
+    assert content(*source) == ({} if is_move else {"a": b"1"})
+    assert content(*target) == ({"a": b"1", "old": b"2"} if is_move else {"a": b"1"})
+    trashed = content(target[0], TARGET, "trash-auto/")
+    assert trashed == ({"old": b"2"} if "trash-auto" in extra[-1] else {})
+    empty(target[0], TARGET, "trash-auto/")
+
+
 def test_a_move_of_one_key(mirror, server):
     source, target = mirror.at
     fill(*source, {"one": b"1"})

@@ -38,6 +38,17 @@ static void test_reader(void **state)
 	says(&g, "Delete", false);
 }
 
+/* A HEAD of what is not there is denied where a condition on the prefix holds. */
+static void test_absence(void **state)
+{
+	const struct session_grant g = {
+		"aws", "b", "in/a", false, .reads = true, .misses = true};
+
+	(void)state;
+	says(&g, "\"Action\":\"s3:ListBucket\",\"Resource\":\"arn:aws:s3:::b\"}", true);
+	says(&g, "s3:prefix", false);
+}
+
 static void test_one_object(void **state)
 {
 	const struct session_grant g = {
@@ -101,6 +112,7 @@ static void test_too_long(void **state)
 	free(text);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_reader), cmocka_unit_test(test_one_object),
+UNIT_MAIN(cmocka_unit_test(test_reader), cmocka_unit_test(test_absence),
+		cmocka_unit_test(test_one_object),
 	cmocka_unit_test(test_patterns), cmocka_unit_test(test_access_point),
 	cmocka_unit_test(test_too_long))
