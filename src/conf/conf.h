@@ -215,6 +215,12 @@ struct conf_limits {
 	int64_t part_bytes; /* of a multipart upload */
 };
 
+/* Of what became of each object, run by run. */
+struct conf_manifest {
+	int64_t keep;      /* of the job's newest; 0: none is written */
+	int64_t max_age_s; /* older ones go */
+};
+
 /* Each day's hours in which runs of a job may work; those by hand work at any time. */
 struct conf_window {
 	struct schedule *opens, *closes; /* in the job's zone; NULL: no window */
@@ -251,6 +257,7 @@ struct conf_job {
 	int64_t timeout_s;
 	struct conf_retry retry;
 	struct conf_limits limits;
+	struct conf_manifest manifest;
 	struct conf_texts after; /* the jobs that it follows; then it has no schedule */
 	struct conf_window window;
 	char window_text[16]; /* "20:00-06:00", or "" */

@@ -404,6 +404,7 @@ static void take_job_child(const struct scope *s, const struct node *key,
 	} children[] = {{"retry", SCHEMA_RETRY, &job->retry},
 		{"window", SCHEMA_WINDOW, &job->window},
 		{"limits", SCHEMA_LIMITS, &job->limits},
+		{"manifest", SCHEMA_MANIFEST, &job->manifest},
 		{"if_missing", SCHEMA_IF_MISSING, &job->if_missing},
 		{"expect", SCHEMA_EXPECT, &job->expect},
 		{"max_delete", SCHEMA_MAX_DELETE, &job->max_delete},
@@ -592,6 +593,7 @@ void draft_init(struct draft *d, struct conf *conf, struct conf_messages *messag
 	set_fallbacks(SCHEMA_WINDOW, &d->defaults.window);
 	set_fallbacks(SCHEMA_LIMITS, &d->defaults.limits);
 	set_fallbacks(SCHEMA_IF_MISSING, &d->defaults.if_missing);
+	set_fallbacks(SCHEMA_MANIFEST, &d->defaults.manifest);
 	d->defaults.min_size = d->defaults.max_size = -1;
 	d->defaults.max_delete = (struct raw_max_delete){-1, -1};
 	d->defaults.expect = (struct raw_expect){-1, -1, -1, 0, NULL};

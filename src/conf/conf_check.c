@@ -240,6 +240,7 @@ static void finish_job(struct draft *d, struct draft_job *dj, struct conf_job *j
 		raw->retry.factor, raw->retry.max_backoff_s};
 	job->limits = (struct conf_limits){
 		raw->limits.objects, raw->limits.parts, raw->limits.part_bytes};
+	job->manifest = raw->manifest;
 	if (dj->map->kind != NODE_MAP)
 		return;
 	finish_side(&s, "source", raw->profile, &raw->source, &job->source, 0);

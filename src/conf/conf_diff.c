@@ -196,6 +196,10 @@ static void compare_jobs(const struct conf_job *a, const struct conf_job *b, str
 			a->limits.parts != b->limits.parts ||
 			a->limits.part_bytes != b->limits.part_bytes,
 		"limits");
+	note(out,
+		a->manifest.keep != b->manifest.keep ||
+			a->manifest.max_age_s != b->manifest.max_age_s,
+		"manifest");
 }
 
 static void diff_profiles(

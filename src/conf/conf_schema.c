@@ -61,6 +61,8 @@ static const char *const day_matches[] = {"auto", "and", "or", NULL};
 		__VA_ARGS__}
 #define EXPECT(key, type, field, ...)                                                    \
 	{SCHEMA_EXPECT, key, type, NULL, offsetof(struct raw_expect, field), __VA_ARGS__}
+#define MANIFEST(key, type, def, field, ...)                                             \
+	{SCHEMA_MANIFEST, key, type, def, offsetof(struct conf_manifest, field), __VA_ARGS__}
 #define CHILD(section, key) {section, key, SCHEMA_CHILD}
 #define PLANNED(section, key) {section, key, SCHEMA_PLANNED}
 
@@ -150,6 +152,7 @@ const struct schema_row schema_rows[] = {
 	CHILD(SCHEMA_JOB, "session_tags"),
 	JOB("role_session_name", SCHEMA_TEXT,     NULL,     role_session_name),
 	{SCHEMA_JOB, "limits",   SCHEMA_CHILD, .is_default_too = true},
+	{SCHEMA_JOB, "manifest", SCHEMA_CHILD, .is_default_too = true},
 	PLANNED(SCHEMA_JOB, "bandwidth"),
 	PLANNED(SCHEMA_JOB, "notify"),
 
@@ -189,6 +192,9 @@ const struct schema_row schema_rows[] = {
 	EXPECT("newer_than",  SCHEMA_DURATION, newer_than_s, 1, 36600 * DAY),
 	PLANNED(SCHEMA_EXPECT, "by"),
 
+	MANIFEST("keep",    SCHEMA_INT,      "30",  keep, 0, 100000),
+	MANIFEST("max_age", SCHEMA_DURATION, "90d", max_age_s, 1, 36600 * DAY),
+
 	WINDOW("start",  SCHEMA_TEXT, NULL,    start),
 	WINDOW("end",    SCHEMA_TEXT, NULL,    end),
 	WINDOW("at_end", SCHEMA_ENUM, "pause", at_end, .names = window_ends),
@@ -217,7 +223,8 @@ const char *schema_section_name(enum schema_section section)
 		[SCHEMA_WINDOW] = "window",
 		[SCHEMA_MAX_DELETE] = "max_delete",
 		[SCHEMA_IF_MISSING] = "if_missing",
-		[SCHEMA_EXPECT] = "expect"};
+		[SCHEMA_EXPECT] = "expect",
+		[SCHEMA_MANIFEST] = "manifest"};
 
 	return names[section];
 }

@@ -21,6 +21,7 @@ enum schema_section {
 	SCHEMA_MAX_DELETE,
 	SCHEMA_IF_MISSING,
 	SCHEMA_EXPECT,
+	SCHEMA_MANIFEST,
 	SCHEMA_SECTIONS,
 };
 
@@ -125,4 +126,5 @@ struct raw_job {
 	struct raw_retry retry;
 	struct raw_window window;
 	struct raw_limits limits;
+	struct conf_manifest manifest;
 };

@@ -294,6 +294,7 @@ struct core *core_new(const struct core_options *options, int *ret_exit)
 	list_init(&c->active);
 	list_init(&c->plans);
 	c->config_path = mem_strdup(options->config_path);
+	c->manifest_dir = mem_printf("%s/manifests", options->state_dir);
 	*ret_exit = build(c, options);
 	if (*ret_exit == 0)
 		return c;
@@ -370,6 +371,7 @@ void *core_free(struct core *c)
 	creds_env_free(c->env);
 	free(c->config_path);
 	free(c->config_error);
+	free(c->manifest_dir);
 	free(c);
 	return NULL;
 }

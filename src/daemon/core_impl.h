@@ -44,7 +44,8 @@ struct core {
 	struct engine_set *engines;
 	struct s3_regions *regions; /* for calls on this loop, and ... */
 	struct skews *skews;        /* ... the clocks of all servers */
-	struct pool *files;         /* for listing local folders */
+	struct pool *files;         /* for listing local folders, and for manifests: */
+	char *manifest_dir;
 	struct sched *sched;
 	struct control *control;
 	struct loop_timer *watchdog, *drain, *status_timer;

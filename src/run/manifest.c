@@ -129,11 +129,33 @@ static void write_fold(struct manifest *m)
 	f->reason = REASON_NONE;
 }
 
+/* It was looked at more closely, and others went by meanwhile: a row of its own. */
+static void write_late(
+	struct manifest *m, enum reason reason, const char *key, uint64_t size)
+{
+	begin(m);
+	json_put_str(&m->json, "reason", reason_code(reason));
+	json_put_str(&m->json, "key", key);
+	json_put_int(&m->json, "size", (int64_t)size);
+	end(m);
+	m->counts[reason]++;
+}
+
+void manifest_relist(struct manifest *m)
+{
+	write_fold(m);
+	buf_reset(&m->fold.last);
+}
+
 void manifest_left(
 	struct manifest *m, enum reason reason, const char *key, uint64_t bytes)
 {
 	struct fold *f = &m->fold;
 
+	if (strcmp(key, buf_str(&f->last)) < 0) {
+		write_late(m, reason, key, bytes);
+		return;
+	}
 	if (f->reason != reason) {
 		write_fold(m);
 		mem_replace(&f->first, key);
@@ -359,15 +381,17 @@ int manifest_close(struct manifest *m, const char *verdict, const char *reason,
 
 struct kept {
 	char name[256];
-	int64_t at_s;
+	struct timespec at;
 };
 
 static int newest_first(const void *a, const void *b)
 {
 	const struct kept *x = a, *y = b;
 
-	if (x->at_s != y->at_s)
-		return x->at_s > y->at_s ? -1 : 1;
+	if (x->at.tv_sec != y->at.tv_sec)
+		return x->at.tv_sec > y->at.tv_sec ? -1 : 1;
+	if (x->at.tv_nsec != y->at.tv_nsec)
+		return x->at.tv_nsec > y->at.tv_nsec ? -1 : 1;
 	return strcmp(y->name, x->name);
 }
 
@@ -387,7 +411,7 @@ static struct kept *list_kept(DIR *d, size_t *ret_count)
 			continue;
 		all = mem_resize(all, count + 1, sizeof(*all));
 		snprintf(all[count].name, sizeof(all[count].name), "%s", e->d_name);
-		all[count++].at_s = st.st_mtim.tv_sec;
+		all[count++].at = st.st_mtim;
 	}
 	*ret_count = count;
 	return all;
@@ -408,7 +432,7 @@ int manifest_prune(
 	if (count)
 		qsort(all, count, sizeof(*all), newest_first);
 	for (size_t i = 0; i < count; i++) {
-		bool is_old = max_age_s && now_s - all[i].at_s > max_age_s;
+		bool is_old = max_age_s && now_s - all[i].at.tv_sec > max_age_s;
 
 		if (!is_old && (!keep || i < keep))
 			continue;

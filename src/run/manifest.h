@@ -54,9 +54,11 @@ struct manifest_row {
 int manifest_open(
 	const char *dir, const struct manifest_head *head, struct manifest **ret);
 void manifest_add(struct manifest *m, const struct manifest_row *row);
-/* One that is left alone; in key order. */
+/* One that is left alone. One that comes after a later key has a row of its own. */
 void manifest_left(
 	struct manifest *m, enum reason reason, const char *key, uint64_t bytes);
+/* The keys begin anew. */
+void manifest_relist(struct manifest *m);
 /* What was told so far survives a kill of the daemon. Also done now and then by itself.
  */
 void manifest_flush(struct manifest *m);

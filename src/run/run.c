@@ -41,6 +41,7 @@ static enum step_result step_remove(struct run *r);
 static enum step_result step_close(struct run *r);
 static enum step_result step_backoff(struct run *r);
 static enum step_result step_drain(struct run *r);
+static enum step_result step_seal(struct run *r);
 
 /* clang-format off */
 static const struct {
@@ -57,6 +58,7 @@ static const struct {
 	[RUN_PAUSE]   = {"pause",   step_backoff},
 	[RUN_BACKOFF] = {"backoff", step_backoff},
 	[RUN_DRAIN]   = {"drain",   step_drain},
+	[RUN_SEAL]    = {"seal",    step_seal},
 	[RUN_DONE]    = {"done",    NULL},
 };
 /* clang-format on */
@@ -112,7 +114,7 @@ static enum step_result end(struct run *r, enum run_verdict verdict)
 		clock_mono_us(loop_clock(r->env.loop)) - r->started_us;
 	loop_timer_cancel(r->deadline);
 	loop_timer_cancel(r->timer);
-	return run_goto(r, RUN_DONE);
+	return run_goto(r, RUN_SEAL);
 }
 
 /* Stop what is under way; the verdict was set by the caller in the report. */
@@ -169,7 +171,7 @@ static void on_creds(
 	struct engine_cmd cmd = {ENGINE_CMD_CREDS, .creds_id = side->creds_id};
 
 	side->wait = NULL;
-	if (r->step == RUN_DONE || r->must_stop)
+	if (r->step >= RUN_SEAL || r->must_stop)
 		return;
 	if (e) {
 		if (r->step != RUN_CREDS) {
@@ -258,6 +260,8 @@ static void on_timer(void *arg)
 
 static enum step_result step_open(struct run *r)
 {
+	if (!run_manifest_open(r))
+		return STEP_WAIT;
 	run_record_flush(r);
 	r->record = run_record_free(r->record);
 	r->deletes = run_deletes_free(r->deletes);
@@ -306,7 +310,7 @@ static enum step_result step_judge(struct run *r)
 	if (delay_ms >= 0)
 		return pause_for(r, delay_ms);
 	r->is_braked = !run_deletes_judge(r);
-	return run_goto(r, r->is_braked || r->options.is_dry ? RUN_CLOSE : RUN_REMOVE);
+	return run_goto(r, r->options.is_dry ? RUN_CLOSE : RUN_REMOVE);
 }
 
 static enum step_result step_remove(struct run *r)
@@ -326,6 +330,11 @@ static enum step_result step_drain(struct run *r)
 	if (r->in_flight && loop_timer_is_set(r->timer))
 		return STEP_WAIT;
 	return end(r, r->report.verdict);
+}
+
+static enum step_result step_seal(struct run *r)
+{
+	return run_manifest_seal(r) ? run_goto(r, RUN_DONE) : STEP_WAIT;
 }
 
 void run_on_engine(struct run *r, const struct engine_ev *ev)
@@ -400,7 +409,7 @@ void run_cancel(struct run *r, enum run_cancel_why why)
 			"its window ended; it goes on in the next one"},
 	};
 
-	if (r->step == RUN_DONE || r->must_stop)
+	if (r->step >= RUN_SEAL || r->must_stop)
 		return;
 	r->report.verdict = as[why].verdict;
 	snprintf(r->report.reason, sizeof(r->report.reason), "%s", as[why].reason);
@@ -467,6 +476,7 @@ void *run_free(struct run *r)
 	run_plan_close(r);
 	run_record_free(r->record);
 	run_deletes_free(r->deletes);
+	run_manifest_drop(r);
 	run_names_close(r);
 	loop_timer_free(r->timer);
 	loop_timer_free(r->deadline);

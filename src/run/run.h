@@ -38,7 +38,8 @@ struct run_env {
 	struct s3_regions *regions; /* of buckets, and the clocks of servers: */
 	struct skews *skews;        /* for calls on this loop */
 	struct store *store; /* of the record of delivered keys */
-	struct pool *files; /* for listing local folders */
+	struct pool *files; /* for listing local folders, and for manifests: */
+	const char *manifest_dir;
 };
 
 /* What differs from run to run of a job. */

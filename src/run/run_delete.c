@@ -14,6 +14,8 @@
 #include "conf/conf.h"
 #include "run/run_impl.h"
 
+#define ROWS_A_TURN 500 /* of the manifest: other work comes between */
+
 /* Key and ETag of each candidate, in an unnamed file: memory does not grow with them. */
 struct run_deletes {
 	FILE *file;
@@ -166,7 +168,28 @@ static void remove_one(struct run *r, const char *relative, const char *etag)
 		return;
 	}
 	run_count_failed(r, REASON_KEY_TOO_LONG, RUN_DESTINATION, key, NULL);
+	run_manifest_item(i, REASON_KEY_TOO_LONG, NULL, NULL);
 	run_item_free(i);
+}
+
+/* The manifest names what a brake kept, some at a time; true: there is more. */
+static bool tell_braked(struct run *r)
+{
+	struct run_deletes *d = r->deletes;
+	char key[ENGINE_KEY_LEN], etag[256];
+
+	for (int n = 0; d->taken < d->count && !d->is_broken && r->manifest; n++) {
+		if (n == ROWS_A_TURN) {
+			run_go_on_later(r);
+			return true;
+		}
+		d->taken++;
+		d->is_broken = !take_text(d->file, key, sizeof(key)) ||
+			       !take_text(d->file, etag, sizeof(etag));
+		if (!d->is_broken)
+			run_manifest_key(r, REASON_BRAKED, RUN_DESTINATION, key, NULL);
+	}
+	return false;
 }
 
 bool run_deletes_take(struct run *r)
@@ -174,8 +197,10 @@ bool run_deletes_take(struct run *r)
 	struct run_deletes *d = r->deletes;
 	char key[ENGINE_KEY_LEN], etag[256];
 
-	if (d && !d->taken && fseek(d->file, 0, SEEK_SET) != 0)
+	if (d && !d->is_broken && !d->taken && fseek(d->file, 0, SEEK_SET) != 0)
 		d->count = 0;
+	if (d && r->is_braked)
+		return tell_braked(r);
 	while (d && !r->must_stop && !r->is_given_up && run_has_room(r) &&
 		d->taken < d->count) {
 		d->taken++;

@@ -11,6 +11,8 @@
 #include "s3/list.h"
 
 struct glob;
+struct manifest;
+struct manifest_work;
 struct run_ask;
 struct run_deletes;
 struct run_record;
@@ -30,6 +32,7 @@ enum run_step {
 	RUN_PAUSE,   /* waits for: time to look again at the source, then CREDS  */
 	RUN_BACKOFF, /* waits for: the retry timer, then RUN_CREDS again         */
 	RUN_DRAIN,   /* waits for: objects that were told to stop                */
+	RUN_SEAL,    /* waits for: its manifest to be on disk                    */
 	RUN_DONE,    /* terminal: r->report tells how it ended                   */
 };
 
@@ -110,6 +113,9 @@ struct run {
 	bool is_continuing; /* a deferred call goes on with the listings */
 	struct run_record *record;
 	struct run_deletes *deletes;
+	struct manifest *manifest; /* NULL: none, or in the hands of: */
+	struct manifest_work *manifest_work; /* in the pool; NULL: nothing is under way */
+	bool has_opened_manifest;
 	uint64_t restoring; /* objects of this round */
 	uint64_t taken_bytes; /* of what was selected at the source */
 	int64_t newest_us;    /* of the same; 0: nothing */
@@ -188,6 +194,8 @@ bool run_steps_take(struct run *r);
 void run_steps_on_settled(struct run_item *i, const struct plan_step *settled);
 void run_steps_on_done(struct run *r, const struct engine_ev *ev);
 void run_steps_on_recorded(struct run *r);
+/* run_go_on(), when other work had its turn. */
+void run_go_on_later(struct run *r);
 void run_count(struct run *r, enum reason why, uint64_t bytes);
 void run_count_many(struct run *r, enum reason why, uint64_t objects, uint64_t bytes);
 /* Counts, explains the first one; key: of the side. */
@@ -218,6 +226,21 @@ bool run_deletes_judge(struct run *r);
 /* Fills the window; true: something is under way. */
 bool run_deletes_take(struct run *r);
 void *run_deletes_free(struct run_deletes *d);
+
+/* run_manifest.c: the rows of its objects; nothing of it where the job wants none. */
+/* True: rows may be told, or there is to be none. False: run_go_on() comes. */
+bool run_manifest_open(struct run *r);
+/* True: it is on disk. False: run_go_on() comes. */
+bool run_manifest_seal(struct run *r);
+void run_manifest_drop(struct run *r);
+/* An entry that is left alone. */
+void run_manifest_left(struct run *r, enum reason why, const struct lister_entry *e);
+/* What became of an item. result: of its copy, NULL where there was none; e: NULL-able. */
+void run_manifest_item(const struct run_item *i, enum reason why,
+	const struct engine_result *result, const struct err *e);
+/* A key that did not become an item. */
+void run_manifest_key(struct run *r, enum reason why, int side, const char *key,
+	const struct err *e);
 
 /* run_verdict.c: how it ends. */
 enum run_verdict run_judge(struct run *r);

@@ -110,6 +110,7 @@ static void leave(struct run *r, const struct plan_step *step)
 		tell(r, step->reason, e);
 	else
 		run_count(r, step->reason, size_of(e));
+	run_manifest_left(r, step->reason, e);
 }
 
 /* Some of what is not taken is missed by the job. */
@@ -135,6 +136,7 @@ static struct run_item *new_item(struct run *r, const struct plan_step *step)
 
 	if (run_destination_key(r, from, to, sizeof(to)) < 0) {
 		run_count_failed(r, REASON_KEY_TOO_LONG, RUN_SOURCE, from, NULL);
+		run_manifest_key(r, REASON_KEY_TOO_LONG, RUN_SOURCE, step->source->key, NULL);
 		return NULL;
 	}
 	i = run_item_new(r, from, to);
@@ -185,12 +187,13 @@ static void archived(struct run *r, const struct plan_step *step)
 	if (r->options.is_dry) {
 		tell(r, step->reason, step->source);
 	} else if (r->job->select.archived == CONF_ARCHIVED_SKIP) {
-		run_count(r, step->reason, size_of(step->source));
+		leave(r, step);
 	} else {
 		err_set(&e, ERR_FATAL, ERR_FROM_S3, "InvalidObjectState",
 			"the object is archived (%s) and not restored",
 			step->source->storage_class);
 		run_count_failed(r, step->reason, RUN_SOURCE, key, &e);
+		run_manifest_key(r, step->reason, RUN_SOURCE, step->source->key, &e);
 	}
 }
 
@@ -279,12 +282,14 @@ static void single(struct run *r)
 
 	r->has_begun = true;
 	r->objects_total = 1;
-	if (run_destination_key(r, from, to, sizeof(to)) < 0)
+	if (run_destination_key(r, from, to, sizeof(to)) < 0) {
 		run_count_failed(r, REASON_KEY_TOO_LONG, RUN_SOURCE, from, NULL);
-	else if (r->options.is_dry)
+		run_manifest_key(r, REASON_KEY_TOO_LONG, RUN_SOURCE, from, NULL);
+	} else if (r->options.is_dry) {
 		tell(r, REASON_FORCED, &e);
-	else
+	} else {
 		run_item_copy(run_item_new(r, from, to));
+	}
 }
 
 static void go_on_later(void *arg)
@@ -293,6 +298,13 @@ static void go_on_later(void *arg)
 
 	r->is_continuing = false;
 	run_go_on(r);
+}
+
+void run_go_on_later(struct run *r)
+{
+	if (!r->is_continuing)
+		loop_defer(r->env.loop, go_on_later, r);
+	r->is_continuing = true;
 }
 
 bool run_steps_take(struct run *r)
@@ -317,9 +329,7 @@ bool run_steps_take(struct run *r)
 			return true;
 		if (n < STEPS_A_TURN)
 			continue;
-		if (!r->is_continuing)
-			loop_defer(r->env.loop, go_on_later, r);
-		r->is_continuing = true;
+		run_go_on_later(r);
 		return false;
 	}
 	return false;
@@ -344,6 +354,7 @@ static void copied(struct run_item *i, const struct engine_result *result)
 		run_record_put(r, i, result);
 	if (r->job->action != CONF_MOVE || done == REASON_EXISTS) {
 		run_count(r, done, result->bytes);
+		run_manifest_item(i, done, result, NULL);
 		run_item_free(i);
 		return;
 	}
@@ -364,12 +375,15 @@ static void left(struct run_item *i, const struct err *e)
 {
 	struct run *r = i->run;
 
-	if (e->class == ERR_OK)
+	if (e->class == ERR_OK) {
 		run_count(r, REASON_MOVED,
 			i->result ? i->result->bytes : size_of(i->entries[RUN_SOURCE]));
-	else
+		run_manifest_item(i, REASON_MOVED, i->result, NULL);
+	} else {
 		run_count_failed(
 			r, REASON_SOURCE_KEPT, RUN_SOURCE, i->keys[RUN_SOURCE], e);
+		run_manifest_item(i, REASON_SOURCE_KEPT, i->result, e);
+	}
 	run_item_free(i);
 }
 
@@ -377,35 +391,38 @@ static void deleted(struct run_item *i, const struct engine_result *result)
 {
 	struct run *r = i->run;
 	const struct err *e = &result->err;
+	enum reason why = i->why == REASON_TRASHED ? REASON_TRASHED : REASON_DELETED;
+	int side = result->is_source_error ? RUN_SOURCE : RUN_DESTINATION;
 
 	if (e->class == ERR_OK) {
-		run_count(
-			r, i->why == REASON_TRASHED ? REASON_TRASHED : REASON_DELETED, 0);
+		run_count(r, why, 0);
 		run_record_drop(r, i->keys[RUN_DESTINATION]);
 	} else if (str_eq(e->code, "source-is-back")) {
-		run_count(r, REASON_REAPPEARED, 0);
+		why = REASON_REAPPEARED;
+		run_count(r, why, 0);
 	} else {
-		int side = result->is_source_error ? RUN_SOURCE : RUN_DESTINATION;
-
-		run_count_failed(r, reason_of(side, e), side, i->keys[side], e);
+		why = reason_of(side, e);
+		run_count_failed(r, why, side, i->keys[side], e);
 	}
+	run_manifest_item(i, why, NULL, e);
 	run_item_free(i);
 }
 
 static void failed(struct run_item *i, const struct engine_result *result)
 {
 	struct run *r = i->run;
+	const struct err *e = &result->err;
 	int side = result->is_source_error ? RUN_SOURCE : RUN_DESTINATION;
+	enum reason why = reason_of(side, e);
 
 	if (r->is_single && r->job->missing.is_set && side == RUN_SOURCE &&
-		result->err.class == ERR_NOTFOUND &&
-		!str_eq(result->err.code, "NoSuchBucket")) {
+		e->class == ERR_NOTFOUND && !str_eq(e->code, "NoSuchBucket")) {
 		r->is_missing = true;
 		run_item_free(i);
 		return;
 	}
-	run_count_failed(
-		r, reason_of(side, &result->err), side, i->keys[side], &result->err);
+	run_count_failed(r, why, side, i->keys[side], e);
+	run_manifest_item(i, why, result, e);
 	run_item_free(i);
 }
 

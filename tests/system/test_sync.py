@@ -1,5 +1,8 @@
 """Mirrors: what is copied, kept and deleted, and what holds a delete back."""
 
+import gzip
+import json
+
 import pytest
 
 from conftest import only, until
@@ -319,3 +322,52 @@ def test_a_successful_nothing_fails(mirror, expect, words):
     code, lines, _ = mirror.ctl("run", "daily-report", "--wait", *date)
     assert code == 1 and lines[-1]["reason"] == "expectation", lines
     assert words in lines[-1]["message"]
+
+
+def manifest(daemon, run):
+    with gzip.open(daemon.tmp / "state" / "manifests" / "daily-report" / f"{run}.jsonl.gz") as f:
+        return [json.loads(line) for line in f]
+
+
+def test_a_manifest_tells_of_each_object(mirror):
+    source, target = mirror.at
+    fill(*source, {"a": b"1", "b": b"22", "c": b"3", "d": b"4", "e.tmp": b"5"})
+    fill(*target, {"a": b"1", "c": b"3", "d": b"4", "old": b"6"})
+    mirror.write(["action: sync", "delete: true", "max_delete: 50%", 'exclude: ["*.tmp"]'])
+    mirror.start()
+    code, end = mirror.run()
+    assert code == 0, end
+    head, *rows, last = manifest(mirror, end["run"])
+    assert head["source"] == f"s3://{SOURCE}/{source[2]}" and head["run"] == end["run"]
+    (copied,) = [r for r in rows if r["reason"] == "copied"]
+    there = target[0].head_object(Bucket=TARGET, Key=target[2] + "b")
+    assert copied["key"] == "b" and copied["bytes"] == 2, copied
+    assert copied["source"]["etag"] == copied["destination"]["etag"] == there["ETag"]
+    assert {(r["from"], r["to"], r["count"]) for r in rows if r["reason"] == "same"} == {
+        ("a", "d", 3)}
+    assert [r["key"] for r in rows if r["reason"] == "deleted"] == ["old"]
+    assert last["counts"] == counts(mirror) and last["verdict"] == "succeeded"
+
+
+def test_what_a_brake_kept_has_rows(mirror):
+    source, target = mirror.at
+    fill(*target, {f"k{n}": b"x" for n in range(5)})
+    fill(*source, {"k0": b"x"})
+    mirror.write(["action: sync", "delete: true", "max_delete: 1"])
+    mirror.start()
+    code, end = mirror.run()
+    assert code == 1, end
+    rows = manifest(mirror, end["run"])
+    assert [r["key"] for r in rows if r.get("reason") == "braked"] == ["k1", "k2", "k3", "k4"]
+    assert rows[-1]["verdict"] == "failed" and rows[-1]["because"] == "brake"
+
+
+@pytest.mark.parametrize("keep", [0, 2])
+def test_so_many_manifests_are_kept(mirror, keep):
+    mirror.write([f"manifest: {{keep: {keep}}}"])
+    fill(*mirror.at[0], {"a": b"1"})
+    mirror.start()
+    runs = [mirror.run()[1]["run"] for _ in range(4)]
+    folder = mirror.tmp / "state" / "manifests" / "daily-report"
+    found = {p.name.split(".")[0] for p in folder.iterdir()} if keep else set()
+    assert found == set(runs[-keep:] if keep else []) and folder.exists() == bool(keep)

@@ -31,6 +31,7 @@ static const char *const headings[SCHEMA_SECTIONS] = {
 	[SCHEMA_MAX_DELETE] = ".Sh KEYS OF MAX_DELETE",
 	[SCHEMA_IF_MISSING] = ".Sh KEYS OF IF_MISSING",
 	[SCHEMA_EXPECT] = ".Sh KEYS OF EXPECT",
+	[SCHEMA_MANIFEST] = ".Sh KEYS OF MANIFEST",
 };
 
 static enum schema_section section_of(const char *line)

@@ -154,6 +154,29 @@ static void tells_of_each_key(void **state)
 /* --- meddling --- */
 
 /* All lines of a file, each with its end. */
+static void late_and_listed_again(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest_summary sum;
+	uint64_t line;
+	char why[128];
+	struct manifest *m = begin(f);
+
+	manifest_left(m, REASON_SAME, "a", 1);
+	manifest_left(m, REASON_FILTERED, "c", 1);
+	manifest_left(m, REASON_EXISTS, "b", 7);
+	manifest_left(m, REASON_FILTERED, "d", 1);
+	manifest_relist(m);
+	manifest_left(m, REASON_TOO_NEW, "a", 1);
+	manifest_left(m, REASON_TOO_NEW, "d", 1);
+	assert_int_equal(manifest_close(m, "succeeded", "", NULL), 0);
+	assert_int_equal(manifest_verify(f->path, &sum, &line, why), 0);
+	assert_int_equal(sum.rows, 6);
+	assert_int_equal(sum.counts[REASON_FILTERED], 2);
+	assert_found(f, "b", "\"reason\":\"exists\",\"key\":\"b\",\"size\":7");
+	assert_found(f, "c", "\"reason\":\"too-new\"");
+}
+
 static void read_lines(
 	const char *path, struct buf *out, size_t starts[16], size_t *count)
 {
@@ -413,6 +436,7 @@ static void lines_of_gzip(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 UNIT_MAIN(TEST(is_whole_and_verifies), TEST(tells_of_each_key),
+	TEST(late_and_listed_again),
 	TEST(a_changed_byte_shows), TEST(lost_and_swapped_rows_show),
 	TEST(a_cut_off_file_shows), TEST(goes_on_after_a_kill),
 	TEST(takes_up_what_is_whole), TEST(an_error_is_told_at_the_end),

@@ -1,0 +1,248 @@
+/*
+ * The manifest as the run has it: which rows there are. Their form is manifest.c's. Rows
+ * go to the page cache a quarter of a megabyte at a time; what reads them again or waits
+ * for the disk (opening, closing) is done in the pool.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "net/loop.h"
+#include "net/pool.h"
+#include "run/manifest.h"
+#include "run/run_impl.h"
+
+/* Opening or closing, in the pool. Outlives the run. */
+struct manifest_work {
+	struct pool_job job;
+	struct run *run; /* NULL: it was freed meanwhile */
+	struct manifest *manifest;
+	char *dir, *job_name, *id, *source, *destination;
+	int64_t slot_us, now_us;
+	const char *verdict;
+	char reason[32];
+	struct conf_manifest keep;
+	int result;
+};
+
+static int64_t wall_us(const struct run *r)
+{
+	return clock_wall_us(loop_clock(r->env.loop));
+}
+
+static char *url_of(const struct run_side *s)
+{
+	return mem_printf("%s%s/%s", s->conf->scheme == CONF_FILE ? "file://" : "s3://",
+		s->conf->bucket, s->key);
+}
+
+static void work_free(struct manifest_work *w)
+{
+	free(w->dir);
+	free(w->job_name);
+	free(w->id);
+	free(w->source);
+	free(w->destination);
+	free(w);
+}
+
+static void on_done(struct pool_job *job)
+{
+	struct manifest_work *w = CONTAINER_OF(job, struct manifest_work, job);
+	struct run *r = w->run;
+
+	if (w->result < 0)
+		log_warning(LOG_FIELDS({"JOB", w->job_name}, {"RUN_ID", w->id}),
+			"%s: the manifest in %s/%s cannot be written: %s", w->job_name,
+			w->dir, w->job_name, strerror(-w->result));
+	if (r) {
+		r->manifest = w->manifest;
+		r->manifest_work = NULL;
+	} else {
+		manifest_abandon(w->manifest);
+	}
+	work_free(w);
+	if (r)
+		run_go_on(r);
+}
+
+static void submit(struct run *r, void (*work)(struct pool_job *job), const char *verdict)
+{
+	struct manifest_work *w = mem_alloc(sizeof(*w));
+
+	w->job.work = work;
+	w->job.done = on_done;
+	w->run = r;
+	w->manifest = r->manifest;
+	r->manifest = NULL;
+	w->dir = mem_strdup(r->env.manifest_dir);
+	w->job_name = mem_strdup(r->job->name);
+	w->id = mem_strdup(r->id);
+	w->source = url_of(&r->sides[RUN_SOURCE]);
+	w->destination = url_of(&r->sides[RUN_DESTINATION]);
+	w->slot_us = r->options.nominal_s * USEC_PER_SEC;
+	w->now_us = wall_us(r);
+	w->keep = r->job->manifest;
+	w->verdict = verdict;
+	snprintf(w->reason, sizeof(w->reason), "%s", r->report.reason);
+	r->manifest_work = w;
+	pool_submit(r->env.files, &w->job);
+}
+
+/* --- opening --- */
+
+static void open_file(struct pool_job *job)
+{
+	struct manifest_work *w = CONTAINER_OF(job, struct manifest_work, job);
+	const struct manifest_head head = {
+		w->job_name, w->id, w->slot_us, w->now_us, w->source, w->destination};
+
+	w->result = manifest_open(w->dir, &head, &w->manifest);
+}
+
+bool run_manifest_open(struct run *r)
+{
+	if (r->manifest_work)
+		return false;
+	if (r->manifest)
+		manifest_relist(r->manifest); /* it lists once more */
+	if (r->has_opened_manifest || r->options.is_dry || !r->job->manifest.keep)
+		return true;
+	r->has_opened_manifest = true;
+	submit(r, open_file, NULL);
+	return false;
+}
+
+/* --- closing --- */
+
+static void close_file(struct pool_job *job)
+{
+	struct manifest_work *w = CONTAINER_OF(job, struct manifest_work, job);
+
+	w->result = manifest_close(w->manifest, w->verdict, w->reason, NULL);
+	w->manifest = NULL;
+	manifest_prune(w->dir, w->job_name, (size_t)w->keep.keep, w->keep.max_age_s,
+		w->now_us / USEC_PER_SEC);
+}
+
+bool run_manifest_seal(struct run *r)
+{
+	static const char *const verdicts[] = {
+		[RUN_ENDED_SUCCEEDED] = "succeeded",
+		[RUN_ENDED_PARTIAL] = "partial",
+		[RUN_ENDED_FAILED] = "failed",
+		[RUN_ENDED_CANCELLED] = "cancelled",
+		[RUN_ENDED_SKIPPED] = "skipped",
+	};
+
+	if (r->manifest_work)
+		return false;
+	if (!r->manifest)
+		return true;
+	if (r->report.verdict == RUN_ENDED_INTERRUPTED) {
+		r->manifest = manifest_abandon(r->manifest); /* to be taken up again */
+		return true;
+	}
+	submit(r, close_file, verdicts[r->report.verdict]);
+	return false;
+}
+
+void run_manifest_drop(struct run *r)
+{
+	if (r->manifest_work)
+		r->manifest_work->run = NULL;
+	r->manifest_work = NULL;
+	r->manifest = manifest_abandon(r->manifest);
+}
+
+/* --- rows --- */
+
+void run_manifest_left(struct run *r, enum reason why, const struct lister_entry *e)
+{
+	if (r->manifest)
+		manifest_left(
+			r->manifest, why, e->key, e->size > 0 ? (uint64_t)e->size : 0);
+}
+
+/* Below its side, as the listings name it; a single key is told whole. */
+static const char *below(const struct run *r, int side, const char *key)
+{
+	const char *prefix = r->sides[side].key;
+
+	return !r->is_single && str_has_prefix(key, prefix) ? key + strlen(prefix) : key;
+}
+
+static void add(struct run *r, struct manifest_row *row, const struct err *e)
+{
+	_cleanup_free_ char *error = NULL;
+
+	if (e && e->class != ERR_OK) {
+		error = mem_printf("%s%s%s: %s", e->operation, e->operation[0] ? " " : "",
+			e->code, e->text);
+		row->bytes = 0;
+	}
+	row->error = error;
+	row->at_us = wall_us(r);
+	manifest_add(r->manifest, row);
+}
+
+void run_manifest_key(
+	struct run *r, enum reason why, int side, const char *key, const struct err *e)
+{
+	struct manifest_row row = {.reason = why, .key = below(r, side, key)};
+
+	if (r->manifest)
+		add(r, &row, e);
+}
+
+static void take_entry(struct manifest_side *out, const struct lister_entry *e)
+{
+	if (e)
+		*out = (struct manifest_side){e->etag, e->version, NULL};
+}
+
+static void take_result(struct manifest_row *row, const struct engine_result *x)
+{
+	row->duration_us = x->duration_us;
+	if (x->source_etag[0])
+		row->source.etag = x->source_etag;
+	if (x->source_version[0])
+		row->source.version = x->source_version;
+	if (x->err.class != ERR_OK)
+		return;
+	row->bytes = x->bytes;
+	if (x->is_source_proven)
+		row->source.checksum = x->checksum;
+	row->destination = (struct manifest_side){x->destination_etag,
+		x->destination_version,
+		x->proof == ENGINE_PROOF_CHECKSUM ? x->checksum : NULL};
+}
+
+void run_manifest_item(const struct run_item *i, enum reason why,
+	const struct engine_result *result, const struct err *e)
+{
+	struct run *r = i->run;
+	bool is_delete = i->work == WORK_DELETE || i->work == WORK_TRASH;
+	const char *to = below(r, RUN_DESTINATION, i->keys[RUN_DESTINATION]);
+	struct manifest_row row = {.reason = why};
+
+	if (!r->manifest)
+		return;
+	row.key = is_delete ? to : below(r, RUN_SOURCE, i->keys[RUN_SOURCE]);
+	if (!str_eq(row.key, to))
+		row.destination_key = i->keys[RUN_DESTINATION];
+	if (why == REASON_TRASHED)
+		row.destination_key = i->trash_key;
+	take_entry(&row.source, i->entries[RUN_SOURCE]);
+	take_entry(&row.destination, i->entries[RUN_DESTINATION]);
+	if (result)
+		take_result(&row, result);
+	add(r, &row, e);
+}
