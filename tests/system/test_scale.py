@@ -1,6 +1,5 @@
-"""What many jobs and many missed slots cost the daemon. Figures are printed always, and held to
-their limits where the machine has a core to spare: what others do on it is not our cost.
-S3FERRY_LONG=1 looks longer."""
+"""Many jobs and many missed slots. What they cost is printed; S3FERRY_LONG=1 (make check-long,
+on a machine that does nothing else) looks longer and holds the figures to their limits."""
 
 import datetime
 import os
@@ -14,12 +13,9 @@ import pytest
 
 SANDBOX = only("sandbox", "costs of the daemon alone")
 JOBS = 10_000
-IDLE_S = 120 if os.environ.get("S3FERRY_LONG") else 15
+IS_LONG = bool(os.environ.get("S3FERRY_LONG"))
+IDLE_S = 120 if IS_LONG else 2
 pytestmark = pytest.mark.skipif(bool(WRAP), reason="valgrind costs more than all of it")
-
-
-def is_busy():
-    return os.getloadavg()[0] > os.cpu_count()
 
 
 def cpu_s(daemon):
@@ -63,8 +59,8 @@ def test_ten_thousand_jobs(daemon):
     idle = (cpu_s(daemon) - before) / IDLE_S
     print(f"idle with {JOBS} jobs: {idle * 100:.4f} % of a CPU")
     daemon.stop()
-    assert cpu < 0.2 or is_busy(), reloads
-    assert idle < 0.001
+    assert not IS_LONG or cpu < 0.2, reloads
+    assert not IS_LONG or idle < 0.001
 
 
 @SANDBOX
@@ -82,4 +78,4 @@ def test_ten_thousand_missed_slots(daemon, server):
     began, ran = (datetime.datetime.fromisoformat(line.split()[0].rstrip("Z")) for line in (began, ran))
     took = (ran - began).total_seconds()
     print(f"10,000 missed slots: the newest starts {took * 1000:.0f} ms after the daemon")
-    assert took < 0.1 or is_busy()
+    assert not IS_LONG or took < 0.1
