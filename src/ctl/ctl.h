@@ -29,7 +29,7 @@ struct ctl_options {
 	const char *config;               /* -c, or NULL */
 	const char *from, *timezone;      /* of next; NULL: not given */
 	const char *date, *month;         /* of run, of calendar */
-	bool is_again, is_dry_run;        /* of backfill, of run */
+	bool is_again, is_dry_run, is_verify; /* of backfill, of run, of show */
 	int64_t allow_deletes;            /* of run; 0: as the job says */
 	int argc;   /* what stands behind the verb */
 	char **argv;

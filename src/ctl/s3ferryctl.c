@@ -20,7 +20,7 @@ const struct ctl_verb ctl_verbs[] = {
 	{"status",   "",                   "jobs, what they do and did last (default)", 0, 0, verb_status},
 	{"run",      "JOB [--wait]",       "run a job now, or for a --date",            1, 1, verb_run},
 	{"plan",     "JOB [--date DATE]",  "what a run would do; writes nothing",       1, 1, verb_plan},
-	{"show",     "RUN|JOB",            "a run, and its objects by reason",          1, 1, verb_show},
+	{"show",     "RUN|JOB [--verify]", "a run, and its objects by reason",          1, 1, verb_show},
 	{"explain",  "JOB KEY",            "why a key is copied, or is not",            2, 2, verb_explain},
 	{"next",     "[JOB|EXPRESSION]",   "the next slots; needs no daemon",           0, 1, verb_next},
 	{"calendar", "JOB|EXPRESSION [--month] [YYYY-MM]", "a month at a glance",       1, 2, verb_calendar},
@@ -53,6 +53,7 @@ static void usage(FILE *out)
 		"      --dry-run      run: as plan; backfill: say what would run\n"
 		"      --allow-deletes N  run: delete up to N objects this once\n"
 		"      --again        backfill: also what has succeeded\n"
+		"      --verify       show: whether the manifest is what was written\n"
 		"      --all          every job\n"
 		"      --for TIME     end the pause after 30m, 2h or 7d\n"
 		"  -h, --help\n"
@@ -103,6 +104,7 @@ static const struct {
 	int exit;
 } said[] = {
 	{"io.s3ferry.NoSuchRun", "no such run is under way", CTL_NOINPUT},
+	{"io.s3ferry.NoManifest", "no manifest is kept of this run", CTL_NOINPUT},
 	{"io.s3ferry.AlreadyRunning", "the job runs already (overlap: skip)", CTL_TEMPFAIL},
 	{"io.s3ferry.PausedInConfig",
 		"the configuration pauses the job (paused: true); change it there and reload",
@@ -205,6 +207,7 @@ enum {
 	OPT_DATE,
 	OPT_MONTH,
 	OPT_AGAIN,
+	OPT_VERIFY,
 	OPT_DRY_RUN,
 	OPT_ALLOW_DELETES,
 };
@@ -221,6 +224,7 @@ static const struct option longs[] = {
 	{"date", required_argument, NULL, OPT_DATE},
 	{"month", optional_argument, NULL, OPT_MONTH},
 	{"again", no_argument, NULL, OPT_AGAIN},
+	{"verify", no_argument, NULL, OPT_VERIFY},
 	{"dry-run", no_argument, NULL, OPT_DRY_RUN},
 	{"allow-deletes", required_argument, NULL, OPT_ALLOW_DELETES},
 	{"help", no_argument, NULL, 'h'},
@@ -234,7 +238,8 @@ static bool take_flag(int opt, struct ctl_options *o)
 		int opt;
 		bool *to;
 	} flags[] = {{OPT_JSON, &o->is_json}, {OPT_WAIT, &o->waits}, {OPT_ALL, &o->is_all},
-		{OPT_AGAIN, &o->is_again}, {OPT_DRY_RUN, &o->is_dry_run}};
+		{OPT_AGAIN, &o->is_again}, {OPT_DRY_RUN, &o->is_dry_run},
+		{OPT_VERIFY, &o->is_verify}};
 
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
 		if (flags[i].opt == opt)

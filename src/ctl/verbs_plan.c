@@ -120,6 +120,44 @@ int verb_plan(const struct ctl_options *o)
 	return code;
 }
 
+/* What the newest manifest of the job says; without one, nothing. */
+static void show_last(const struct ctl_options *o)
+{
+	_cleanup_free_ char *params = NULL;
+	struct buf out = BUF_INIT(8192);
+	const struct json *p, *row;
+	struct json_writer w;
+	struct json *reply;
+	char ended[48];
+	int code;
+
+	json_writer_init(&w, &out);
+	json_object_begin(&w, NULL);
+	json_put_str(&w, "target", o->argv[0]);
+	json_put_str(&w, "key", o->argv[1]);
+	json_object_end(&w);
+	params = buf_take(&out);
+	reply = ctl_ask(o, "io.s3ferry.Find", params, &code);
+	p = json_get(reply, "parameters");
+	row = json_get(p, "row");
+	if (reply && o->is_json) {
+		ctl_print_json(reply);
+	} else if (row) {
+		const char *error = json_get_str(row, "error");
+		const char *at = json_get_str(json_get(p, "run"), "ended_at");
+
+		printf("last run:  %s%s%s (run %s, %s)\n", json_get_str(row, "reason"),
+			error ? ": " : "", error ? error : "",
+			json_get_str(json_get(p, "run"), "run"),
+			render_time(at, ended, sizeof(ended)));
+	} else if (reply && !json_get(p, "manifest")) {
+		printf("last run:  no manifest of the job is kept\n");
+	} else if (reply) {
+		printf("last run:  neither side had this key\n");
+	}
+	json_free(reply);
+}
+
 int verb_explain(const struct ctl_options *o)
 {
 	_cleanup_free_ char *params = plan_params(o, o->argv[1]);
@@ -134,8 +172,10 @@ int verb_explain(const struct ctl_options *o)
 	if (o->is_json) {
 		ctl_print_json(reply);
 		json_free(reply);
+		show_last(o);
 		return CTL_OK;
 	}
+	show_last(o);
 	if (last)
 		printf("delivered: from ETag %s, to ETag %s\n",
 			json_get_str(last, "source_etag"),
@@ -153,6 +193,28 @@ int verb_explain(const struct ctl_options *o)
 	return CTL_OK;
 }
 
+static int verify(const struct ctl_options *o)
+{
+	_cleanup_free_ char *params = ctl_param("target", o->argv[0]);
+	int code;
+	struct json *reply = ctl_ask(o, "io.s3ferry.Verify", params, &code);
+	const struct json *p = json_get(reply, "parameters");
+	bool is_good = json_get_bool(p, "is_good", false);
+
+	if (!reply)
+		return code;
+	if (o->is_json)
+		ctl_print_json(reply);
+	else if (is_good)
+		printf("its %lld rows are those that were written; hash %s\n",
+			(long long)json_get_int(p, "rows", 0), json_get_str(p, "hash"));
+	else
+		printf("damaged at line %lld: %s\n",
+			(long long)json_get_int(p, "line", 0), json_get_str(p, "why"));
+	json_free(reply);
+	return is_good ? CTL_OK : CTL_RUN_FAILED;
+}
+
 int verb_show(const struct ctl_options *o)
 {
 	_cleanup_free_ char *params = ctl_param("target", o->argv[0]);
@@ -166,7 +228,7 @@ int verb_show(const struct ctl_options *o)
 	if (o->is_json) {
 		ctl_print_json(reply);
 		json_free(reply);
-		return CTL_OK;
+		return o->is_verify ? verify(o) : CTL_OK;
 	}
 	printf("%s, run %s\n", json_get_str(run, "job"), json_get_str(run, "run"));
 	printf("slot %s, ended %s\n",
@@ -176,6 +238,8 @@ int verb_show(const struct ctl_options *o)
 		*json_get_str(run, "reason") ? ", " : "", json_get_str(run, "reason"),
 		json_get_str(run, "message"));
 	show_counts(json_get(p, "counts"));
+	if (json_get_str(p, "manifest"))
+		printf("manifest: %s\n", json_get_str(p, "manifest"));
 	json_free(reply);
-	return CTL_OK;
+	return o->is_verify ? verify(o) : CTL_OK;
 }

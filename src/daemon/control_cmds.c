@@ -520,6 +520,8 @@ const struct control_verb core_verbs[] = {
 	{"io.s3ferry.Run",              on_run},
 	{"io.s3ferry.Plan",             cmd_plan},
 	{"io.s3ferry.Show",             cmd_show},
+	{"io.s3ferry.Verify",           cmd_verify},
+	{"io.s3ferry.Find",             cmd_find},
 	{"io.s3ferry.Next",             on_next},
 	{"io.s3ferry.History",          on_history},
 	{"io.s3ferry.Cancel",           on_cancel},

@@ -30,6 +30,10 @@ bool cmd_take_date(struct core *c, struct control_call *call, const struct json 
 void cmd_plan(void *core, struct control_call *call, const struct json *params);
 void cmd_show(void *core, struct control_call *call, const struct json *params);
 
+/* core_manifest.c */
+void cmd_verify(void *core, struct control_call *call, const struct json *params);
+void cmd_find(void *core, struct control_call *call, const struct json *params);
+
 /* control_sched.c */
 /* A member that is a date or a time; answers and returns false when it is none. */
 bool cmd_take_period(struct control_call *call, const struct json *params,

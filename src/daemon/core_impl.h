@@ -105,6 +105,10 @@ bool core_is_paused(
 int core_pause(struct core *c, const char *job, int64_t until_s);
 int core_resume(struct core *c, const char *job); /* -ENOENT: no core_pause() before */
 
+/* core_manifest.c */
+/* The manifest of a run, malloc'd; NULL: there is none. */
+char *core_manifest_of(const struct core *c, const struct store_run *row);
+
 /* core_after.c: jobs that follow others. */
 /* A run ended: inside the transaction that says so. */
 int core_after_note(struct core *c, const struct store_run *row);

@@ -225,6 +225,7 @@ void cmd_show(void *arg, struct control_call *call, const struct json *params)
 {
 	struct core *c = arg;
 	const char *target = json_get_str(params, "target");
+	_cleanup_free_ char *manifest = NULL;
 	struct store_run row = {0};
 	struct json_writer w;
 	struct buf out;
@@ -242,6 +243,9 @@ void cmd_show(void *arg, struct control_call *call, const struct json *params)
 	if (store_count_each(c->store, row.id, put_row, &w) < 0)
 		w.failed = true;
 	json_array_end(&w);
+	manifest = core_manifest_of(c, &row);
+	if (manifest)
+		json_put_str(&w, "manifest", manifest);
 	json_object_end(&w);
 	cmd_reply(call, &out, &w, false);
 }

@@ -252,6 +252,8 @@ int64_t run_wait_ms(struct run *r);
 void run_note_delivered(struct run *r, const struct engine_result *result);
 /* "; 2 copied on the server; ..." for the end of a sentence, or "". */
 void run_describe_delivered(const struct run_report *rep, char *out, size_t size);
+/* "1,203 copied, 3 denied": what became of its objects. */
+void run_counts_text(const struct run_report *rep, char *out, size_t size);
 bool run_losses_text(const struct run_report *rep, char *out, size_t size);
 /* One line, if anything was lost. */
 void run_log_losses(const struct run *r);

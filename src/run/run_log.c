@@ -217,6 +217,18 @@ void run_log_object_retry(const struct run *r, const struct engine_result *resul
 	log_with_error(r, LOG_WARNING, MSG_RUN_RETRYING, side, e, text);
 }
 
+/* Of many objects the sentence ends with what became of them. */
+static void add_counts(struct run *r)
+{
+	struct run_report *rep = &r->report;
+	size_t n = strlen(rep->message);
+	char counts[300];
+
+	run_counts_text(rep, counts, sizeof(counts));
+	if (!r->is_single && counts[0])
+		snprintf(rep->message + n, sizeof(rep->message) - n, "; %s", counts);
+}
+
 static void log_success(struct run *r)
 {
 	struct run_report *rep = &r->report;
@@ -228,6 +240,7 @@ static void log_success(struct run *r)
 	snprintf(rep->message, sizeof(rep->message), "%llu object%s, %s in %s%s",
 		(unsigned long long)rep->objects, rep->objects == 1 ? "" : "s", size, took,
 		besides);
+	add_counts(r);
 	if (rep->objects_undigested)
 		snprintf(how, sizeof(how), "verified (%llu without a digest from both sides)",
 			(unsigned long long)rep->objects_undigested);
@@ -263,6 +276,7 @@ void run_log_ended(struct run *r)
 	case RUN_ENDED_FAILED:
 		break;
 	}
+	add_counts(r);
 	if (rep->objects_failed > 1 || is_partial)
 		text = mem_printf("%s %s: %llu of %llu objects failed; the first: %s",
 			r->job->name, is_partial ? "is partial" : "failed",

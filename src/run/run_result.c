@@ -67,6 +67,30 @@ bool run_losses_text(const struct run_report *rep, char *out, size_t size)
 	return out[0];
 }
 
+/* With commas between thousands. */
+static void put_number(struct buf *out, uint64_t n)
+{
+	if (n >= 1000)
+		put_number(out, n / 1000);
+	buf_printf(out, n >= 1000 ? ",%03llu" : "%llu", (unsigned long long)(n % 1000));
+}
+
+void run_counts_text(const struct run_report *rep, char *out, size_t size)
+{
+	struct buf text = BUF_INIT(size - 1);
+
+	for (enum reason why = REASON_NONE + 1; why < REASONS; why++) {
+		if (!rep->counts[why])
+			continue;
+		if (text.len)
+			buf_puts(&text, ", ");
+		put_number(&text, rep->counts[why]);
+		buf_printf(&text, " %s", reason_code(why));
+	}
+	snprintf(out, size, "%s", buf_str(&text));
+	buf_done(&text);
+}
+
 void run_log_losses(const struct run *r)
 {
 	char text[256];

@@ -347,6 +347,21 @@ def test_a_manifest_tells_of_each_object(mirror):
         ("a", "d", 3)}
     assert [r["key"] for r in rows if r["reason"] == "deleted"] == ["old"]
     assert last["counts"] == counts(mirror) and last["verdict"] == "succeeded"
+    assert end["message"].endswith("; 1 copied, 1 deleted, 3 same, 1 filtered"), end
+
+    for key, reason in (("b", "copied"), ("c", "same"), ("old", "deleted"), ("zz", None)):
+        found = mirror.ctl("explain", "daily-report", key)[1][1]
+        assert found.get("row", {}).get("reason") == reason and found["run"]["run"] == end["run"]
+    code, (shown, checked), err = mirror.ctl("show", end["run"], "--verify")
+    assert code == 0 and checked["is_good"] and checked["hash"] == last["hash"], err
+    assert shown["manifest"] == checked["manifest"]
+
+    with gzip.open(shown["manifest"]) as f:
+        text = f.read()
+    with gzip.open(shown["manifest"], "wb") as f:
+        f.write(text.replace(b'"bytes":2', b'"bytes":3', 1))
+    code, (_, checked), _ = mirror.ctl("show", end["run"], "--verify")
+    assert code == 1 and not checked["is_good"] and checked["line"] > 1, checked
 
 
 def test_what_a_brake_kept_has_rows(mirror):
