@@ -76,6 +76,7 @@ static void job_free(struct conf_job *job)
 	schedule_free(job->schedule);
 	schedule_free(job->window.opens);
 	schedule_free(job->window.closes);
+	schedule_free(job->expect.by);
 	conf_texts_done(&job->after);
 	if (job->session)
 		conf_profile_free(job->session);

@@ -187,6 +187,7 @@ struct conf_expect {
 	int64_t min_objects, max_objects, min_bytes; /* -1: not given */
 	int64_t newer_than_s; /* the newest object, before the slot; 0: not given */
 	int by_minutes;       /* of the day, in the job's zone; -1: not given */
+	struct schedule *by;  /* each day then; NULL: not given */
 };
 
 enum conf_overlap {

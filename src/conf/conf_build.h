@@ -122,6 +122,9 @@ void select_check_jobs(struct draft *d);
 /* conf_window.c */
 /* "20:00" as minutes of the day, or -1. */
 int window_minutes(const char *text);
+/* Each day at that time; where it does not exist, at the first instant after. */
+struct schedule *window_daily(
+	int minutes, const char *timezone, struct tz_set *zones);
 void window_finish(const struct spot *s, struct raw_window *raw, struct conf_job *job);
 
 /* conf_check.c */

@@ -190,7 +190,7 @@ const struct schema_row schema_rows[] = {
 	EXPECT("max_objects", SCHEMA_INT,      max_objects, 0, INT64_MAX),
 	EXPECT("min_bytes",   SCHEMA_SIZE,     min_bytes, 0, INT64_MAX),
 	EXPECT("newer_than",  SCHEMA_DURATION, newer_than_s, 1, 36600 * DAY),
-	PLANNED(SCHEMA_EXPECT, "by"),
+	EXPECT("by",          SCHEMA_TEXT,     by),
 
 	MANIFEST("keep",    SCHEMA_INT,      "30",  keep, 0, 100000),
 	MANIFEST("max_age", SCHEMA_DURATION, "90d", max_age_s, 1, 36600 * DAY),

@@ -94,6 +94,12 @@ static void take_missing(const struct spot *s, struct raw_job *raw, struct conf_
 			"it waits longer than the run's timeout");
 }
 
+static bool has_slots(const struct spot *s)
+{
+	return node_get(s->map, "schedule") || node_get(s->map, "calendar") ||
+	       node_get(s->map, "every");
+}
+
 static void take_expect(const struct spot *s, struct raw_job *raw, struct conf_job *job)
 {
 	const struct raw_expect *from = &raw->expect;
@@ -102,7 +108,7 @@ static void take_expect(const struct spot *s, struct raw_job *raw, struct conf_j
 
 	snprintf(t.path, sizeof(t.path), "%.250s.expect", s->path);
 	job->expect = (struct conf_expect){from->min_objects, from->max_objects,
-		from->min_bytes, from->newer_than_s, -1};
+		from->min_bytes, from->newer_than_s, -1, NULL};
 	if (from->max_objects >= 0 && from->min_objects > from->max_objects)
 		spot_complain(&t, "max_objects", NULL, "it is smaller than min_objects");
 	if (!from->by)
@@ -110,6 +116,12 @@ static void take_expect(const struct spot *s, struct raw_job *raw, struct conf_j
 	job->expect.by_minutes = window_minutes(from->by);
 	if (job->expect.by_minutes < 0)
 		spot_complain(&t, "by", "such as \"09:00\"", "not a time of the day");
+	else if (!has_slots(s))
+		spot_complain(&t, "by", "a schedule",
+			"without slots of its own nothing is late");
+	else
+		job->expect.by = window_daily(job->expect.by_minutes, job->timezone,
+			s->d->conf->zones);
 }
 
 static void check_globs(const struct spot *s, const char *key, const struct conf_texts *t)

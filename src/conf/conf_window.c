@@ -24,8 +24,7 @@ int window_minutes(const char *text)
 	return text[3] <= '5' && minutes < 24 * 60 ? minutes : -1;
 }
 
-/* Each day at that time; where it does not exist, at the first instant after. */
-static struct schedule *daily(int minutes, const char *timezone, struct tz_set *zones)
+struct schedule *window_daily(int minutes, const char *timezone, struct tz_set *zones)
 {
 	struct schedule_spec at = {
 		.syntax = SCHEDULE_CRON, .timezone = timezone, .zones = zones};
@@ -65,8 +64,8 @@ void window_finish(
 			"a window that ends when it starts");
 		return;
 	}
-	job->window.opens = daily(minutes[0], job->timezone, s.d->conf->zones);
-	job->window.closes = daily(minutes[1], job->timezone, s.d->conf->zones);
+	job->window.opens = window_daily(minutes[0], job->timezone, s.d->conf->zones);
+	job->window.closes = window_daily(minutes[1], job->timezone, s.d->conf->zones);
 	job->window.is_cancelling = raw->at_end != 0;
 	snprintf(job->window_text, sizeof(job->window_text), "%s-%s", raw->start,
 		raw->end);

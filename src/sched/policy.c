@@ -295,6 +295,10 @@ int policy_overdue(const struct policy_case *c, struct slot *ret, int64_t *ret_a
 
 	if (schedule_next(schedule, c->state->served_s, ret) < 0)
 		return -ENOENT;
+	if (c->job->expect.by && schedule_next(c->job->expect.by, ret->at_s, &next) == 0) {
+		*ret_at_s = next.at_s;
+		return 0;
+	}
 	start = jitter_effective(schedule, ret, c->jitter);
 	if (schedule_next(schedule, ret->at_s, &next) == 0)
 		next_start = jitter_effective(schedule, &next, c->jitter);

@@ -42,7 +42,8 @@ size_t policy_drop(const struct conf_job *job, int64_t watermark_s, int64_t now_
 	const char *reason, struct sched_decision *out);
 /*
  * The oldest slot without success, and when the job is overdue by it: when the next slot
- * starts, or after an hour where nothing is under way. -ENOENT: never.
+ * starts, or after an hour where nothing is under way; where the job says `expect: {by}`,
+ * at that time after the slot, whatever is under way. -ENOENT: never.
  */
 int policy_overdue(const struct policy_case *c, struct slot *ret, int64_t *ret_at_s);
 /*

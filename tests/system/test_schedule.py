@@ -291,6 +291,30 @@ def edit_state(daemon, job, **columns):
 
 
 @SANDBOX
+def test_a_job_is_overdue_at_the_hour_that_it_names(daemon):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    slot, due = now - datetime.timedelta(hours=3), now + datetime.timedelta(hours=1)
+
+    def write(by):
+        daemon.write(extra="    catch_up: none\n" + by)
+        daemon.conf.write_text(daemon.conf.read_text().replace("Europe/Berlin", "UTC").replace(
+            "cron(0 7 * * ? *)", f"{slot.minute} {slot.hour} * * *"))
+    write(f'    expect: {{ by: "{due:%H:%M}" }}\n')
+    daemon.start()
+    before = int(slot.timestamp()) - 3600
+    edit_state(daemon, "daily-report", served_utc=before, watermark_utc=before)
+    daemon.start()
+    until(lambda: history(daemon, "daily-report"), "the missed slot")
+    assert status(daemon, "daily-report")["overdue"] is False  # by its own word
+    write("")
+    assert daemon.ctl("reload")[0] == 0
+    until(lambda: status(daemon, "daily-report")["overdue"], "overdue")
+    write(f'    expect: {{ by: "{now - datetime.timedelta(hours=1):%H:%M}" }}\n')
+    assert daemon.ctl("reload")[0] == 0
+    assert status(daemon, "daily-report")["overdue"] is True
+
+
+@SANDBOX
 def test_a_job_is_overdue_until_it_succeeds(daemon, server):
     key = "daily/late.csv"
     server.s.delete_object(Bucket="account-s-bucket", Key=key)

@@ -833,6 +833,37 @@ static void test_overdue(void **state)
 	assert_log(f, "served;");
 }
 
+/* At the hour that the job names: no earlier, and also when its run is still at work. */
+static void test_overdue_by_the_hour(void **state)
+{
+	struct fixture *f = *state;
+	const struct schedule_spec nine = {.syntax = SCHEDULE_CRON,
+		.timezone = "UTC",
+		.expression = "0 9 * * *"};
+	struct schedule_error error;
+	struct schedule *by;
+
+	assert_int_equal(schedule_new(&nine, &by, &error), 0);
+	add(f, "a", "0 7 * * *", 0);
+	f->jobs[0]->expect.by = by;
+	f->states[0].served_s = T0;
+	sched_set_conf(f->sched, &f->conf);
+	tick_at(f, 86400);
+	tick_at(f, 86400 + 2 * 3600 - 1); /* it failed, and has two hours */
+	assert_log(f, "run 86400;");
+	f->states[0].active = SCHED_RUNNING;
+	sched_refresh(f->sched, "a");
+	tick_at(f, 86400 + 2 * 3600);
+	assert_log(f, "overdue 86400;");
+	f->states[0].active = SCHED_IDLE;
+	f->states[0].served_s = T0 + 86400;
+	sched_refresh(f->sched, "a");
+	loop_turn(f->loop, false);
+	assert_log(f, "served;");
+	f->jobs[0]->expect.by = NULL;
+	schedule_free(by);
+}
+
 static void test_overdue_when_the_next_comes(void **state)
 {
 	struct fixture *f = *state;
@@ -1027,6 +1058,7 @@ int main(void)
 		TEST(test_ten_years_ahead_and_back),
 		TEST(test_a_hundred_reloads_within_a_jitter),
 		TEST(test_overdue),
+		TEST(test_overdue_by_the_hour),
 		TEST(test_overdue_when_the_next_comes),
 		TEST(test_a_zone_moves_todays_slot_after_it_ran),
 		TEST(test_a_zone_moves_a_slot_into_the_past),
