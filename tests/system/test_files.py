@@ -149,7 +149,8 @@ def test_no_request_more_than_needed(daemon, server, folder):
     server.s.put_object(Bucket=BUCKET_S, Key="f/x", Body=b"x")
     daemon.start()
     assert count(f"s3://{BUCKET_S}/f/x", f"file://{folder}/") == [0, 1, 0]
-    assert count(f"file://{folder}/x", f"s3://{BUCKET_M}/f/") == [0, 0, 1]
+    # One look at what might be overwritten: the file tells nothing of it.
+    assert count(f"file://{folder}/x", f"s3://{BUCKET_M}/f/") == [1, 0, 1]
 
 
 def test_hostile_keys_become_files_or_are_told(daemon, server, folder):
