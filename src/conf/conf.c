@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "calendar/slot.h"
 #include "calendar/template.h"
+#include "calendar/tz.h"
 #include "calendar/tz_set.h"
 
 const struct conf *conf_ref(const struct conf *c)
@@ -78,6 +80,7 @@ static void job_free(struct conf_job *job)
 	schedule_free(job->window.closes);
 	schedule_free(job->expect.by);
 	conf_texts_done(&job->after);
+	conf_bandwidth_done(&job->bandwidth);
 	if (job->session)
 		conf_profile_free(job->session);
 	conf_texts_done(&job->select.include);
@@ -103,6 +106,7 @@ void *conf_unref(const struct conf *constant)
 	for (size_t i = 0; i < c->file_count; i++)
 		free(c->files[i]);
 	tz_set_free(c->zones);
+	conf_bandwidth_done(&c->bandwidth);
 	free(c->jobs);
 	free(c->profiles);
 	free(c->files);
@@ -127,6 +131,36 @@ bool conf_window_is_open(const struct conf_window *w, int64_t now_s, int64_t *re
 	if (schedule_next(is_open ? w->closes : w->opens, now_s, &next) == 0)
 		*ret_next_s = next.at_s;
 	return is_open;
+}
+
+int64_t conf_bandwidth_at(const struct conf_bandwidth *b, int64_t now_s)
+{
+	struct tz_interval interval = {.offset_s = 0};
+	struct clock_utc local;
+
+	if (b->zone)
+		tz_interval_at(b->zone, now_s, &interval);
+	clock_utc_from_seconds(now_s + interval.offset_s, &local);
+	for (size_t i = 0; i < b->count; i++) {
+		const struct conf_bandwidth_rule *r = &b->rules[i];
+
+		if (r->is_always || hours_hold(&r->hours, local.weekday,
+					    local.hour * 60 + local.minute))
+			return r->bytes_s;
+	}
+	return 0;
+}
+
+bool conf_bandwidth_changes(const struct conf_bandwidth *b)
+{
+	return b->count && !b->rules[0].is_always;
+}
+
+void conf_bandwidth_done(struct conf_bandwidth *b)
+{
+	free(b->rules);
+	tz_free(b->zone);
+	*b = (struct conf_bandwidth){0};
 }
 
 static int compare_name(const void *name, const void *job)

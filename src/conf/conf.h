@@ -9,8 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "calendar/hours.h"
+
 struct schedule;
 struct template;
+struct tz;
 struct tz_set;
 
 /* Where a value stands, for messages that come after loading. line, col count from 1. */
@@ -228,6 +231,25 @@ struct conf_window {
 	bool is_cancelling;              /* at its end; else runs go on in the next one */
 };
 
+enum conf_priority {
+	CONF_LOW,
+	CONF_NORMAL,
+	CONF_HIGH,
+};
+
+struct conf_bandwidth_rule {
+	int64_t bytes_s;
+	struct hours hours;
+	bool is_always; /* has no hours */
+};
+
+/* The first rule that holds wins. */
+struct conf_bandwidth {
+	struct conf_bandwidth_rule *rules;
+	size_t count;
+	struct tz *zone; /* NULL: UTC */
+};
+
 struct conf_job {
 	char *name;
 	/* As written, of `every` and `calendar` too, a list with "; ". NULL: manual runs
@@ -257,8 +279,10 @@ struct conf_job {
 	int64_t jitter_s;
 	int64_t timeout_s;
 	struct conf_retry retry;
+	enum conf_priority priority;
 	struct conf_limits limits;
 	struct conf_manifest manifest;
+	struct conf_bandwidth bandwidth;
 	struct conf_texts after; /* the jobs that it follows; then it has no schedule */
 	struct conf_window window;
 	char window_text[16]; /* "20:00-06:00", or "" */
@@ -275,6 +299,8 @@ struct conf {
 	char *aws_config_file, *aws_credentials_file; /* NULL: from the environment */
 	int64_t max_parallel_runs;
 	int64_t engines; /* 0: auto, one per CPU */
+	int64_t memory_bytes; /* of all buffers */
+	struct conf_bandwidth bandwidth; /* of all jobs together */
 	struct conf_profile **profiles; /* by name */
 	size_t profile_count;
 	struct conf_job **jobs; /* by name */
@@ -294,6 +320,12 @@ void *conf_unref(const struct conf *c);
 /* Whether one of its runs may work now; *ret_next_s: when that changes, INT64_MAX: never.
  */
 bool conf_window_is_open(const struct conf_window *w, int64_t now_s, int64_t *ret_next_s);
+
+/* Bytes a second; 0: no limit. */
+int64_t conf_bandwidth_at(const struct conf_bandwidth *b, int64_t now_s);
+/* Whether it depends on the hour. */
+bool conf_bandwidth_changes(const struct conf_bandwidth *b);
+void conf_bandwidth_done(struct conf_bandwidth *b);
 
 const struct conf_job *conf_find_job(const struct conf *c, const char *name);
 const struct conf_profile *conf_find_profile(const struct conf *c, const char *name);

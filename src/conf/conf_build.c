@@ -166,10 +166,10 @@ static const char *parse_value(const struct schema_row *row, const char *text, v
 	case SCHEMA_INT:
 	case SCHEMA_REAL:
 		return parse_number(row, text, at, hint, hint_size);
-	case SCHEMA_DURATION:
-		return parse_duration(row, text, at, hint, hint_size);
 	case SCHEMA_SIZE:
 		return parse_size(row, text, at, hint, hint_size);
+	case SCHEMA_DURATION:
+		return parse_duration(row, text, at, hint, hint_size);
 	case SCHEMA_BOOL:
 		*(bool *)at = strcmp(text, "true") == 0;
 		if (*(bool *)at || strcmp(text, "false") == 0)
@@ -344,6 +344,18 @@ static struct scope inner(
 	return t;
 }
 
+static void take_bandwidth(const struct scope *s, const struct node *key,
+	const struct node *value, struct conf_bandwidth *ret)
+{
+	struct scope t = inner(s, s->section, key->text);
+
+	if (is_nothing(value))
+		complain(s, value, key->text, NULL, "a value is missing");
+	else
+		bandwidth_take(
+			&(struct profile_place){s->d, s->src, t.path}, value, ret);
+}
+
 /* --- jobs --- */
 
 /* Keys of a profile's that a job may have for itself. */
@@ -402,15 +414,19 @@ static void take_job_child(const struct scope *s, const struct node *key,
 		enum schema_section section;
 		void *at;
 	} children[] = {{"retry", SCHEMA_RETRY, &job->retry},
-		{"window", SCHEMA_WINDOW, &job->window},
 		{"limits", SCHEMA_LIMITS, &job->limits},
 		{"manifest", SCHEMA_MANIFEST, &job->manifest},
+		{"window", SCHEMA_WINDOW, &job->window},
 		{"if_missing", SCHEMA_IF_MISSING, &job->if_missing},
 		{"expect", SCHEMA_EXPECT, &job->expect},
 		{"max_delete", SCHEMA_MAX_DELETE, &job->max_delete},
 		{"source", SCHEMA_SIDE, &job->source},
 		{"destination", SCHEMA_SIDE, &job->destination}};
 
+	if (strcmp(key->text, "bandwidth") == 0) {
+		take_bandwidth(s, key, value, &job->bandwidth);
+		return;
+	}
 	if (str_has_prefix(key->text, "session_")) {
 		take_session(s, key, value, job);
 		return;
@@ -512,6 +528,10 @@ static void take_top_child(const struct scope *s, const struct node *key,
 
 	if (strcmp(key->text, "defaults") == 0)
 		return; /* read before everything else */
+	if (strcmp(key->text, "bandwidth") == 0) {
+		take_bandwidth(s, key, value, &((struct raw_top *)base)->bandwidth);
+		return;
+	}
 	if (is_nothing(value))
 		return; /* "jobs:" with nothing behind it */
 	if (value->kind != NODE_MAP) {
@@ -590,8 +610,8 @@ void draft_init(struct draft *d, struct conf *conf, struct conf_messages *messag
 	set_fallbacks(SCHEMA_TOP, &d->top);
 	set_fallbacks(SCHEMA_JOB, &d->defaults);
 	set_fallbacks(SCHEMA_RETRY, &d->defaults.retry);
-	set_fallbacks(SCHEMA_WINDOW, &d->defaults.window);
 	set_fallbacks(SCHEMA_LIMITS, &d->defaults.limits);
+	set_fallbacks(SCHEMA_WINDOW, &d->defaults.window);
 	set_fallbacks(SCHEMA_IF_MISSING, &d->defaults.if_missing);
 	set_fallbacks(SCHEMA_MANIFEST, &d->defaults.manifest);
 	d->defaults.min_size = d->defaults.max_size = -1;
@@ -621,6 +641,7 @@ static void raw_job_done(struct raw_job *job)
 	free(job->rename);
 	free(job->trash_prefix);
 	free(job->expect.by);
+	conf_bandwidth_done(&job->bandwidth);
 	free(job->window.start);
 	free(job->window.end);
 	free(job->every);
@@ -641,6 +662,7 @@ void draft_done(struct draft *d)
 	raw_job_done(&d->defaults);
 	free(d->jobs);
 	free(d->profiles);
+	conf_bandwidth_done(&d->top.bandwidth);
 	free(d->top.aws_config_file);
 	free(d->top.aws_credentials_file);
 }

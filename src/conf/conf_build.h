@@ -119,6 +119,10 @@ struct template *key_compile(
 void select_finish(const struct spot *s, struct raw_job *raw, struct conf_job *job);
 /* Jobs whose deletes reach what others write. */
 void select_check_jobs(struct draft *d);
+/* conf_bandwidth.c */
+void bandwidth_take(const struct profile_place *at, const struct node *value,
+	struct conf_bandwidth *ret);
+void bandwidth_finish(struct conf_bandwidth *b, const char *timezone);
 /* conf_window.c */
 /* "20:00" as minutes of the day, or -1. */
 int window_minutes(const char *text);

@@ -238,9 +238,13 @@ static void finish_job(struct draft *d, struct draft_job *dj, struct conf_job *j
 	job->is_paused = raw->is_paused;
 	job->retry = (struct conf_retry){raw->retry.attempts, raw->retry.backoff_s,
 		raw->retry.factor, raw->retry.max_backoff_s};
+	job->priority = (enum conf_priority)raw->priority;
 	job->limits = (struct conf_limits){
 		raw->limits.objects, raw->limits.parts, raw->limits.part_bytes};
 	job->manifest = raw->manifest;
+	job->bandwidth = raw->bandwidth;
+	raw->bandwidth = (struct conf_bandwidth){0};
+	bandwidth_finish(&job->bandwidth, raw->timezone);
 	if (dj->map->kind != NODE_MAP)
 		return;
 	finish_side(&s, "source", raw->profile, &raw->source, &job->source, 0);
@@ -337,6 +341,10 @@ void draft_finish(struct draft *d)
 
 	c->max_parallel_runs = d->top.max_parallel_runs;
 	c->engines = d->top.engines;
+	c->memory_bytes = d->top.memory_bytes;
+	c->bandwidth = d->top.bandwidth;
+	d->top.bandwidth = (struct conf_bandwidth){0};
+	bandwidth_finish(&c->bandwidth, d->defaults.timezone);
 	c->aws_config_file = credential_path(
 		d, d->top.aws_config_file, "aws_config_file");
 	c->aws_credentials_file = credential_path(

@@ -162,6 +162,20 @@ static void compare_work(
 	note(out, expect_differs(&a->expect, &b->expect), "expect");
 }
 
+static bool same_bandwidth(const struct conf_bandwidth *a, const struct conf_bandwidth *b)
+{
+	bool same = a->count == b->count;
+
+	for (size_t i = 0; same && i < a->count; i++) {
+		const struct conf_bandwidth_rule *x = &a->rules[i], *y = &b->rules[i];
+
+		same = x->bytes_s == y->bytes_s && x->is_always == y->is_always &&
+		       x->hours.days == y->hours.days && x->hours.from == y->hours.from &&
+		       x->hours.to == y->hours.to;
+	}
+	return same;
+}
+
 static void compare_jobs(const struct conf_job *a, const struct conf_job *b, struct buf *out)
 {
 	note(out, strcmp(a->schedule_hash, b->schedule_hash) != 0, "schedule");
@@ -180,6 +194,8 @@ static void compare_jobs(const struct conf_job *a, const struct conf_job *b, str
 	note(out, a->jitter_s != b->jitter_s, "jitter");
 	note(out, a->timeout_s != b->timeout_s, "timeout");
 	note(out, a->is_paused != b->is_paused, "paused");
+	note(out, a->priority != b->priority, "priority");
+	note(out, !same_bandwidth(&a->bandwidth, &b->bandwidth), "bandwidth");
 	note(out, !same_texts(&a->after, &b->after), "after");
 	note(out,
 		!str_eq(a->window_text, b->window_text) ||

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 
+static const char *const priorities[] = {"low", "normal", "high", NULL};
 static const char *const autos[] = {"auto", NULL};
 static const char *const actions[] = {"copy", "sync", "move", NULL};
 static const char *const compares[] = {
@@ -49,10 +50,10 @@ static const char *const day_matches[] = {"auto", "and", "or", NULL};
 	{SCHEMA_SIDE, key, type, def, offsetof(struct raw_side, field), __VA_ARGS__}
 #define RETRY(key, type, def, field, ...)                                                \
 	{SCHEMA_RETRY, key, type, def, offsetof(struct raw_retry, field), __VA_ARGS__}
-#define WINDOW(key, type, def, field, ...)                                               \
-	{SCHEMA_WINDOW, key, type, def, offsetof(struct raw_window, field), __VA_ARGS__}
 #define LIMITS(key, type, def, field, ...)                                               \
 	{SCHEMA_LIMITS, key, type, def, offsetof(struct raw_limits, field), __VA_ARGS__}
+#define WINDOW(key, type, def, field, ...)                                               \
+	{SCHEMA_WINDOW, key, type, def, offsetof(struct raw_window, field), __VA_ARGS__}
 #define MAX_DELETE(key, field, ...)                                                      \
 	{SCHEMA_MAX_DELETE, key, SCHEMA_INT, NULL,                                       \
 		offsetof(struct raw_max_delete, field), __VA_ARGS__}
@@ -73,14 +74,14 @@ const struct schema_row schema_rows[] = {
 	TOP("aws_credentials_file", SCHEMA_TEXT, NULL, aws_credentials_file),
 	TOP("max_parallel_runs",    SCHEMA_INT,  "8",  max_parallel_runs, 1, 1000),
 	TOP("engines",              SCHEMA_INT,  "1",  engines, 1, 64, .names = autos),
+	TOP("memory_limit",         SCHEMA_SIZE, "32 MiB", memory_bytes, 4 * MIB, 65536 * MIB),
+	CHILD(SCHEMA_TOP, "bandwidth"),
 	CHILD(SCHEMA_TOP, "profiles"),
 	CHILD(SCHEMA_TOP, "defaults"),
 	CHILD(SCHEMA_TOP, "jobs"),
 	PLANNED(SCHEMA_TOP, "notify"),
 	PLANNED(SCHEMA_TOP, "http"),
-	PLANNED(SCHEMA_TOP, "memory_limit"),
 	PLANNED(SCHEMA_TOP, "drain_timeout"),
-	PLANNED(SCHEMA_TOP, "bandwidth"),
 
 	PROFILE("role_arn",          SCHEMA_TEXT, role_arn),
 	PROFILE("source_profile",    SCHEMA_TEXT, source_profile),
@@ -148,12 +149,13 @@ const struct schema_row schema_rows[] = {
 	JOB("day_match",         SCHEMA_ENUM,     "auto",   day_match, .names = day_matches),
 	JOB("after",             SCHEMA_TEXTS,    NULL,     after),
 	CHILD(SCHEMA_JOB, "window"),
+	JOB("priority",          SCHEMA_ENUM,     "normal", priority, .names = priorities, .is_default_too = true),
+	{SCHEMA_JOB, "limits",   SCHEMA_CHILD, .is_default_too = true},
+	CHILD(SCHEMA_JOB, "bandwidth"),
 	CHILD(SCHEMA_JOB, "session_policy"),
 	CHILD(SCHEMA_JOB, "session_tags"),
 	JOB("role_session_name", SCHEMA_TEXT,     NULL,     role_session_name),
-	{SCHEMA_JOB, "limits",   SCHEMA_CHILD, .is_default_too = true},
 	{SCHEMA_JOB, "manifest", SCHEMA_CHILD, .is_default_too = true},
-	PLANNED(SCHEMA_JOB, "bandwidth"),
 	PLANNED(SCHEMA_JOB, "notify"),
 
 	SIDE("profile", profile),
@@ -176,7 +178,7 @@ const struct schema_row schema_rows[] = {
 	RETRY("factor",      SCHEMA_REAL,     "2",   factor, 1, 10),
 	RETRY("max_backoff", SCHEMA_DURATION, "10m", max_backoff_s, 1, DAY),
 
-	LIMITS("objects",   SCHEMA_INT,  "32",    objects, 1, 32),
+	LIMITS("objects",   SCHEMA_INT,  "32",    objects, 1, 256),
 	LIMITS("parts",     SCHEMA_INT,  "8",     parts, 1, 64),
 	LIMITS("part_size", SCHEMA_SIZE, "16MiB", part_bytes, 5 * MIB, 5120 * MIB),
 	MAX_DELETE("percent", percent, 0, 100),

@@ -63,7 +63,8 @@ const char *schema_section_name(enum schema_section section);
 struct raw_top {
 	int64_t version;
 	char *aws_config_file, *aws_credentials_file;
-	int64_t max_parallel_runs, engines;
+	int64_t max_parallel_runs, engines, memory_bytes;
+	struct conf_bandwidth bandwidth;
 };
 
 struct raw_side {
@@ -123,7 +124,9 @@ struct raw_job {
 	struct conf_profile *session; /* NULL: none of its keys was written */
 	char *role_session_name;
 	struct raw_side source, destination;
+	int64_t priority;
 	struct raw_retry retry;
+	struct conf_bandwidth bandwidth;
 	struct raw_window window;
 	struct raw_limits limits;
 	struct conf_manifest manifest;

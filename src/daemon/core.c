@@ -121,6 +121,7 @@ static int open_net(struct core *c)
 	struct http_options options = {.user_agent = "s3ferry/" PACKAGE_VERSION};
 	struct engine_options engines = {
 		.engines = c->conf->engines ? (int)c->conf->engines : ENGINES_AUTO,
+		.buffer_bytes = (uint64_t)c->conf->memory_bytes,
 		.user_agent = options.user_agent};
 
 	creds_env_get_proxies(
@@ -274,6 +275,7 @@ static int build(struct core *c, const struct core_options *options)
 		return CORE_EXIT_OS;
 	}
 	watch_signals(c);
+	c->bandwidth_timer = loop_timer_new(c->loop, core_bandwidth_update, c);
 	r = load_conf(c);
 	if (r == 0)
 		r = open_store(c, options->state_dir);
@@ -366,6 +368,7 @@ void *core_free(struct core *c)
 		loop_timer_free(c->drain);
 		loop_timer_free(c->watchdog);
 		loop_timer_free(c->status_timer);
+		loop_timer_free(c->bandwidth_timer);
 	}
 	loop_free(c->loop);
 	creds_env_free(c->env);

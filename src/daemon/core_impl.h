@@ -48,7 +48,7 @@ struct core {
 	char *manifest_dir;
 	struct sched *sched;
 	struct control *control;
-	struct loop_timer *watchdog, *drain, *status_timer;
+	struct loop_timer *watchdog, *drain, *status_timer, *bandwidth_timer;
 	struct list queued, active; /* of core_run, oldest first */
 	struct list plans;          /* of core_plan.c */
 	size_t active_count;
@@ -144,6 +144,11 @@ void core_plan_drop_all(struct core *c);
 bool core_window_admits(struct core *c, struct core_run *cr, const struct conf_job *job);
 /* Ends what works outside its hours; once a tick. */
 void core_window_enforce(struct core *c);
+
+/* core_bandwidth.c: takes a core as void *, for its timer. */
+void core_bandwidth_update(void *core);
+/* Of a run that ended. */
+void core_bandwidth_end(struct core_run *cr);
 
 /* core_reload.c */
 /* 0 and *ret_changes (one line a change), or -EINVAL and *ret_errors. malloc'd texts. */

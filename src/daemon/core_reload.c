@@ -79,6 +79,7 @@ static char *swap(struct core *c, const struct conf *next)
 	free(c->config_error);
 	c->config_error = NULL;
 	core_sched_take_conf(c);
+	core_bandwidth_update(c);
 	core_log_config(buf_str(&text), LOG_INFO, NULL);
 	log_notice(LOG_FIELDS({"MESSAGE_ID", MSG_CONFIG_LOADED}),
 		"configuration loaded: %zu job%s", next->job_count,

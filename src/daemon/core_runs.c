@@ -226,6 +226,7 @@ static void on_done(void *arg, struct run *run, const struct run_report *report)
 	if (r < 0)
 		core_store_failed(c, r, "end of a run");
 	core_report_end(cr, report);
+	core_bandwidth_end(cr);
 	list_remove(&cr->link);
 	c->active_count--;
 	sched_refresh(c->sched, cr->row.job);
@@ -351,6 +352,7 @@ static void start(struct core_run *cr, const struct conf_job *job)
 	core_save_row(c, &cr->row);
 	cr->run = run_new(&env, c->conf, job, cr->row.id, ++c->next_serial, &options);
 	core_uploads_load(cr);
+	core_bandwidth_update(c);
 	run_start(cr->run, &ops);
 }
 

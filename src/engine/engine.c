@@ -12,7 +12,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/bandwidth.h"
 #include "engine/remove.h"
+#include "engine/shares.h"
 #include "engine/turns.h"
 #include "engine/xfer.h"
 #include "engine/xfer_pair.h"
@@ -21,14 +23,12 @@
 #include "net/pool.h"
 #include "s3/regions.h"
 
-#define TRANSFERS    32
+#define TRANSFERS    256 /* of all engines */
 #define PART_BYTES   (INT64_C(16) << 20)
-#define PARTS        32 /* of all large objects together */
+#define PARTS        64 /* of all large objects of an engine */
 #define TELLERS      16
 #define FILE_THREADS 3
-#define BUFFER_BYTES (16 << 20)
-#define RING_MIN     (256 << 10)
-#define RING_MAX     (4 << 20)
+#define BUFFER_BYTES (32 << 20)
 #define THROTTLED_MAX_MS 30000
 
 struct creds_slot {
@@ -45,6 +45,9 @@ struct engine {
 	int active_count, max_active, part_count;
 	struct skews *skews;
 	struct turns *turns;
+	struct list shares; /* of the runs */
+	bool may_grant;     /* one part, to the object that is asked */
+	struct bandwidth *bandwidth;
 	char *tellers[TELLERS]; /* endpoints that answer uploads with CRC64NVME */
 	bool is_closing, is_start_due;
 	void (*emit)(void *arg, const struct engine_ev *ev);
@@ -152,42 +155,88 @@ static void take_creds(struct engine *e, uint32_t id, struct creds_set *set)
 
 /* --- slots --- */
 
-/* Whoever waits for slots gets some, the one that waited longest first. */
-static void pump_parts(struct engine *e)
+/* The object whose run has least for its weight; of one run they take turns. */
+static struct xfer *next_with_parts(struct engine *e)
 {
-	struct list waiting, *link;
+	struct xfer *best = NULL;
+	struct list *link;
 
-	list_init(&waiting);
-	list_splice(&waiting, &e->active);
-	while (!list_is_empty(&waiting)) {
-		link = waiting.next;
-		list_remove(link);
-		list_append(&e->active, link);
-		xfer_pump(xfer_from_link(link));
+	for (link = e->active.next; link != &e->active; link = link->next) {
+		struct xfer *x = xfer_from_link(link);
+		const struct share *s = xfer_turn(x)->share;
+
+		if (s->is_stuck || !xfer_wants_part(x))
+			continue;
+		if (!best || share_is_before(s, xfer_turn(best)->share))
+			best = x;
 	}
+	return best;
+}
+
+static void start_parts(struct engine *e)
+{
+	struct xfer *x;
+
+	while (e->part_count < PARTS && (x = next_with_parts(e))) {
+		struct share *s = xfer_turn(x)->share;
+		int before = e->part_count;
+
+		list_remove(xfer_link(x));
+		list_append(&e->active, xfer_link(x));
+		s->is_stuck = true;
+		e->may_grant = true;
+		xfer_pump(x);
+		e->may_grant = false;
+		if (e->part_count > before)
+			s->is_stuck = false;
+	}
+}
+
+/* Every run may have one object under way, however busy the others are. */
+static struct xfer *next_in_queue(struct engine *e)
+{
+	bool is_full = e->active_count >= e->max_active;
+	struct xfer *best = NULL;
+	struct list *link;
+
+	for (link = e->queue.next; link != &e->queue; link = link->next) {
+		struct xfer *x = xfer_from_link(link);
+		const struct share *s = xfer_turn(x)->share;
+
+		if (s->is_stuck || (is_full && s->used))
+			continue;
+		if (!best || share_is_before(s, xfer_turn(best)->share))
+			best = x;
+	}
+	return best;
+}
+
+static void activate(struct engine *e, struct xfer *x)
+{
+	list_remove(xfer_link(x));
+	list_append(&e->active, xfer_link(x));
+	e->active_count++;
+	xfer_turn(x)->share->used++;
 }
 
 static void start_due(void *arg)
 {
 	struct engine *e = arg;
-	struct list *link, *next;
 	struct turn *turn;
+	struct xfer *x;
 
 	e->is_start_due = false;
 	while ((turn = turns_next(e->turns)))
 		xfer_run_on(xfer_from_turn(turn));
-	pump_parts(e);
-	for (link = e->queue.next; link != &e->queue; link = next) {
-		struct xfer *x = xfer_from_link(link);
-
-		next = link->next;
-		if (e->active_count == e->max_active)
-			return;
-		if (!turns_take(e->turns, xfer_turn(x), xfer_spec(x)))
+	shares_begin_round(&e->shares);
+	start_parts(e);
+	shares_begin_round(&e->shares);
+	while ((x = next_in_queue(e))) {
+		if (!turns_take(e->turns, xfer_turn(x), xfer_spec(x))) {
+			xfer_turn(x)->share->is_stuck = true;
 			continue;
-		list_remove(link);
-		list_append(&e->active, link);
-		e->active_count++;
+		}
+		activate(e, x);
 		xfer_start(x);
 	}
 }
@@ -197,13 +246,18 @@ static void *release(void *arg)
 	struct engine *e = arg;
 	struct creds_slot *s;
 
-	while (!list_is_empty(&e->queue))
-		xfer_free(xfer_from_link(e->queue.next));
+	while (!list_is_empty(&e->queue)) {
+		struct xfer *x = xfer_from_link(e->queue.next);
+
+		shares_leave(xfer_turn(x)->share);
+		xfer_free(x);
+	}
 	while ((s = LIST_FIRST(&e->creds, struct creds_slot, link)))
 		forget(s);
 	xfer_pair_forget_all(&e->pairs);
 	pool_free(e->env.pool);
 	turns_free(e->turns);
+	bandwidth_free(e->bandwidth);
 	for (size_t i = 0; i < TELLERS; i++)
 		free(e->tellers[i]);
 	skews_free(e->skews);
@@ -237,10 +291,17 @@ static bool take_part(void *arg, struct xfer *x, struct turn *ret_turn)
 {
 	struct engine *e = arg;
 
-	turns_end(e->turns, xfer_turn(x), NULL, false);
-	*ret_turn = (struct turn){0};
-	if (e->part_count == PARTS || !turns_take(e->turns, ret_turn, xfer_spec(x)))
+	if (xfer_turn(x)->is_taken)
+		turns_end(e->turns, xfer_turn(x), NULL, false);
+	if (!e->may_grant) { /* others may come before */
+		start_later(e);
 		return false;
+	}
+	e->may_grant = false;
+	*ret_turn = (struct turn){.share = xfer_turn(x)->share};
+	if (!turns_take(e->turns, ret_turn, xfer_spec(x)))
+		return false;
+	ret_turn->share->used++;
 	e->part_count++;
 	return true;
 }
@@ -251,6 +312,7 @@ static void end_turn(struct engine *e, struct xfer *x)
 	const struct err *err = xfer_failure(x, &is_source);
 
 	turns_end(e->turns, xfer_turn(x), err, is_source);
+	list_remove(&xfer_turn(x)->flow.waiting);
 	start_later(e);
 }
 
@@ -259,6 +321,7 @@ static void give_part(void *arg, struct xfer *part)
 	struct engine *e = arg;
 
 	e->part_count--;
+	xfer_turn(part)->share->used--;
 	end_turn(e, part);
 }
 
@@ -284,6 +347,26 @@ static bool go_on(void *arg, struct xfer *x)
 		return true;
 	turns_wait(e->turns, xfer_turn(x));
 	return false;
+}
+
+static bool may_read(void *arg, struct xfer *x)
+{
+	struct engine *e = arg;
+
+	return bandwidth_may(e->bandwidth, &xfer_turn(x)->flow, xfer_spec(x)->tag);
+}
+
+static void did_read(void *arg, struct xfer *x, size_t bytes)
+{
+	struct engine *e = arg;
+
+	bandwidth_spend(e->bandwidth, &xfer_turn(x)->flow, xfer_spec(x)->tag, bytes);
+}
+
+static void on_resume(void *arg, struct flow *f)
+{
+	(void)arg;
+	xfer_read_on(xfer_from_turn(CONTAINER_OF(f, struct turn, flow)));
 }
 
 static void on_free_again(void *arg)
@@ -352,6 +435,8 @@ static void on_ended(void *arg, struct xfer *x)
 	list_remove(xfer_link(x));
 	e->active_count--;
 	end_turn(e, x);
+	xfer_turn(x)->share->used--;
+	shares_leave(xfer_turn(x)->share);
 	loop_bury(e->env.loop, xfer_free, x);
 	if (e->is_closing && is_idle(e))
 		loop_bury(e->env.loop, release, e);
@@ -410,9 +495,7 @@ static void cancel(struct engine *e, uint64_t id, bool keeps_upload)
 		link = find_in(&e->queue, id);
 		if (!link)
 			return; /* its end is on the way */
-		list_remove(link);
-		list_append(&e->active, link);
-		e->active_count++;
+		activate(e, xfer_from_link(link));
 	}
 	if (keeps_upload)
 		xfer_keep_upload(xfer_from_link(link));
@@ -425,6 +508,16 @@ static void noted(struct engine *e, uint64_t id)
 
 	if (link)
 		xfer_noted(xfer_from_link(link));
+}
+
+static void enqueue(struct engine *e, struct engine_xfer_spec *spec)
+{
+	struct share *share = shares_join(&e->shares, spec->tag, spec->weight);
+	struct xfer *x = xfer_new(&e->env, spec);
+
+	xfer_turn(x)->share = share;
+	list_append(&e->queue, xfer_link(x));
+	start_later(e);
 }
 
 void engine_take(struct engine *e, const struct engine_cmd *cmd)
@@ -449,8 +542,7 @@ void engine_take(struct engine *e, const struct engine_cmd *cmd)
 		remove_object(e, cmd->removal);
 		return;
 	case ENGINE_CMD_XFER:
-		list_append(&e->queue, xfer_link(xfer_new(&e->env, cmd->xfer)));
-		start_later(e);
+		enqueue(e, cmd->xfer);
 		return;
 	case ENGINE_CMD_CANCEL:
 		cancel(e, cmd->id, cmd->keeps_upload);
@@ -464,6 +556,9 @@ void engine_take(struct engine *e, const struct engine_cmd *cmd)
 	case ENGINE_CMD_FORGET:
 		forget(find_creds(e, cmd->creds_id));
 		xfer_pair_forget(&e->pairs, cmd->creds_id);
+		return;
+	case ENGINE_CMD_BANDWIDTH:
+		bandwidth_set(e->bandwidth, cmd->id, cmd->bytes_s);
 		return;
 	case ENGINE_CMD_RATE:
 		turns_hear(e->turns, cmd->rate);
@@ -484,27 +579,21 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 	struct engine *e = pool ? mem_alloc(sizeof(*e)) : NULL;
 	const struct turns_options turns = {.loop = loop,
 		.engines = options->engines > 1 ? options->engines : 1,
+		.memory = options->buffer_bytes ? options->buffer_bytes : BUFFER_BYTES,
 		.free_again = on_free_again,
 		.changed = on_rate,
 		.arg = e};
-	uint64_t bytes = options->buffer_bytes ? options->buffer_bytes : BUFFER_BYTES;
-	uint64_t ring;
 	int64_t part;
 
 	if (!e)
 		return NULL;
-	e->max_active = options->max_transfers > 0 ? options->max_transfers : TRANSFERS;
-	ring = bytes / (uint64_t)(e->max_active + PARTS);
-	if (ring < RING_MIN)
-		ring = RING_MIN;
-	if (ring > RING_MAX)
-		ring = RING_MAX;
+	e->max_active = options->max_transfers > 0 ? options->max_transfers
+						   : TRANSFERS / turns.engines;
 	part = options->part_bytes ? options->part_bytes : PART_BYTES;
 	e->env = (struct xfer_env){.part_bytes = part,
 		.loop = loop,
 		.http = http,
 		.pool = pool,
-		.ring_bytes = (size_t)ring,
 		.stall_timeout_ms = options->stall_timeout_ms,
 		.creds = get_creds,
 		.need_creds = need_creds,
@@ -513,6 +602,8 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 		.give_part = give_part,
 		.back_off = back_off,
 		.go_on = go_on,
+		.may_read = may_read,
+		.did_read = did_read,
 		.tells_checksum = tells_checksum,
 		.pair = get_pair,
 		.skew = get_skew,
@@ -522,6 +613,8 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 		.arg = e, .owner = e};
 	e->skews = skews_new();
 	e->turns = turns_new(&turns);
+	e->bandwidth = bandwidth_new(loop, on_resume, e);
+	list_init(&e->shares);
 	e->emit = emit;
 	e->arg = arg;
 	list_init(&e->active);

@@ -76,6 +76,7 @@ struct engine_xfer_spec {
 	/* Nothing moves: the upload of `resume` is to be gone; of an intent, uploads that it
 	 * left are looked for. */
 	bool is_abort;
+	int weight;         /* of its run among others; 0: 1 */
 	int64_t part_bytes; /* 0: the engine's */
 	int parts_at_once;  /* 0: 8 */
 	int max_attempts;
@@ -110,6 +111,7 @@ enum engine_cmd_type {
 	ENGINE_CMD_NOTED,  /* `id`: what ENGINE_EV_INTENT or _UPLOAD told is on disk */
 	ENGINE_CMD_CREDS,  /* `creds_id`, `creds` malloc'd; the engine wipes and frees it */
 	ENGINE_CMD_FORGET, /* `creds_id` is used no more */
+	ENGINE_CMD_BANDWIDTH, /* `id`: the tag of a run, or BANDWIDTH_ALL; `bytes_s` */
 	ENGINE_CMD_RATE,   /* `rate` malloc'd; the engine frees it: another was refused */
 	ENGINE_CMD_STOP,   /* of engine_thread: the last one */
 };
@@ -124,6 +126,7 @@ struct engine_cmd {
 		struct engine_remove_spec *removal;
 		struct creds_set *creds;
 		struct engine_rate *rate;
+		int64_t bytes_s;
 	};
 };
 

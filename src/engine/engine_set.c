@@ -15,10 +15,23 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/bandwidth.h"
 #include "engine/engine.h"
 #include "engine/engine_thread.h"
 #include "net/loop.h"
 #include "net/mailbox.h"
+
+#define DIVIDE_MS     250
+#define BANDWIDTH_MIN 1024 /* an engine without work has to be able to begin */
+
+/* A limit of bandwidth, of a run or of everything, and who works on what it limits. */
+struct limit {
+	struct list link;
+	uint64_t tag;
+	int64_t bytes_s;
+	size_t transfers[ENGINES_MAX]; /* of each engine */
+	int64_t sent[ENGINES_MAX];
+};
 
 /* One of the engines, as the core sees it. */
 struct seat {
@@ -41,6 +54,8 @@ struct engine_set {
 	struct seat *seats;
 	size_t count;
 	struct list rates; /* of struct rate_seen */
+	struct list limits;
+	struct loop_timer *divide; /* set while limits are divided over working engines */
 	engine_ev_fn fn;
 	void *arg;
 	bool is_closing;
@@ -113,14 +128,111 @@ static void take_rate(struct seat *from, struct engine_rate *rate)
 	free(rate);
 }
 
+/* --- bandwidth: each engine gets what its transfers are of all, several times a second --- */
+
+static void divide(struct engine_set *set, struct limit *l)
+{
+	struct engine_cmd cmd = {.type = ENGINE_CMD_BANDWIDTH, .id = l->tag};
+	size_t all = 0;
+
+	for (size_t i = 0; i < set->count; i++)
+		all += l->transfers[i];
+	for (size_t i = 0; i < set->count; i++) {
+		size_t own = all ? l->transfers[i] : 1, of = all ? all : set->count;
+
+		cmd.bytes_s = l->bytes_s * (int64_t)own / (int64_t)of;
+		if (l->bytes_s && cmd.bytes_s < BANDWIDTH_MIN)
+			cmd.bytes_s = BANDWIDTH_MIN;
+		if (cmd.bytes_s == l->sent[i])
+			continue;
+		l->sent[i] = cmd.bytes_s;
+		send(&set->seats[i], &cmd);
+	}
+}
+
+static void on_divide(void *arg)
+{
+	struct engine_set *set = arg;
+	bool is_working = false;
+	struct limit *l;
+
+	LIST_FOREACH (l, &set->limits, link)
+		divide(set, l);
+	for (size_t i = 0; i < set->count; i++)
+		is_working = is_working || set->seats[i].transfers;
+	if (is_working && !list_is_empty(&set->limits))
+		loop_timer_set(set->divide, DIVIDE_MS);
+}
+
+static void count_limits(struct seat *s, uint64_t tag, bool is_begun)
+{
+	struct engine_set *set = s->set;
+	size_t i = (size_t)(s - set->seats);
+	struct limit *l;
+
+	LIST_FOREACH (l, &set->limits, link) {
+		if (l->tag != BANDWIDTH_ALL && l->tag != tag)
+			continue;
+		if (is_begun)
+			l->transfers[i]++;
+		else if (l->transfers[i])
+			l->transfers[i]--;
+	}
+	if (set->count > 1 && !list_is_empty(&set->limits) &&
+		!loop_timer_is_set(set->divide))
+		loop_timer_set(set->divide, 0);
+}
+
+static struct limit *find_limit(struct engine_set *set, uint64_t tag)
+{
+	struct limit *l;
+
+	LIST_FOREACH (l, &set->limits, link)
+		if (l->tag == tag)
+			return l;
+	return NULL;
+}
+
+void engine_set_limit(struct engine_set *set, uint64_t tag, int64_t bytes_s)
+{
+	struct limit *l = find_limit(set, tag);
+
+	if (!l && !bytes_s)
+		return;
+	if (!l) {
+		l = mem_alloc(sizeof(*l));
+		l->tag = tag;
+		for (size_t i = 0; tag == BANDWIDTH_ALL && i < set->count; i++)
+			l->transfers[i] = set->seats[i].transfers;
+		list_append(&set->limits, &l->link);
+	}
+	l->bytes_s = bytes_s;
+	divide(set, l);
+	if (bytes_s)
+		return;
+	list_remove(&l->link);
+	free(l);
+}
+
+int64_t engine_set_get_limit(const struct engine_set *set, uint64_t tag)
+{
+	const struct limit *l = find_limit((struct engine_set *)set, tag);
+
+	return l ? l->bytes_s : 0;
+}
+
+/* --- events --- */
+
 static void on_ev(void *arg, const void *msg)
 {
 	struct seat *s = arg;
 	struct engine_set *set = s->set;
 	const struct engine_ev *ev = msg;
 
-	if (ev->type == ENGINE_EV_DONE)
+	if (ev->type == ENGINE_EV_DONE) {
 		s->transfers--;
+		count_limits(s, ev->tag, false);
+	}
 	if (ev->type == ENGINE_EV_RATE) {
 		take_rate(s, ev->rate);
 		return;
@@ -183,6 +295,9 @@ void engine_set_send(struct engine_set *set, const struct engine_cmd *cmd)
 	case ENGINE_CMD_REMOVE:
 		s = least_loaded(set);
 		s->transfers++;
+		count_limits(s,
+			cmd->type == ENGINE_CMD_XFER ? cmd->xfer->tag : cmd->removal->tag,
+			true);
 		send(s, cmd);
 		return;
 	case ENGINE_CMD_CREDS:
@@ -201,10 +316,12 @@ static size_t count_engines(int wanted)
 {
 	cpu_set_t cpus;
 
-	if (wanted >= 0)
-		return wanted > 1 ? (size_t)wanted : 1;
-	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (size_t)CPU_COUNT(&cpus)
-							      : 1;
+	if (wanted < 0)
+		wanted = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus)
+									: 1;
+	if (wanted > ENGINES_MAX)
+		wanted = ENGINES_MAX;
+	return wanted > 1 ? (size_t)wanted : 1;
 }
 
 static bool open_seat(struct seat *s, struct loop *loop, struct http *http,
@@ -213,6 +330,7 @@ static bool open_seat(struct seat *s, struct loop *loop, struct http *http,
 	struct engine_options own = *options;
 
 	own.engines = (int)s->set->count;
+	own.buffer_bytes /= s->set->count;
 	s->up = mailbox_new(loop, sizeof(struct engine_ev), ENGINE_WAITING_MAX, on_ev, s);
 	if (!s->up)
 		return false;
@@ -233,6 +351,8 @@ struct engine_set *engine_set_new(struct loop *loop, struct http *http,
 	struct engine_set *set = mem_alloc(sizeof(*set));
 
 	list_init(&set->rates);
+	list_init(&set->limits);
+	set->divide = loop_timer_new(loop, on_divide, set);
 	set->fn = fn;
 	set->arg = arg;
 	set->count = count_engines(options->engines);
@@ -271,6 +391,13 @@ void *engine_set_free(struct engine_set *set)
 		list_remove(&seen->link);
 		free(seen);
 	}
+	while (!list_is_empty(&set->limits)) {
+		struct limit *l = LIST_FIRST(&set->limits, struct limit, link);
+
+		list_remove(&l->link);
+		free(l);
+	}
+	loop_timer_free(set->divide);
 	free(set->seats);
 	free(set);
 	return NULL;

@@ -14,14 +14,15 @@ struct mailbox;
 #define ENGINE_WAITING_MAX (1 << 20) /* runs bound what they dispatch: never reached */
 
 #define ENGINES_AUTO (-1) /* one per CPU */
+#define ENGINES_MAX  64
 
 struct engine_options {
 	/* 0 or 1: one, with the loop and http given; more: in threads. ENGINES_AUTO */
 	int engines;
 	/* Of engines in threads; as those of struct http_options. */
 	const char *user_agent, *https_proxy, *http_proxy, *no_proxy;
-	int max_transfers;       /* at once in each; more wait in order. 0: 32 */
-	uint64_t buffer_bytes;   /* for all transfers of each. 0: 16 MiB */
+	int max_transfers;       /* at once in each; more wait. 0: 256 among all */
+	uint64_t buffer_bytes;   /* of all transfers together. 0: 32 MiB each */
 	int64_t stall_timeout_ms; /* 0: http's default */
 	int64_t part_bytes; /* of a multipart upload; 0: 16 MiB. Four of them: one PUT */
 };
@@ -35,6 +36,13 @@ struct engine_set *engine_set_new(struct loop *loop, struct http *http,
 void *engine_set_free(struct engine_set *set);
 /* Takes what cmd points to. */
 void engine_set_send(struct engine_set *set, const struct engine_cmd *cmd);
+
+/*
+ * What may be read, bytes a second: of a run by its tag, before its first transfer, or of
+ * all (BANDWIDTH_ALL). 0: no limit, which a run that ends needs to be told, too.
+ */
+void engine_set_limit(struct engine_set *set, uint64_t tag, int64_t bytes_s);
+int64_t engine_set_get_limit(const struct engine_set *set, uint64_t tag);
 
 /* Of the engines: an event on its way to the core. */
 void engine_set_post(struct mailbox *up, const struct engine_ev *ev);

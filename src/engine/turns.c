@@ -18,6 +18,17 @@
 #define MOST     512 /* of all engines */
 #define BUCKETS  256 /* beyond that they share one rate */
 
+/*
+ * Few streams are worth large buffers (performance over HTTP doubles); of many each is
+ * slow enough for small ones.
+ */
+#define LARGE_RING   (256 << 10)
+#define LARGE_BUFFER (256 << 10)
+#define SMALL_RING   (128 << 10)
+#define SMALL_BUFFER (64 << 10)
+#define TINY_BUFFER  (16 << 10) /* of objects that fit into SMALL_BUFFER */
+#define FILE_EXTRA   (1 << 20)  /* rings between a disk and a network are larger */
+
 struct bucket {
 	struct list link;
 	char *endpoint_url, *name;
@@ -29,6 +40,7 @@ struct turns {
 	struct turns_options o;
 	struct list buckets, waiting;
 	size_t count;
+	size_t claimed; /* of the memory */
 	struct loop_timer *timer; /* the end of the first hold that somebody waits for */
 	int64_t due_us;
 };
@@ -165,6 +177,30 @@ static void wake_in(struct turns *t, int64_t ms)
 	loop_timer_set(t->timer, ms);
 }
 
+static void want(struct turn *turn, size_t ring, size_t buffer)
+{
+	turn->ring = ring;
+	turn->buffer = buffer;
+	turn->bytes = ring + 2 * buffer; /* one that receives, one that sends */
+}
+
+/* Whether the buffers fit; one turn always does. */
+static bool fits(const struct turns *t, struct turn *turn)
+{
+	const struct engine_xfer_spec *s = turn->spec;
+	bool has_file =
+		s->source.scheme == ENGINE_FILE || s->destination.scheme == ENGINE_FILE;
+
+	want(turn, LARGE_RING, LARGE_BUFFER);
+	if (s->source_size >= 0 && s->source_size <= SMALL_BUFFER)
+		want(turn, SMALL_BUFFER, TINY_BUFFER);
+	else if (t->claimed + turn->bytes > t->o.memory / 4)
+		want(turn, SMALL_RING, SMALL_BUFFER);
+	if (has_file)
+		turn->bytes += FILE_EXTRA;
+	return !t->claimed || t->claimed + turn->bytes <= t->o.memory;
+}
+
 bool turns_take(struct turns *t, struct turn *turn, const struct engine_xfer_spec *spec)
 {
 	int64_t now = now_us(t);
@@ -177,6 +213,8 @@ bool turns_take(struct turns *t, struct turn *turn, const struct engine_xfer_spe
 		if (turn->at[1] == turn->at[0])
 			turn->at[1] = NULL;
 	}
+	if (!fits(t, turn))
+		return false;
 	for (i = 0; i < ARRAY_LEN(turn->at); i++) {
 		struct bucket *b = turn->at[i];
 
@@ -189,6 +227,7 @@ bool turns_take(struct turns *t, struct turn *turn, const struct engine_xfer_spe
 		if (turn->at[i])
 			rate_start(&turn->at[i]->rate);
 	turn->is_taken = true;
+	t->claimed += turn->bytes;
 	turn->started_us = now;
 	return true;
 }
@@ -198,6 +237,8 @@ void turns_end(struct turns *t, struct turn *turn, const struct err *err, bool i
 	struct bucket *b = turn->at[is_source || !turn->at[1] ? 0 : 1];
 
 	list_remove(&turn->waiting);
+	if (turn->is_taken)
+		t->claimed -= turn->bytes;
 	for (size_t i = 0; turn->is_taken && i < ARRAY_LEN(turn->at); i++) {
 		if (!turn->at[i])
 			continue;

@@ -1,15 +1,17 @@
 /*
- * Who may talk to a bucket now: one rate (rate.h) per endpoint and bucket, and those that
- * wait for their turn with one of them. A turn is one attempt to move one object or part;
+ * Who may talk to a bucket now: one rate (rate.h) per endpoint and bucket, one memory for
+ * all buffers, and those that wait. A turn is one attempt to move one object or part;
  * whoever backs off gives it back. Of one engine; told of the others' refusals.
  */
 #pragma once
 
 #include "base/list.h"
+#include "engine/bandwidth.h"
 #include "engine/engine_msg.h"
 
 struct bucket;
 struct loop;
+struct share;
 struct turns;
 
 /* In each transfer. Zeroed before the first use. */
@@ -19,12 +21,17 @@ struct turn {
 	struct bucket
 		*at[2]; /* source, destination; NULL: not S3, or the same as at[0] */
 	int64_t started_us;
+	struct share *share; /* the engine's */
+	struct flow flow;    /* the engine's */
+	size_t bytes;        /* of the memory limit, while it is taken */
+	size_t ring, buffer; /* what it may allocate: bytes between the calls, and in each */
 	bool is_taken;
 };
 
 struct turns_options {
 	struct loop *loop;
 	int engines; /* what a bucket may serve is divided by them */
+	size_t memory; /* bytes of all buffers of this engine */
 	/* Something may start that could not. Deferred by the receiver. */
 	void (*free_again)(void *arg);
 	/* A bucket asks for less, or no longer. rate is malloc'd: the receiver's. */

@@ -647,6 +647,11 @@ void xfer_run_on(struct xfer *x)
 	xfer_run(x);
 }
 
+bool xfer_wants_part(const struct xfer *x)
+{
+	return x->state == XFER_PARTS && xfer_parts_wants(x);
+}
+
 struct turn *xfer_turn(struct xfer *x)
 {
 	return &x->turn;

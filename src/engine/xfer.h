@@ -22,7 +22,6 @@ struct xfer_env {
 	struct loop *loop;
 	struct http *http;
 	struct pool *pool; /* for files */
-	size_t ring_bytes;
 	int64_t part_bytes; /* of a part, where the spec does not say */
 	int64_t stall_timeout_ms;
 	/* The set, or NULL while there is none. Borrowed until the next turn. */
@@ -35,6 +34,9 @@ struct xfer_env {
 	 * xfer_run_on() when it may. */
 	int64_t (*back_off)(void *arg, struct xfer *x, int64_t delay_ms);
 	bool (*go_on)(void *arg, struct xfer *x);
+	/* false: bandwidth is used up; xfer_read_on() comes. did_read: what was used. */
+	bool (*may_read)(void *arg, struct xfer *x);
+	void (*did_read)(void *arg, struct xfer *x, size_t bytes);
 	/* Whether this endpoint answers uploads with CRC64NVME; learn: it did. */
 	bool (*tells_checksum)(void *arg, const char *endpoint_url, bool learn);
 	/* What was learned of these two sets of credentials; valid until the next turn. */
@@ -64,7 +66,9 @@ void xfer_keep_upload(struct xfer *x);
 void xfer_noted(struct xfer *x);
 /* It was kept from going on, and may now. */
 void xfer_run_on(struct xfer *x);
-/* Slots for parts are free again. */
+void xfer_read_on(struct xfer *x);
+/* It has a part more to move, and may start one when it is asked. */
+bool xfer_wants_part(const struct xfer *x);
 void xfer_pump(struct xfer *x);
 /* New credentials are there: goes on if it waits for that set. */
 void xfer_wake(struct xfer *x, uint32_t creds_id);

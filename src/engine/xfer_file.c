@@ -334,6 +334,8 @@ static void move(struct xfer_file *f)
 	int64_t left = f->end - f->offset;
 	bool is_source = f->side == XFER_SOURCE;
 
+	if (is_source && left && !f->x->env->may_read(f->x->env->arg, f->x))
+		return;
 	f->count = is_source ? xfer_pipe_room(
 				       pipe, left < PIECE ? (size_t)left : PIECE, f->iov)
 			     : xfer_pipe_content(pipe, PIECE, f->iov);

@@ -99,7 +99,7 @@ bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
 		s->options, s->expected_owner, s->is_requester_paying};
 	*env = (struct s3_env){x->env->http, place, set,
 		clock_wall_us(loop_clock(x->env->loop)), x->env->stall_timeout_ms,
-		skew, x->env->regions, x->env->memos};
+		skew, x->env->regions, x->env->memos, x->turn.buffer};
 	x->used[side] = set->generation;
 	return true;
 }
@@ -189,6 +189,7 @@ void xfer_io_tell_progress(void *arg)
 void xfer_io_received(struct xfer *x, size_t bytes)
 {
 	x->received += bytes;
+	x->env->did_read(x->env->arg, x, bytes);
 	if (!x->is_telling)
 		loop_timer_set(x->teller, PROGRESS_MS);
 	x->is_telling = true;
@@ -203,6 +204,8 @@ static enum http_flow on_get_body(void *arg, const char *data, size_t len)
 		x->is_get_paused = true;
 		return HTTP_PAUSE;
 	}
+	if (!x->env->may_read(x->env->arg, x))
+		return HTTP_PAUSE;
 	flow = x->pipe ? xfer_pipe_write(x->pipe, data, len) : HTTP_ABORT;
 	if (flow != HTTP_GO)
 		return flow;
@@ -397,6 +400,11 @@ static void resume_get(void *arg)
 	xfer_file_resume(x->files[XFER_SOURCE]);
 }
 
+void xfer_read_on(struct xfer *x)
+{
+	resume_get(x);
+}
+
 static void resume_put(void *arg)
 {
 	struct xfer *x = arg;
@@ -483,7 +491,7 @@ static size_t ring_size(const struct xfer *x)
 {
 	bool has_file = x->spec->source.scheme == ENGINE_FILE ||
 			x->spec->destination.scheme == ENGINE_FILE;
-	size_t size = x->env->ring_bytes;
+	size_t size = x->turn.ring;
 	uint64_t length = (uint64_t)x->heads[XFER_SOURCE].length;
 
 	if (has_file && size < FILE_RING)

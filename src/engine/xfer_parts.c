@@ -394,15 +394,27 @@ static int count_children(const struct xfer_upload *u)
 	return n;
 }
 
+static int most_at_once(const struct xfer_upload *u)
+{
+	int wanted = u->x->spec->parts_at_once ? u->x->spec->parts_at_once : AT_ONCE;
+
+	return u->md5 ? 1 : wanted;
+}
+
+bool xfer_parts_wants(const struct xfer *x)
+{
+	const struct xfer_upload *u = x->upload;
+
+	return u->first_missing < u->count && count_children(u) < most_at_once(u);
+}
+
 void xfer_parts_pump(struct xfer *x)
 {
 	struct xfer_upload *u = x->upload;
 	int i = u->first_missing, moving = count_children(u);
-	int most = x->spec->parts_at_once ? x->spec->parts_at_once : AT_ONCE;
+	int most = most_at_once(u);
 	struct turn turn;
 
-	if (u->md5)
-		most = 1;
 	for (; i < u->count && !x->is_failed && !x->is_cancelled; i++) {
 		if (u->parts[i].state != PART_MISSING)
 			continue;

@@ -11,6 +11,9 @@
 /* The part size for an object: as wanted, or what 10,000 parts need. 0: too large for S3. */
 int64_t xfer_part_size(int64_t size, int64_t wanted);
 
+/* A part is missing, and not too many are under way. */
+bool xfer_parts_wants(const struct xfer *x);
+
 /* x->upload, for an object whose head is in, or for x->spec->resume. */
 void xfer_parts_new(struct xfer *x);
 void *xfer_parts_free(struct xfer_upload *u);

@@ -81,6 +81,7 @@ struct http_request {
 	int64_t connect_timeout_ms;
 	int64_t stall_timeout_ms; /* no byte either way for this long, unless paused */
 	int64_t total_timeout_ms; /* 0: none */
+	size_t buffer; /* bytes in each direction; 0: those of http_options */
 };
 
 struct http_options {

@@ -256,11 +256,19 @@ static void set_headers(struct http_call *call, const struct http_request *rq)
 /* It is allocated for each upload: a small body needs no large one. */
 static long upload_buffer(const struct http_options *o, const struct http_request *rq)
 {
-	long size = (long)(o->upload_buffer ? o->upload_buffer : DEFAULT_BUFFER);
+	long size = (long)(rq->buffer ?: o->upload_buffer ?: DEFAULT_BUFFER);
 
 	if (rq->send_length >= size)
 		return size;
 	return rq->send_length > BUFFER_MIN ? (long)rq->send_length : BUFFER_MIN;
+}
+
+/* The answer to an upload is short. */
+static long receive_buffer(const struct http_options *o, const struct http_request *rq)
+{
+	if (rq->is_streamed)
+		return BUFFER_MIN;
+	return (long)(rq->buffer ?: o->receive_buffer ?: DEFAULT_BUFFER);
 }
 
 static void set_body(struct http_call *call, const struct http_request *rq)
@@ -367,8 +375,7 @@ int http_call_setup(struct http_call *call, const struct http_request *rq)
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	set_proxy(call, rq);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(e, CURLOPT_BUFFERSIZE,
-		(long)(o->receive_buffer ? o->receive_buffer : DEFAULT_BUFFER));
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, receive_buffer(o, rq));
 	if (call->http->user_agent)
 		curl_easy_setopt(e, CURLOPT_USERAGENT, call->http->user_agent);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);

@@ -19,7 +19,7 @@ struct run_record;
 struct template;
 struct tz;
 
-#define RUN_WINDOW 32 /* objects of one run that are worked on at once */
+#define RUN_WINDOW 256 /* at most: objects of one run that are worked on at once */
 
 enum run_step {
 	RUN_START,   /* entered by run_start(); decides what is needed first     */

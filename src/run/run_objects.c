@@ -131,6 +131,8 @@ static void fill_side(const struct run *r, struct engine_side *out,
 
 static struct engine_xfer_spec *new_spec(struct run_item *i)
 {
+	static const int weights[] = {
+		[CONF_LOW] = 1, [CONF_NORMAL] = 3, [CONF_HIGH] = 9};
 	struct run *r = i->run;
 	const struct conf_retry *retry = &r->job->retry;
 	struct engine_xfer_spec *x = mem_alloc(sizeof(*x));
@@ -144,6 +146,7 @@ static struct engine_xfer_spec *new_spec(struct run_item *i)
 	if (!r->is_single && x->fidelity.overwrite == ENGINE_OVERWRITE_CHANGED)
 		x->fidelity.overwrite = ENGINE_OVERWRITE_ALWAYS;
 	x->source_size = -1;
+	x->weight = weights[r->job->priority];
 	x->part_bytes = r->job->limits.part_bytes;
 	x->parts_at_once = (int)r->job->limits.parts;
 	x->max_attempts = (int)retry->attempts;

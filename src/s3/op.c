@@ -358,7 +358,7 @@ void s3_call_send(
 	struct wire w = {.path = BUF_INIT(WIRE_MAX), .url = BUF_INIT(WIRE_MAX)};
 	struct http_request rq = {.method = op->method, .on_head = on_head,
 		.on_body = on_body, .done = on_done, .arg = call,
-		.stall_timeout_ms = env->stall_timeout_ms};
+		.stall_timeout_ms = env->stall_timeout_ms, .buffer = env->buffer_bytes};
 
 	w.room = op->header_count + EXTRA_HEADERS;
 	w.pairs = mem_array(w.room, sizeof(*w.pairs));

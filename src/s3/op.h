@@ -28,6 +28,7 @@ struct s3_env {
 	struct s3_regions *regions;
 	/* Signing keys in use; NULL: none are kept. Outlives the call. */
 	struct sigv4_memos *memos;
+	size_t buffer_bytes; /* of libcurl, in each direction; 0: http's default */
 };
 
 struct s3_answer {

@@ -56,7 +56,8 @@ def test_a_cancel_in_the_middle_leaves_nothing(daemon, server, engines):
     size = 40 << 30
     before = server.requests("UploadPart")
     daemon.write(source=f"s3://account-s-bucket/virtual/{size}",
-                 destination="s3://account-m-discard/by-engines", top=f"engines: {engines}")
+                 destination="s3://account-m-discard/by-engines", top=f"engines: {engines}",
+                 extra="    method: stream")
     daemon.start()
     daemon.ctl("run", "daily-report")
     until(lambda: server.requests("UploadPart") > before + 10, "parts")
