@@ -233,6 +233,8 @@ bool run_manifest_open(struct run *r);
 /* True: it is on disk. False: run_go_on() comes. */
 bool run_manifest_seal(struct run *r);
 void run_manifest_drop(struct run *r);
+/* What was told so far survives a kill. */
+void run_manifest_flush(struct run *r);
 /* An entry that is left alone. */
 void run_manifest_left(struct run *r, enum reason why, const struct lister_entry *e);
 /* What became of an item. result: of its copy, NULL where there was none; e: NULL-able. */

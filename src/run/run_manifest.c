@@ -154,6 +154,12 @@ bool run_manifest_seal(struct run *r)
 	return false;
 }
 
+void run_manifest_flush(struct run *r)
+{
+	if (r->manifest)
+		manifest_flush(r->manifest);
+}
+
 void run_manifest_drop(struct run *r)
 {
 	if (r->manifest_work)

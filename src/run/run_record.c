@@ -258,6 +258,7 @@ void run_record_flush(struct run *r)
 	loop_timer_cancel(rec->timer);
 	if (!rec->change_count)
 		return;
+	run_manifest_flush(r); /* what is recorded has its row, whoever kills us */
 	e = write_all(rec);
 	rec->change_count = 0;
 	if (e < 0) {

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 
 import pytest
 
@@ -375,6 +376,34 @@ def test_what_a_brake_kept_has_rows(mirror):
     rows = manifest(mirror, end["run"])
     assert [r["key"] for r in rows if r.get("reason") == "braked"] == ["k1", "k2", "k3", "k4"]
     assert rows[-1]["verdict"] == "failed" and rows[-1]["because"] == "brake"
+
+
+def rows_so_far(daemon):
+    """Of the manifest that is being written."""
+    text = b""
+    for part in (daemon.tmp / "state" / "manifests").glob("*/*.part"):
+        text += zlib.decompressobj(wbits=31).decompress(part.read_bytes())
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@only("sandbox", "RGW delays no answer")
+def test_a_manifest_goes_on_with_its_run(mirror, server):
+    source, target = mirror.at
+    fill(*source, {"a": b"1", "b": b"2", "c": b"3", "d": b"4"})
+    mirror.write(["method: stream", "limits: {objects: 1}"])
+    server.faults((dict(operation="GetObject", skip=2, count=20), dict(delay_ms=20_000)))
+    mirror.start()
+    run = mirror.ctl("run", "daily-report")[1][0]["run"]
+    until(lambda: [r["key"] for r in rows_so_far(mirror) if "key" in r] == ["a", "b"], "two rows")
+    mirror.kill()
+    server.faults()
+    mirror.start()
+    until(lambda: mirror.ctl("show", run)[1][0]["run"]["state"] == "succeeded", "the end")
+    _, *rows, last = manifest(mirror, run)
+    assert [r["key"] for r in rows if r.get("reason") == "copied"] == ["a", "b", "c", "d"]
+    assert last["counts"]["copied"] == 4 and last["verdict"] == "succeeded"
+    code, (_, checked), _ = mirror.ctl("show", run, "--verify")
+    assert code == 0 and checked["is_good"], checked
 
 
 @pytest.mark.parametrize("keep", [0, 2])
