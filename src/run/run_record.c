@@ -176,7 +176,6 @@ void run_record_decide(
 		rec->left.version = d->destination.version;
 	}
 	plan_decide(&plan, source, d ? &rec->left : NULL, ret);
-	ret->destination = NULL; /* not listed: nothing to pop */
 	if (*to && ret->action != PLAN_SKIP && !key_set_add(&r->renamed, to)) {
 		ret->action = PLAN_SKIP;
 		ret->reason = REASON_COLLISION;
