@@ -20,7 +20,8 @@ def many(daemon, server):
 
 def write(daemon, top=""):
     daemon.write(source="s3://account-s-bucket/rate/",
-                 destination="s3://account-m-bucket/rate/", top=top)
+                 destination="s3://account-m-bucket/rate/", top=top,
+                 extra="    overwrite: always")
 
 
 def slow_down(server, operation, **more):
