@@ -34,6 +34,7 @@ struct run_record {
 	bool is_full, is_read; /* is_read: rows hold what follows after the last look */
 	struct store_delivered *rows;
 	size_t row_count, next_row;
+	char asked[ENGINE_KEY_LEN]; /* the last look: the rows before next_row are below it */
 	struct compare_delivered found;
 	bool has_found;
 	/* of run_record_decide() */
@@ -102,12 +103,12 @@ static bool is_behind(const struct run_record *rec, const char *key)
 	       strcmp(rec->rows[rec->row_count - 1].key, key) < 0;
 }
 
-/* The first row at or after key, or NULL. Cheap when keys ascend. */
+/* The first row at or after key, or NULL. Cheap when keys ascend, as renamed may not. */
 static const struct store_delivered *seek(struct run_record *rec, const char *key)
 {
-	if (!rec->is_read || is_behind(rec, key) ||
-		(rec->next_row && strcmp(rec->rows[rec->next_row - 1].key, key) >= 0))
+	if (!rec->is_read || is_behind(rec, key) || strcmp(key, rec->asked) < 0)
 		read_from(rec, key);
+	snprintf(rec->asked, sizeof(rec->asked), "%s", key);
 	while (rec->next_row < rec->row_count &&
 		strcmp(rec->rows[rec->next_row].key, key) < 0)
 		rec->next_row++;
