@@ -160,7 +160,7 @@ static struct object *make_virtual(const char *key)
 	uint64_t size;
 
 	if (!str_has_prefix(key, "virtual/") ||
-		str_to_uint(key + 8, INT64_C(5) << 40, &size) < 0)
+		str_to_uint(key + 8, INT64_C(64) << 40, &size) < 0)
 		return NULL;
 	o = object_new(key);
 	o->is_virtual = true;

@@ -47,6 +47,7 @@ struct run {
 	struct list link;
 	uint64_t serial;
 	struct run_ops ops;
+	const struct conf_job *job; /* of conf */
 	struct lasting *lasting;
 	int64_t ends_us; /* monotonic */
 	enum run_verdict verdict;
@@ -87,6 +88,12 @@ int __wrap_store_commit(struct store *s)
 	return r;
 }
 
+/* There are no engines. */
+void __wrap_engine_set_limit(struct engine_set *set, uint64_t tag, int64_t bytes_s);
+void __wrap_engine_set_limit(struct engine_set *set, uint64_t tag, int64_t bytes_s)
+{
+}
+
 /* --- runs that only last --- */
 
 struct run *run_new(const struct run_env *env, const struct conf *conf,
@@ -96,6 +103,7 @@ struct run *run_new(const struct run_env *env, const struct conf *conf,
 	struct run *r = mem_alloc(sizeof(*r));
 
 	r->serial = serial;
+	r->job = job;
 	r->conf = conf_ref(conf);
 	for (size_t i = 0; i < model.lasting_count; i++)
 		if (str_eq(model.lastings[i].job, job->name))
@@ -161,7 +169,7 @@ const char *run_id(const struct run *r)
 
 const struct conf_job *run_job(const struct run *r)
 {
-	return NULL;
+	return r->job;
 }
 
 void run_get_key(const struct run *r, uint64_t xfer, int side, char *ret_key)
@@ -291,6 +299,7 @@ static void up(void)
 	c->config_path = mem_strdup(model.conf);
 	c->loop = loop_new(c->clock);
 	c->status_timer = loop_timer_new(c->loop, nothing, c);
+	c->bandwidth_timer = loop_timer_new(c->loop, nothing, c);
 	load(c);
 	if (store_open(model.dir, &c->store, &how, moved, &pid) < 0)
 		die("the state cannot be opened");
@@ -332,6 +341,7 @@ static void crash(void)
 	sched_free(c->sched);
 	conf_unref(c->conf);
 	loop_timer_free(c->status_timer);
+	loop_timer_free(c->bandwidth_timer);
 	loop_free(c->loop);
 	free(c->config_path);
 	free(c);

@@ -89,7 +89,7 @@ FAILURES = {
                               ["source", "AssumeRole", "AccessDenied", "src-reader",
                                "external_id", "hop 1", "111111111111"]),
         "no such role": (MISSING_ROLE, 77, ["AssumeRole", "nobody", "AccessDenied"]),
-        "unknown host": (dict(source_url="http://no-such-host.invalid:9"), 75,
+        "unknown host": (dict(source_url="https://no-such-host.invalid:9"), 75,
                          ["resolve", "DNS"]),
     },
     "rgw": {

@@ -108,7 +108,7 @@ def test_what_s3_cannot_hold_fails_before_a_byte_moves(daemon, server):
     daemon.start()
     created = server.requests("CreateMultipartUpload")
     code, end = daemon.run()
-    assert (code, end["verdict"]) == (66, "failed")
+    assert (code, end["verdict"]) == (1, "failed")
     assert "larger than S3 can store" in end["message"]
     assert server.requests("CreateMultipartUpload") == created
 
