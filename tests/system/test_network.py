@@ -160,7 +160,8 @@ def test_sessions_that_end_in_the_middle_are_renewed(ferry, proxy, server):
 def test_a_session_refused_as_ended_is_renewed(ferry, proxy, server, match):
     # The request is on its way for longer than its session lives.
     proxy.faults += [Fault(match, "stall", value=2.5, is_up=True)]
-    ferry.write(both="duration_seconds: 2", source_url=proxy.url, destination_url=proxy.url)
+    ferry.write(both="duration_seconds: 2", source_url=proxy.url, destination_url=proxy.url,
+                extra="    method: stream\n    overwrite: always")
     before = server.assumed()
     ferry.start()
     assert ferry.run()[0] == 0

@@ -1,5 +1,7 @@
 """What is there already, what nobody may overwrite, and who comes second."""
 
+import time
+
 import pytest
 
 from conftest import only, until
@@ -16,7 +18,9 @@ def ferry(daemon, server):
     if server.name == "sandbox":
         server.faults()
     server.s.put_object(Bucket=S, Key=KEY, Body=BODY)
-    server.m.delete_object(Bucket=M, Key=TO)
+    # A key of its own: RGW remembers for a moment what was at one, and says 412.
+    global TO
+    TO = f"overwrite/{time.monotonic_ns()}"
 
     def configure(overwrite, method="stream", source=KEY):
         daemon.write(source=f"s3://{S}/{source}", destination=f"s3://{M}/{TO}",
