@@ -229,7 +229,7 @@ static void try_layout(struct place *p, int layout)
 	lay_links(p, layout);
 	before = look_around(p);
 	for (unsigned i = 0; i < KEYS; i++) {
-		char key[1400];
+		char key[1400] = "";
 		struct file_place place = {p->root, key, 0, -1};
 
 		make_key(i, key);
