@@ -457,7 +457,7 @@ static void a_disk_that_is_too_small_says_so_at_once(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-UNIT_MAIN(TEST(hostile_keys_stay_inside), TEST(links_to_folders_are_not_followed),
+UNIT_MAIN_OPENAT2(TEST(hostile_keys_stay_inside), TEST(links_to_folders_are_not_followed),
 	TEST(links_to_files_are_not_followed), TEST(relative_links_are_not_followed),
 	TEST(a_file_replaces_another_at_once), TEST(what_is_let_go_leaves_nothing),
 	TEST(what_a_crash_left_is_cleared_unless_it_is_at_work),

@@ -298,7 +298,7 @@ static void random_trees_come_back_sorted(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-UNIT_MAIN(TEST(keys_come_in_the_order_of_s3), TEST(what_is_no_object_is_told),
+UNIT_MAIN_OPENAT2(TEST(keys_come_in_the_order_of_s3), TEST(what_is_no_object_is_told),
 	TEST(what_cannot_be_seen_fails_the_listing),
 	TEST(a_folder_below_the_root_is_listed_alone),
 	TEST(a_missing_folder_is_empty_but_a_missing_root_is_not),
