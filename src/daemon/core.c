@@ -196,6 +196,18 @@ static void on_drained(void *arg)
 	stop_now(c);
 }
 
+/* A run that waits, for a file or for its next attempt, moves nothing to its end. */
+void core_stop_waiting(void *arg)
+{
+	struct core *c = arg;
+	struct core_run *cr;
+
+	LIST_FOREACH (cr, &c->active, link) {
+		if (cr->row.state == RUN_RETRY_WAIT)
+			core_run_cancel(cr, RUN_CANCEL_STOPPING);
+	}
+}
+
 /* First: stop claiming, let runs end. Second: put them down at once. */
 static void on_term(void *arg)
 {
@@ -217,6 +229,7 @@ static void on_term(void *arg)
 	}
 	sdnotify_extend((CORE_DRAIN_MS + 10000) * USEC_PER_MSEC);
 	loop_timer_set(c->drain, CORE_DRAIN_MS);
+	core_stop_waiting(c);
 }
 
 static void on_hup(void *arg)

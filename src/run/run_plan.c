@@ -196,8 +196,8 @@ static void open_side(struct run *r, int which)
 void run_plan_open(struct run *r)
 {
 	run_plan_close(r);
-	r->has_ended = r->has_begun = false;
-	r->restoring = 0;
+	r->has_ended = r->has_begun = r->is_missing = false;
+	r->restoring = r->taken_bytes = 0;
 	r->newest_us = 0;
 	if (r->is_single)
 		return;

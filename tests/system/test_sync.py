@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 import zlib
 
 import pytest
@@ -302,6 +303,21 @@ def test_it_waits_for_the_file_that_has_not_come(mirror, server):
     until(lambda: any("nothing yet" in line for line in mirror.log()), "it waits")
     fill(*mirror.at[0], {"late.csv": b"!"})
     until(lambda: content(*mirror.at[1]) == {"late.csv": b"!"}, "it came")
+    until(lambda: any("succeeded" in line for line in mirror.log()), "the end")
+
+
+def test_a_stop_does_not_wait_for_what_waits(mirror):
+    mirror.write(["if_missing: {wait: 60s, poll: 50s, then: fail}"],
+                 source=mirror.prefix + "late.csv")
+    mirror.start()
+    mirror.ctl("run", "daily-report")
+    until(lambda: any("nothing yet" in line for line in mirror.log()), "it waits")
+    began = time.monotonic()
+    mirror.stop()
+    assert time.monotonic() - began < 15  # the drain would take 30 s
+    fill(*mirror.at[0], {"late.csv": b"!"})
+    mirror.start()
+    until(lambda: any("succeeded" in line for line in mirror.log()), "it went on")
 
 
 @pytest.mark.parametrize("then,verdict", [("fail", "failed"), ("skip", "skipped")])
