@@ -115,6 +115,11 @@ static const struct {
 	{"io.s3ferry.BackfillUnderWay",
 		"a backfill of this job is under way; s3ferryctl cancel JOB ends it", CTL_TEMPFAIL},
 	{"io.s3ferry.Stopping", "the daemon is stopping", CTL_TEMPFAIL},
+	{"io.s3ferry.StateFailed",
+		"the daemon could not write its state, so it did nothing: is the disk of its state "
+		"directory full? Its log has the reason",
+		CTL_TEMPFAIL},
+	{"io.s3ferry.TooLarge", "the answer would be too large; ask for less at once", CTL_USAGE},
 };
 
 int ctl_tell_error(const struct ctl_options *o, const struct json *reply, const char *error)

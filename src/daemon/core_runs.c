@@ -119,9 +119,12 @@ static void *core_run_free(void *p)
 static void on_waiting(void *arg, struct run *run, bool is_waiting)
 {
 	struct core_run *cr = arg;
+	struct core *c = cr->core;
 
 	cr->row.state = is_waiting ? RUN_RETRY_WAIT : RUN_RUNNING;
-	core_save_row(cr->core, &cr->row);
+	core_save_row(c, &cr->row);
+	if (is_waiting && c->is_stopping)
+		loop_defer(c->loop, core_stop_waiting, c);
 }
 
 static void on_store_failed(void *arg, int error)
@@ -435,8 +438,14 @@ struct core_run *core_claim_manual(
 	row.claimed_at = core_now_s(c);
 	row.nominal_at = nominal_s ? nominal_s : row.claimed_at;
 	*ret_errno = store_run_insert(c->store, &row);
-	if (*ret_errno < 0)
+	if (*ret_errno < 0) {
+		if (*ret_errno != -EEXIST)
+			log_err(LOG_FIELDS({"JOB", job}),
+				"%s: a run asked for by hand was not begun: the state could "
+				"not be written (%s)",
+				job, strerror(-*ret_errno));
 		return NULL;
+	}
 	cr = core_enqueue(c, &row);
 	sched_refresh(c->sched, job);
 	return cr;

@@ -198,31 +198,55 @@ def test_kill_9_at_random_points_sends_no_part_twice(ferry, server, right):
     assert resumed
 
 
-def test_a_full_disk_under_the_state_stops_the_daemon_and_loses_nothing(
-        ferry, server, right):
-    state = ferry.tmp / "state"
-    state.mkdir(mode=0o700)
+@pytest.fixture
+def small_state(ferry):
+    """A state directory of 1 MiB; what it holds is written until nothing fits."""
     if os.getuid() != 0:
         pytest.skip("mounting needs root")
+    state = ferry.tmp / "state"
+    state.mkdir(mode=0o700)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", state],
                    check=True)
-    try:
-        ferry.start()
-        filler = state / "filler"
-        with open(filler, "wb", buffering=0) as f, contextlib.suppress(OSError):
-            while True:
-                f.write(bytes(4096))
-        ferry.ctl("run", "daily-report")
-        assert ferry.proc.wait(30) == 74
-        assert any("state could not be written" in line for line in ferry.log("error"))
-        filler.unlink()
-        ferry.start()
-        assert ferry.ctl("status")[0] == 0
-        row = until(lambda: ended(ferry), "the end", 60) if ferry.ctl(
-            "history", "-n", "1")[1][0]["runs"] else None
-        if not row:  # it could not even be claimed
-            assert ferry.run()[0] == 0
-        check(server, "succeeded", right)
-        ferry.stop()
-    finally:
-        subprocess.run(["umount", state], check=True)
+    yield state
+    ferry.kill()
+    subprocess.run(["umount", state], check=True)
+
+
+def fill(state):
+    with open(state / "filler", "wb", buffering=0) as f, contextlib.suppress(OSError):
+        while True:
+            f.write(bytes(4096))
+
+
+def test_a_run_that_a_full_disk_forbids_is_told_and_the_daemon_goes_on(
+        ferry, small_state, server, right):
+    ferry.start()
+    fill(small_state)
+    code, _, err = ferry.ctl("run", "daily-report")
+    assert code == 75, err
+    assert any("could not be written" in line for line in ferry.log("error"))
+    (small_state / "filler").unlink()
+    assert ferry.run()[0] == 0
+    check(server, "succeeded", right)
+
+
+def test_a_disk_that_fills_in_a_run_stops_the_daemon_and_loses_nothing(
+        ferry, small_state, server, right):
+    sent = server.requests("UploadPart")
+    server.faults((dict(operation="UploadPart"), dict(delay_ms=200)))
+    ferry.start()
+    ferry.ctl("run", "daily-report")
+    until(lambda: acknowledged(ferry), "a part")
+    fill(small_state)
+    assert ferry.proc.wait(30) == 74
+    assert any("state could not be written" in line for line in ferry.log("error"))
+    (small_state / "filler").unlink()
+    server.faults()
+    known, resent = acknowledged(ferry), server.requests("UploadPart")
+    assert resent > sent
+    ferry.start()
+    row = until(lambda: ended(ferry), "the end", 60)
+    assert row["state"] == "succeeded", row
+    check(server, "succeeded", right)
+    assert server.requests("UploadPart") - resent <= PARTS - known
+    ferry.stop()
