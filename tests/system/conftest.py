@@ -159,6 +159,20 @@ def server(request, tmp_path_factory):
     s.stop()
 
 
+def first_seed():
+    """S3FERRY_SEED replays one. A check is of the tree alone; make check-long rolls the dice."""
+    seed = int(os.environ.get("S3FERRY_SEED", 0))
+    if not seed and os.environ.get("S3FERRY_LONG"):
+        seed = random.SystemRandom().randrange(1, 2**31)
+    print(f"S3FERRY_SEED={seed or 1}")
+    return seed or 1
+
+
+def seeds(count):
+    first = first_seed()
+    return [first] if os.environ.get("S3FERRY_SEED") else range(first, first + count)
+
+
 def only(name, why):
     """A test that needs the one server; why says what the other lacks."""
     assert why

@@ -35,7 +35,10 @@ import botocore.exceptions
 import botocore.loaders
 import botocore.session
 import pytest
+
 from botocore.utils import percent_encode
+
+from conftest import first_seed
 
 PROBE = os.path.join(os.environ.get("S3FERRY_BUILD", "build"), "tests/probe/aws_probe")
 CASES = int(os.environ.get("S3FERRY_CASES", 1000))
@@ -45,9 +48,7 @@ pytestmark = pytest.mark.skipif(not os.path.exists(PROBE),
 
 @pytest.fixture
 def r():
-    seed = int(os.environ.get("S3FERRY_SEED", 0)) or random.SystemRandom().randrange(2**31)
-    print(f"S3FERRY_SEED={seed}")
-    return random.Random(seed)
+    return random.Random(first_seed())
 
 
 def ask(questions):

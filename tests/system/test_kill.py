@@ -14,6 +14,8 @@ import tempfile
 
 import pytest
 
+from conftest import first_seed
+
 PROBE = os.path.join(os.environ.get("S3FERRY_BUILD", "build"), "tests/model/core_model")
 KILLS = int(os.environ.get("S3FERRY_KILLS", 50))
 START = 1830000000  # 2027-12-28T13:20:00Z
@@ -84,9 +86,7 @@ def kill_once(r, base):
 
 @pytest.mark.skipif(not os.path.exists(PROBE), reason="tests/model/core_model is not built")
 def test_kill_9_around_each_commit(tmp_path):
-    seed = int(os.environ.get("S3FERRY_SEED", 0)) or random.SystemRandom().randrange(1, 2**31)
-    r, between = random.Random(seed), 0
-    print(f"S3FERRY_SEED={seed}")
+    r, between = random.Random(first_seed()), 0
     base = "/dev/shm" if os.path.isdir("/dev/shm") else tmp_path
     with tempfile.TemporaryDirectory(dir=base) as folder:
         for _ in range(KILLS):

@@ -11,10 +11,13 @@ import tempfile
 
 import pytest
 
+from conftest import seeds
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "model"))
 import model  # noqa: E402
 
 PROBE = os.path.join(os.environ.get("S3FERRY_BUILD", "build"), "tests/model/core_model")
+CASES = int(os.environ.get("S3FERRY_CASES", 300))
 
 
 class Core:
@@ -84,19 +87,15 @@ def play(core, seed, base):
 
 @pytest.mark.skipif(not os.path.exists(PROBE), reason="tests/model/core_model is not built")
 def test_the_core_does_as_the_model(tmp_path_factory):
-    seed = int(os.environ.get("S3FERRY_SEED", 0))
-    first = int.from_bytes(os.urandom(4), "big")
-    seeds = [seed] if seed else range(first, first + int(os.environ.get("S3FERRY_CASES", 300)))
-    print(f"seeds {seeds[0]} to {seeds[-1]}")
     # In memory where there is such a place: each claim is on disk before it counts.
     base = "/dev/shm" if os.path.isdir("/dev/shm") else str(tmp_path_factory.mktemp("model"))
     core, rows = Core(), 0
     try:
-        for s in seeds:
+        for s in seeds(CASES):
             rows += play(core, s, base)
     finally:
         core.proc.kill() if core.proc.poll() is None and sys.exc_info()[0] else core.close()
-    print(f"{len(seeds)} histories, {rows} rows")
+    print(f"{CASES} histories, {rows} rows")
 
 
 @pytest.mark.skipif(not os.path.exists(PROBE), reason="tests/model/core_model is not built")

@@ -12,13 +12,12 @@ import time
 
 import pytest
 
-from conftest import Daemon, Sandbox, until
+from conftest import Daemon, Sandbox, seeds, until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "model"))
 import sync_model as model  # noqa: E402
 
 SOURCE, TARGET = "account-s-bucket", "account-m-bucket"
-SEED = int(os.environ.get("S3FERRY_SEED", 0))
 CASES = int(os.environ.get("S3FERRY_CASES", 30))
 KILLS = int(os.environ.get("S3FERRY_KILLS", 20))
 FOLDERS = ["", "", "in/", "in/deep er/", "tmp/", "/", "a//b/", "ä+%2F/", "./", "../"]
@@ -26,11 +25,6 @@ NAMES = ["a.csv", "b.csv", "b", "c d.txt", "e+f&<g>.txt", "%41", "ü\U0001f600.c
          "x\\y", "~!*()", "=#?;", "k" * 200, ""]
 PATTERNS = ["in/**", "tmp/**", "**/*.csv", "**/*.txt"]
 WHYS = {"unproven": "changed"}  # the model does not tell these two apart
-
-
-def seeds(count):
-    first = SEED or random.SystemRandom().randrange(1, 2**31)
-    return [first] if SEED else range(first, first + count)
 
 
 @pytest.fixture(scope="module")
