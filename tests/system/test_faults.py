@@ -221,6 +221,7 @@ def fill(state):
 def test_a_run_that_a_full_disk_forbids_is_told_and_the_daemon_goes_on(
         ferry, small_state, server, right):
     ferry.start()
+    assert ferry.ctl("status")[0] == 0  # answered after the first look at the schedule
     fill(small_state)
     code, _, err = ferry.ctl("run", "daily-report")
     assert code == 75, err
