@@ -47,6 +47,7 @@ int verb_run(const struct ctl_options *o);
 int verb_next(const struct ctl_options *o);
 int verb_calendar(const struct ctl_options *o);
 int verb_backfill(const struct ctl_options *o);
+int verb_metrics(const struct ctl_options *o);
 int verb_history(const struct ctl_options *o);
 int verb_cancel(const struct ctl_options *o);
 int verb_pause(const struct ctl_options *o);

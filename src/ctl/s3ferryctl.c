@@ -25,6 +25,7 @@ const struct ctl_verb ctl_verbs[] = {
 	{"next",     "[JOB|EXPRESSION]",   "the next slots; needs no daemon",           0, 1, verb_next},
 	{"calendar", "JOB|EXPRESSION [--month] [YYYY-MM]", "a month at a glance",       1, 2, verb_calendar},
 	{"history",  "[JOB] [-n N]",       "the ledger, newest first",                  0, 1, verb_history},
+	{"metrics",  "",                   "for the textfile collector of Prometheus",  0, 0, verb_metrics},
 	{"backfill", "JOB FROM TO",        "run the slots of past dates",               3, 3, verb_backfill},
 	{"cancel",   "RUN|JOB",            "stop a run, or the backfill of a job",      1, 1, verb_cancel},
 	{"pause",    "JOB [--for 2h]",     "run no slots of a job, or --all",           0, 1, verb_pause},

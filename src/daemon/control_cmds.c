@@ -197,6 +197,7 @@ static void put_job(struct core *c, struct json_writer *w, const struct conf_job
 	json_put_str(w, "schedule", job->schedule_text);
 	json_put_str(w, "timezone", job->timezone);
 	json_put_int(w, "consecutive_failures", facts.consecutive_failures);
+	json_put_bool(w, "paused", facts.is_paused);
 	json_put_bool(w, "overdue", facts.overdue_slot_at != 0);
 	if (facts.overdue_slot_at)
 		cmd_put_time(w, "overdue_slot", facts.overdue_slot_at);

@@ -3,10 +3,12 @@
 import datetime
 import os
 import sqlite3
+import subprocess
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from conftest import only, until
+from conftest import BUILD, only, until
 from test_multipart import BODY, parts_stored, uploads
 
 SANDBOX = only("sandbox", "the scheduler knows nothing of the server")
@@ -338,6 +340,40 @@ def test_a_job_is_overdue_until_it_succeeds(daemon, server):
     until(lambda: not status(daemon, "daily-report")["overdue"], "served")
     told = [line for line in daemon.log() if "daily-report is" in line]
     assert len(told) == 2 and "is overdue" in told[0] and "no longer overdue" in told[1]
+
+
+def metrics(daemon):
+    text = subprocess.run([f"{BUILD}/src/s3ferryctl", "--socket", daemon.sock, "metrics"],
+                          check=True, capture_output=True, text=True, timeout=60).stdout
+    return {(s.name, s.labels.get("job")): s.value
+            for family in text_string_to_metric_families(text) for s in family.samples}
+
+
+@SANDBOX
+def test_metrics_tell_what_status_tells(daemon, source):
+    write_jobs(daemon, off='schedule: "@daily", paused: true',
+               late='schedule: "0 7 * * *", catch_up: none')
+    daemon.start()
+    assert daemon.run()[0] == 0
+    two_days_ago = int(datetime.datetime.now().timestamp()) - 2 * 86400
+    edit_state(daemon, "late", served_utc=two_days_ago, watermark_utc=two_days_ago)
+    daemon.start()
+    until(lambda: status(daemon, "late")["overdue"], "overdue")
+    m = metrics(daemon)
+    for name in "daily-report", "off", "late":
+        assert m["s3ferry_job_overdue", name] == (name == "late")
+        assert m["s3ferry_job_paused", name] == (name == "off")
+        assert m["s3ferry_job_running", name] == m["s3ferry_job_consecutive_failures", name] == 0
+    job = status(daemon, "daily-report")
+    for key, value in dict(last_success=job["last_success_at"], last_run=job["last"]["ended_at"],
+                           next_run=job["next_effective"]).items():
+        assert datetime.datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp() == m[
+            f"s3ferry_job_{key}_timestamp_seconds", "daily-report"]
+    assert m["s3ferry_job_last_success_timestamp_seconds", "off"] == 0
+    assert m["s3ferry_config_last_reload_successful", None] == 1
+    daemon.conf.write_text("version: 2\n")
+    assert daemon.ctl("reload")[0] == 78
+    assert metrics(daemon)["s3ferry_config_last_reload_successful", None] == 0
 
 
 @SANDBOX
