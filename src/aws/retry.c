@@ -118,6 +118,14 @@ struct retry_quota *retry_quotas_of(struct retry_quotas *q, const char *name)
 	return NULL;
 }
 
+bool retry_quotas_are_full(const struct retry_quotas *q)
+{
+	for (size_t i = 0; i < PEERS && q->peers[i].name; i++)
+		if (q->peers[i].quota.tokens < RETRY_QUOTA_MAX)
+			return false;
+	return true;
+}
+
 int retry_quota_take(struct retry_quota *q, enum err_class class)
 {
 	int cost = class == ERR_THROTTLE ? COST_THROTTLE : COST;

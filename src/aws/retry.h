@@ -21,6 +21,7 @@ struct retry_policy {
 	int throttle_attempts;
 };
 #define RETRY_STANDARD ((struct retry_policy){3, 50, 20000, 2, 1000, 1})
+#define RETRY_S3       ((struct retry_policy){6, 50, 20000, 2, 1000, 1})
 
 /* attempt: how many were made, 1 after the first. ERR_AUTH is not the policy's. */
 bool retry_may(const struct retry_policy *p, enum err_class class, int attempt);
@@ -51,6 +52,8 @@ struct retry_quotas;
 struct retry_quotas *retry_quotas_new(void);
 void *retry_quotas_free(struct retry_quotas *q);
 struct retry_quota *retry_quotas_of(struct retry_quotas *q, const char *name);
+/* Nobody owes anything: what a success gives back would be lost. */
+bool retry_quotas_are_full(const struct retry_quotas *q);
 
 /* What the retry costs, taken; 0: no retry, give up with the error at hand. */
 int retry_quota_take(struct retry_quota *q, enum err_class class);

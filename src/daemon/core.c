@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "aws/creds.h"
+#include "aws/retry.h"
 #include "aws/skew.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -138,6 +139,7 @@ static int open_net(struct core *c)
 	creds_pool_on_warning(c->creds, on_creds_event, c);
 	c->regions = s3_regions_new();
 	c->skews = skews_new();
+	c->quotas = retry_quotas_new();
 	c->files = pool_new(c->loop, FILE_THREADS);
 	creds_pool_use_clocks(c->creds, c->skews);
 	c->engines = engine_set_new(c->loop, c->http, &engines, core_on_engine, c);
@@ -370,6 +372,7 @@ void *core_free(struct core *c)
 	engine_set_free(c->engines);
 	creds_pool_free(c->creds);
 	s3_regions_free(c->regions);
+	retry_quotas_free(c->quotas);
 	skews_free(c->skews);
 	if (c->files)
 		pool_close(c->files);

@@ -44,6 +44,7 @@ struct core {
 	struct engine_set *engines;
 	struct s3_regions *regions; /* for calls on this loop, and ... */
 	struct skews *skews;        /* ... the clocks of all servers */
+	struct retry_quotas *quotas; /* of calls on this loop */
 	struct pool *files;         /* for listing local folders, and for manifests: */
 	char *manifest_dir;
 	struct sched *sched;

@@ -161,8 +161,8 @@ static void begin(struct core *c, struct control_call *call, const struct json *
 {
 	const struct conf_job *job = conf_find_job(c->conf, json_get_str(params, "job"));
 	const struct run_env env = {
-		c->loop, c->http, c->creds, c->engines, c->regions, c->skews, c->store,
-		c->files, NULL};
+		c->loop, c->http, c->creds, c->engines, c->regions, c->skews, c->quotas,
+		c->store, c->files, NULL};
 	struct core_plan *p = mem_alloc(sizeof(*p));
 	const struct run_ops ops = {.waiting = on_waiting,
 		.done = on_done,

@@ -337,7 +337,7 @@ static void start(struct core_run *cr, const struct conf_job *job)
 {
 	struct core *c = cr->core;
 	struct run_env env = {c->loop, c->http, c->creds, c->engines, c->regions, c->skews,
-		c->store, c->files, c->manifest_dir};
+		c->quotas, c->store, c->files, c->manifest_dir};
 	struct run_ops ops = {
 		on_waiting, on_done, core_uploads_resume, core_uploads_leftover,
 		on_store_failed, NULL, cr};

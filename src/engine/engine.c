@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "aws/creds.h"
+#include "aws/retry.h"
 #include "aws/sigv4.h"
 #include "aws/skew.h"
 #include "base/clock.h"
@@ -262,6 +263,7 @@ static void *release(void *arg)
 		free(e->tellers[i]);
 	skews_free(e->skews);
 	s3_regions_free(e->env.regions);
+	retry_quotas_free(e->env.quotas);
 	sigv4_memos_wipe(e->env.memos);
 	free(e->env.memos);
 	free(e);
@@ -608,6 +610,7 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 		.pair = get_pair,
 		.skew = get_skew,
 		.regions = s3_regions_new(),
+		.quotas = retry_quotas_new(),
 		.memos = mem_alloc(sizeof(*e->env.memos)),
 		.ended = on_ended,
 		.arg = e, .owner = e};

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "engine/tries.h"
 #include "net/loop.h"
 #include "s3/op.h"
 
@@ -46,7 +47,9 @@ struct lister_s3 {
 	struct creds_set set; /* wiped once a request was signed with it */
 	uint64_t generation, refused;
 	bool has_set, is_asking, is_running, has_replayed;
-	int attempt;
+	int attempt;        /* of the job's, from 1 */
+	struct tries tries; /* of this attempt */
+	char account[16];   /* who signed */
 
 	struct s3_page now, ahead; /* being read; fetched before it is needed */
 	size_t at;                 /* in now */
@@ -208,10 +211,19 @@ static void next_page(struct lister_s3 *l)
 	l->ahead = (struct s3_page){0};
 }
 
+static struct tries_peer peer_of(const struct lister_s3 *l)
+{
+	const char *custom = l->place.endpoint_url;
+
+	return (struct tries_peer){
+		l->o.quotas, l->account, custom ? custom : "", l->place.bucket};
+}
+
 /* Takes the page. */
 static enum step_result accept(struct lister_s3 *l, struct s3_page *page)
 {
 	const char *token = s3_page_text(page, page->token_at);
+	const struct tries_peer peer = peer_of(l);
 	const char *code = check_keys(l, page);
 
 	if (code)
@@ -230,14 +242,24 @@ static enum step_result accept(struct lister_s3 *l, struct s3_page *page)
 	l->ahead = *page;
 	l->has_ahead = true;
 	*page = (struct s3_page){0};
-	l->attempt = 0;
+	l->attempt = 1;
+	tries_end(&l->tries, &peer);
 	l->has_replayed = false;
 	next_page(l);
 	return list_goto(l, LIST_IDLE);
 }
 
-static enum step_result fail_or_retry(struct lister_s3 *l, const struct err *e)
+static enum step_result retry_in(struct lister_s3 *l, int64_t delay_ms)
 {
+	l->stats.retries++;
+	loop_timer_set(l->timer, delay_ms);
+	return list_goto(l, LIST_BACKOFF);
+}
+
+static enum step_result fail_or_retry(struct lister_s3 *l, const struct err *error)
+{
+	const struct tries_peer peer = peer_of(l);
+	struct err copy = *error, *e = &copy; /* may say more */
 	int64_t delay_ms;
 
 	if (e->class == ERR_AUTH && !l->has_replayed) {
@@ -246,15 +268,17 @@ static enum step_result fail_or_retry(struct lister_s3 *l, const struct err *e)
 		l->stats.retries++;
 		return list_goto(l, LIST_CREDS);
 	}
+	if (tries_again(&l->tries, &peer, e, crypto_random_unit(), &delay_ms))
+		return retry_in(l, delay_ms);
 	if (!retry_may(&l->o.retry, e->class, l->attempt))
 		return fail(l, e);
+	tries_reset(&l->tries);
 	delay_ms = retry_delay_ms(
 		&l->o.retry, e->class, l->attempt, crypto_random_unit());
 	if (l->o.on_retry)
 		l->o.on_retry(l->o.arg, e, l->attempt, delay_ms);
-	l->stats.retries++;
-	loop_timer_set(l->timer, delay_ms);
-	return list_goto(l, LIST_BACKOFF);
+	l->attempt++;
+	return retry_in(l, delay_ms);
 }
 
 static void *bury(void *arg);
@@ -316,8 +340,8 @@ static enum step_result step_page(struct lister_s3 *l)
 
 	if (l->call)
 		return STEP_WAIT;
-	l->attempt++;
 	l->stats.requests++;
+	snprintf(l->account, sizeof(l->account), "%s", l->set.account);
 	l->generation = l->set.generation;
 	l->call = s3_list_page(&env, &list, on_page, l);
 	creds_set_wipe(&l->set);
@@ -495,5 +519,6 @@ struct lister *lister_s3_new(const struct lister_s3_options *options)
 	l->last_len = strlen(l->o.start_after);
 	snprintf(l->last_key, sizeof(l->last_key), "%s", l->o.start_after);
 	l->timer = loop_timer_new(l->o.loop, on_timer, l);
+	l->attempt = 1;
 	return &l->base;
 }

@@ -12,14 +12,16 @@
 struct creds_set;
 struct http;
 struct loop;
+struct retry_quotas;
 struct s3_regions;
 struct skew;
 
 struct lister_s3_options {
-	struct loop *loop; /* these four outlive the lister */
+	struct loop *loop; /* these five outlive the lister */
 	struct http *http;
 	struct skew *skew;            /* NULL-able */
 	struct s3_regions *regions;   /* NULL-able */
+	struct retry_quotas *quotas;  /* NULL-able */
 	const struct s3_place *place; /* copied, with its texts; prefix too */
 	const char *prefix;           /* keys that begin so; "" : all */
 	size_t cut; /* bytes of prefix that keys come without: 5 of "logs/2026-" */
@@ -28,7 +30,7 @@ struct lister_s3_options {
 	const char *until;       /* and not behind this one */
 	bool is_one_page;        /* end with the first page that has keys */
 	int page_keys;           /* 0: 1000 */
-	struct retry_policy retry;
+	struct retry_policy retry; /* the job's, once a page was asked for six times */
 	bool wants_restore; /* ask for RestoreStatus */
 
 	/*

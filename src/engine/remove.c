@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine/file.h"
+#include "engine/tries.h"
 #include "net/loop.h"
 #include "net/pool.h"
 #include "s3/object.h"
@@ -40,7 +41,8 @@ struct removal {
 	struct engine_remove_spec *spec;
 	void (*ended)(void *owner, struct removal *r);
 	enum removal_state state, next; /* next: of START */
-	struct retry_policy policy;
+	struct retry_policy policy; /* the job's */
+	struct tries tries;         /* of this attempt */
 	int attempts, rounds;
 	struct loop_timer *timer;
 	struct s3_call *call;
@@ -110,15 +112,27 @@ static enum step_result end_cancelled(struct removal *r)
 
 static void removal_run(struct removal *r);
 
+static struct tries_peer peer_of(const struct removal *r)
+{
+	const struct engine_side *s = side_of(r);
+	const struct creds_set *set = r->env->creds(r->env->arg, s->creds_id);
+
+	return (struct tries_peer){r->env->quotas, set ? set->account : "",
+		s->endpoint_url, s->bucket};
+}
+
 static void on_done(void *arg, const struct err *err, const struct s3_head *head)
 {
 	struct removal *r = arg;
+	const struct tries_peer peer = peer_of(r);
 
 	r->call = NULL;
 	r->is_answered = true;
 	r->err = err ? *err : (struct err){0};
-	if (!err)
+	if (!err) {
+		tries_end(&r->tries, &peer);
 		r->head = *head;
+	}
 	removal_run(r);
 }
 
@@ -243,17 +257,25 @@ static enum step_result step_creds(struct removal *r)
 /* What follows a call that did not go well. */
 static enum step_result after_failure(struct removal *r)
 {
+	const struct tries_peer peer = peer_of(r);
+	int64_t delay_ms;
+
 	if (r->is_cancelled)
 		return end_cancelled(r);
 	if (r->err.class == ERR_AUTH && r->rounds < ROUNDS_MAX) {
 		r->refused = r->used;
 		return go(r, REMOVAL_START);
 	}
-	if (!retry_may(&r->policy, r->err.class, ++r->attempts))
-		return end(r);
+	if (side_of(r)->scheme != ENGINE_S3 ||
+		!tries_again(&r->tries, &peer, &r->err, crypto_random_unit(), &delay_ms)) {
+		if (!retry_may(&r->policy, r->err.class, ++r->attempts))
+			return end(r);
+		tries_reset(&r->tries);
+		delay_ms = retry_delay_ms(
+			&r->policy, r->err.class, r->attempts, crypto_random_unit());
+	}
 	r->is_due = false;
-	loop_timer_set(r->timer, retry_delay_ms(&r->policy, r->err.class, r->attempts,
-					 crypto_random_unit()));
+	loop_timer_set(r->timer, delay_ms);
 	return go(r, REMOVAL_BACKOFF);
 }
 

@@ -164,6 +164,36 @@ static enum step_result step_wait_creds(struct xfer *x)
 	return give_up(x);
 }
 
+/* --- requests that are sent again, before it is an attempt of the job that failed --- */
+
+static struct tries_peer peer_of(const struct xfer *x, enum xfer_side side)
+{
+	const struct engine_side *s = side_of(x, side);
+	const struct creds_set *set = x->env->creds(x->env->arg, s->creds_id);
+
+	return (struct tries_peer){x->env->quotas, set ? set->account : "",
+		s->endpoint_url, s->bucket};
+}
+
+static bool may_try_again(struct xfer *x)
+{
+	enum xfer_side side = x->failed_side;
+	const struct tries_peer peer = peer_of(x, side);
+
+	return side_of(x, side)->scheme == ENGINE_S3 &&
+	       tries_again(&x->tries[side], &peer, &x->err, crypto_random_unit(),
+		       &x->delay_ms);
+}
+
+/* What was asked for is there. */
+static void end_tries(struct xfer *x, enum xfer_side side)
+{
+	const struct tries_peer peer = peer_of(x, side);
+
+	if (side_of(x, side)->scheme == ENGINE_S3)
+		tries_end(&x->tries[side], &peer);
+}
+
 /* Known to be large, or not to be read here: its head alone is asked for. */
 static bool wants_head(const struct xfer *x)
 {
@@ -173,6 +203,7 @@ static bool wants_head(const struct xfer *x)
 
 static enum step_result after_head(struct xfer *x)
 {
+	end_tries(x, XFER_SOURCE);
 	if (!x->upload && xfer_copy_is_wanted(x) && !xfer_copy_is_parted(x))
 		return xfer_goto(x, XFER_COPY);
 	if (!x->is_large) { /* it shrank since it was listed */
@@ -261,6 +292,25 @@ static enum step_result go_on_copying(struct xfer *x)
 	return x->is_copying ? xfer_goto(x, XFER_COPY) : begin_anew(x);
 }
 
+static enum step_result try_again(struct xfer *x)
+{
+	if (may_try_again(x)) {
+		log_debug(NULL, "xfer %llu: %s %s: %s; again in %lld ms",
+			(unsigned long long)x->spec->id, x->err.operation, x->err.code,
+			x->err.text, (long long)x->delay_ms);
+		x->attempts--; /* it is still the same */
+		return xfer_goto(x, XFER_BACKOFF);
+	}
+	if (!retry_may(&x->policy, x->err.class, x->attempts))
+		return give_up(x);
+	tries_reset(&x->tries[XFER_SOURCE]);
+	tries_reset(&x->tries[XFER_DESTINATION]);
+	x->delay_ms = retry_delay_ms(
+		&x->policy, x->err.class, x->attempts, crypto_random_unit());
+	emit(x, ENGINE_EV_RETRY);
+	return xfer_goto(x, XFER_BACKOFF);
+}
+
 static enum step_result after_failure(struct xfer *x)
 {
 	if (x->err.class == ERR_AUTH)
@@ -282,10 +332,7 @@ static enum step_result after_failure(struct xfer *x)
 		x->is_restarting = true;
 		return xfer_goto(x, XFER_ABORT);
 	}
-	if (!retry_may(&x->policy, x->err.class, x->attempts))
-		return give_up(x);
-	emit(x, ENGINE_EV_RETRY);
-	return xfer_goto(x, XFER_BACKOFF);
+	return try_again(x);
 }
 
 static bool is_busy(const struct xfer *x)
@@ -350,7 +397,10 @@ static enum step_result step_create(struct xfer *x)
 		xfer_parts_create(x);
 	if (x->is_failed || x->is_cancelled)
 		return xfer_goto(x, XFER_STOP);
-	return xfer_parts_is_created(x) ? xfer_goto(x, xfer_parts_entry(x)) : STEP_WAIT;
+	if (!xfer_parts_is_created(x))
+		return STEP_WAIT;
+	end_tries(x, XFER_DESTINATION);
+	return xfer_goto(x, xfer_parts_entry(x));
 }
 
 static void enter_note(struct xfer *x)
@@ -374,7 +424,10 @@ static enum step_result step_list(struct xfer *x)
 		x->is_lost = x->err.class == ERR_NOTFOUND;
 		return xfer_goto(x, XFER_STOP);
 	}
-	return xfer_parts_is_listed(x) ? xfer_goto(x, XFER_PARTS) : STEP_WAIT;
+	if (!xfer_parts_is_listed(x))
+		return STEP_WAIT;
+	end_tries(x, XFER_DESTINATION);
+	return xfer_goto(x, XFER_PARTS);
 }
 
 static enum step_result step_parts(struct xfer *x)
@@ -452,11 +505,8 @@ static enum step_result step_ask(struct xfer *x)
 
 static void enter_backoff(struct xfer *x)
 {
-	int64_t delay_ms = retry_delay_ms(
-		&x->policy, x->err.class, x->attempts, crypto_random_unit());
-
 	x->is_due = false;
-	loop_timer_set(x->timer, x->env->back_off(x->env->arg, x, delay_ms));
+	loop_timer_set(x->timer, x->env->back_off(x->env->arg, x, x->delay_ms));
 }
 
 static enum step_result step_backoff(struct xfer *x)
@@ -472,6 +522,8 @@ static void enter_done(struct xfer *x)
 {
 	loop_timer_cancel(x->timer);
 	loop_timer_cancel(x->teller);
+	for (enum xfer_side side = 0; side < XFER_SIDES && !x->is_failed; side++)
+		end_tries(x, side);
 	emit(x, ENGINE_EV_DONE);
 	x->env->ended(x->env->owner, x);
 }

@@ -10,6 +10,7 @@
 struct http;
 struct loop;
 struct pool;
+struct retry_quotas;
 struct s3_regions;
 struct sigv4_memos;
 struct skew;
@@ -44,6 +45,7 @@ struct xfer_env {
 	/* The clock of this endpoint ("": AWS's); NULL: taken for ours. */
 	struct skew *(*skew)(void *arg, const char *endpoint_url);
 	struct s3_regions *regions; /* of buckets, as answers told */
+	struct retry_quotas *quotas; /* of accounts at buckets */
 	struct sigv4_memos *memos;
 	void *arg;
 	/* Who is told: the engine, or the object that this is a part of. */

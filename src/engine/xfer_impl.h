@@ -3,6 +3,7 @@
 
 #include "aws/retry.h"
 #include "base/crypto.h"
+#include "engine/tries.h"
 #include "engine/turns.h"
 #include "engine/xfer.h"
 #include "engine/xfer_pipe.h"
@@ -70,7 +71,9 @@ struct xfer {
 	struct engine_xfer_spec *spec;
 	struct turn turn; /* the engine's */
 	enum xfer_state state;
-	struct retry_policy policy;
+	struct retry_policy policy;      /* the job's */
+	struct tries tries[XFER_SIDES];  /* of this attempt */
+	int64_t delay_ms;                /* of XFER_BACKOFF */
 	int attempts, rounds; /* rounds: of credentials, without an answer between */
 	int64_t started_us;
 	struct loop_timer *timer, *teller;

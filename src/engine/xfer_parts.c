@@ -127,6 +127,7 @@ static void on_part_end(struct xfer_upload *u, struct xfer *child)
 		return;
 	/* It had its own attempts: the object has none left. */
 	x->attempts = x->policy.max_attempts;
+	tries_exhaust(&x->tries[child->failed_side]);
 	xfer_fail(x, child->failed_side, &child->err);
 }
 

@@ -25,6 +25,7 @@ struct http;
 struct loop;
 struct pool;
 struct run;
+struct retry_quotas;
 struct s3_regions;
 struct skews;
 struct store;
@@ -36,7 +37,8 @@ struct run_env {
 	struct creds_pool *creds;
 	struct engine_set *engines;
 	struct s3_regions *regions; /* of buckets, and the clocks of servers: */
-	struct skews *skews;        /* for calls on this loop */
+	struct skews *skews;        /* for calls on this loop, and ... */
+	struct retry_quotas *quotas; /* ... how often a failed one may be repeated */
 	struct store *store; /* of the record of delivered keys */
 	struct pool *files; /* for listing local folders, and for manifests: */
 	const char *manifest_dir;

@@ -160,6 +160,7 @@ static void open_lister(struct run *r, int which)
 		.http = r->env.http,
 		.skew = skews_of(r->env.skews, place.endpoint_url),
 		.regions = r->env.regions,
+		.quotas = r->env.quotas,
 		.place = &place,
 		.cut = strlen(side->key),
 		.retry = {(int)retry->attempts, retry->backoff_s * 1000,

@@ -26,7 +26,7 @@
 #define WALL   (INT64_C(1764000000) * USEC_PER_SEC)
 #define BODY   70000 /* streamed: what is smaller goes when it is all there */
 #define CHUNK  65536
-#define MOST   100000 /* turns: more is a hang */
+#define MOST   600000 /* turns: more is a hang */
 #define SOURCE "GET https://source.s3.eu-west-1.amazonaws.com/dir/a%20b"
 #define TARGET "PUT http://127.0.0.1:9/target/in/a%20b"
 #define ASK    "HEAD http://127.0.0.1:9/target/in/a%20b"
@@ -47,8 +47,9 @@ struct fixture {
 	uint32_t need_id;
 	uint64_t need_generation;
 	char body[BODY], flipped[BODY], etag[36], wrong_etag[36], crc[CRC64_BASE64_LEN];
-	struct replay_answer script[12];
+	struct replay_answer script[64];
 	size_t count;
+	int attempts; /* of the job; 0: 3 */
 	const char *key; /* of both sides; NULL: the usual ones */
 	int pages;
 };
@@ -198,7 +199,7 @@ static void start(struct fixture *f)
 	f->set = engine_set_new(f->loop, f->http, &options, on_ev, f);
 	x->id = 5;
 	x->tag = 7;
-	x->max_attempts = 3;
+	x->max_attempts = f->attempts ? f->attempts : 3;
 	x->backoff_ms = 1000;
 	x->max_backoff_ms = 5000;
 	x->backoff_factor = 2;
@@ -310,7 +311,7 @@ static void test_small_and_cut(void **state)
 	add_put(f)->headers[1] = "\"other\"";
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
-	assert_int_equal(f->done.attempts, 2);
+	assert_int_equal(f->done.attempts, 1);
 	assert_int_equal(replay_count(f->http), 3); /* one PUT */
 }
 
@@ -356,15 +357,15 @@ static void test_empty(void **state)
 	assert_false(has(f, 1, "aws-chunked"));
 }
 
-static void check_retried_source(struct fixture *f, const char *code)
+static void check_retried_source(struct fixture *f, int attempts)
 {
 	add(f, TARGET, 200)->hangs = true;
 	add_get(f);
 	add_put(f);
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
-	assert_int_equal(f->retries, 1);
-	assert_int_equal(f->done.attempts, 2);
+	assert_int_equal(f->retries, attempts - 1);
+	assert_int_equal(f->done.attempts, attempts);
 	assert_false(replay_seen(f->http, 1)->is_complete); /* never a short PUT */
 	assert_true(has(f, 2, "If-Match: ") && has(f, 2, f->etag));
 }
@@ -376,7 +377,7 @@ static void test_reset_mid_body(void **state)
 
 	a->net_code = "reset";
 	a->cut_at = 7000;
-	check_retried_source(f, "reset");
+	check_retried_source(f, 1); /* no attempt of the job: the request again */
 }
 
 static void test_short_body(void **state)
@@ -385,7 +386,7 @@ static void test_short_body(void **state)
 	struct replay_answer *a = add_get(f);
 
 	a->body_len = 19000; /* a server that lies, and an http that did not see it */
-	check_retried_source(f, "length");
+	check_retried_source(f, 2);
 }
 
 static void test_slow_down(void **state)
@@ -397,21 +398,56 @@ static void test_slow_down(void **state)
 	add_put(f);
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
-	assert_int_equal(f->retries, 1);
+	assert_int_equal(f->retries, 0);
 }
 
+/* Whatever our own delay is. */
+static void test_retry_after(void **state)
+{
+	struct fixture *f = *state;
+	struct replay_answer *a = add_error(
+		f, SOURCE, 500, "<Error><Code>InternalError</Code></Error>");
+
+	a->headers[0] = "retry-after";
+	a->headers[1] = "40";
+	add_get(f);
+	add_put(f);
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_true(f->done.duration_us >= 40 * USEC_PER_SEC);
+	assert_true(f->done.duration_us <= 43 * USEC_PER_SEC);
+}
+
+/* Six requests an attempt, as the SDKs do. */
 static void test_gives_up(void **state)
 {
 	struct fixture *f = *state;
 	int i;
 
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 18; i++)
 		add_error(f, SOURCE, 500, "<Error><Code>InternalError</Code></Error>");
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_RETRY);
 	assert_int_equal(f->done.attempts, 3);
-	assert_int_equal(replay_count(f->http), 3);
+	assert_int_equal(replay_count(f->http), 18);
 	assert_true(f->done.is_source_error);
+	assert_null(strstr(f->done.err.text, "quota"));
+}
+
+/* 500 tokens are 35 retries: seven attempts, and from then on one request each. */
+static void test_quota(void **state)
+{
+	struct fixture *f = *state;
+	int i;
+
+	f->attempts = 9;
+	for (i = 0; i < 44; i++)
+		add_error(f, SOURCE, 500, "<Error><Code>InternalError</Code></Error>");
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_RETRY);
+	assert_int_equal(f->done.attempts, 9);
+	assert_int_equal(replay_count(f->http), 44);
+	assert_non_null(strstr(f->done.err.text, "too many requests to source failed"));
 }
 
 static void test_slow_down_asks_for_patience(void **state)
@@ -419,11 +455,12 @@ static void test_slow_down_asks_for_patience(void **state)
 	struct fixture *f = *state;
 	int i;
 
-	for (i = 0; i < 8; i++)
+	for (i = 0; i < 8 * 6; i++)
 		add_error(f, SOURCE, 503, "<Error><Code>SlowDown</Code></Error>");
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_THROTTLE);
 	assert_int_equal(f->done.attempts, 8);
+	assert_int_equal(replay_count(f->http), 48);
 }
 
 /* 2025-11-24T16:00:00Z here, ten minutes later there. */
@@ -439,7 +476,7 @@ static void test_clock_is_wrong(void **state)
 	add_put(f);
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
-	assert_int_equal(f->done.attempts, 2);
+	assert_int_equal(f->done.attempts, 1);
 	assert_true(has(f, 0, "x-amz-date: 20251124T160"));
 	assert_true(has(f, 1, "x-amz-date: 20251124T161"));
 	/* The destination has a clock of its own. */
@@ -746,7 +783,9 @@ int main(void)
 		TEST(test_reset_mid_body),
 		TEST(test_short_body),
 		TEST(test_slow_down),
+		TEST(test_retry_after),
 		TEST(test_gives_up),
+		TEST(test_quota),
 		TEST(test_slow_down_asks_for_patience),
 		TEST(test_clock_is_wrong),
 		TEST(test_clock_is_right),

@@ -41,21 +41,24 @@ def arrived(server, key="incoming/report.csv"):
         assert e.response["Error"]["Code"] == "NoSuchKey"
 
 
-@pytest.mark.parametrize("fault,word", [
-    (Fault(GET, "cut", at=40), "GetObject short"),
-    (Fault(GET, "cut", at=SIZE // 2), "GetObject short"),
-    (Fault(PUT, "cut", at=SIZE // 2, is_up=True), "PutObject reset"),
-    (Fault(GET, "flip", at=SIZE // 2), "GetObject digest"),
+@pytest.mark.parametrize("fault,level,word", [
+    (Fault(GET, "cut", at=40), "debug", "GetObject short"),
+    (Fault(GET, "cut", at=SIZE // 2), "debug", "GetObject short"),
+    (Fault(PUT, "cut", at=SIZE // 2, is_up=True), "debug", "PutObject reset"),
+    (Fault(GET, "flip", at=SIZE // 2), "warning", "GetObject digest"),
 ], ids=["half a head", "half a body", "half an upload", "flipped"])
-def test_damage_is_seen_and_mended(ferry, proxy, server, fault, word):
+def test_damage_is_seen_and_mended(ferry, proxy, server, fault, level, word):
+    """A request that failed is sent again, which is nobody's business; wrong bytes are."""
     proxy.faults.append(Fault(**vars(fault)))  # each test wears its own
+    ferry.verbose = True
     ferry.start()
     code, end = ferry.run()
     assert (code, end["verdict"]) == (0, "succeeded")
     assert proxy.faults[0].struck == 1
     assert arrived(server) == ferry.body
-    [line] = ferry.log("warning")
-    assert word in line and "attempt 1 of 2" in line
+    [line] = [x for x in ferry.log(level) if word in x]
+    assert ("attempt 1 of 2" if level == "warning" else "again in ") in line
+    assert len(ferry.log("warning")) == (1 if level == "warning" else 0)
 
 
 def test_a_connection_that_ends_without_an_answer_is_replaced(ferry, proxy, server):
