@@ -254,6 +254,14 @@ static int write_upload(struct store *s, struct core_upload *u)
 	return store_commit(s);
 }
 
+/* A server that gives one id twice would have us complete, or abort, another's parts. */
+static void refuse(struct core_run *cr, uint64_t xfer)
+{
+	struct engine_cmd cmd = {.type = ENGINE_CMD_TAKEN, .id = xfer};
+
+	engine_set_send(cr->core->engines, &cmd);
+}
+
 static void note(struct core_run *cr, const struct engine_ev *ev)
 {
 	struct core_upload *u = find(cr, ev->id);
@@ -261,6 +269,12 @@ static void note(struct core_run *cr, const struct engine_ev *ev)
 
 	if (!u)
 		return;
+	/* It may be told again: of the same upload, cut anew. */
+	if (strcmp(u->row.upload_id, e->upload_id) != 0 &&
+		store_upload_is_known(cr->core->store, e->upload_id) == 1) {
+		refuse(cr, ev->id);
+		return;
+	}
 	u->row.size = e->size;
 	u->row.part_size = e->part_size;
 	u->row.has_checksum = e->has_checksum;

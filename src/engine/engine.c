@@ -504,12 +504,12 @@ static void cancel(struct engine *e, uint64_t id, bool keeps_upload)
 	xfer_cancel(xfer_from_link(link));
 }
 
-static void noted(struct engine *e, uint64_t id)
+static void noted(struct engine *e, uint64_t id, void (*fn)(struct xfer *x))
 {
 	struct list *link = find_in(&e->active, id);
 
 	if (link)
-		xfer_noted(xfer_from_link(link));
+		fn(xfer_from_link(link));
 }
 
 static void enqueue(struct engine *e, struct engine_xfer_spec *spec)
@@ -550,7 +550,10 @@ void engine_take(struct engine *e, const struct engine_cmd *cmd)
 		cancel(e, cmd->id, cmd->keeps_upload);
 		return;
 	case ENGINE_CMD_NOTED:
-		noted(e, cmd->id);
+		noted(e, cmd->id, xfer_noted);
+		return;
+	case ENGINE_CMD_TAKEN:
+		noted(e, cmd->id, xfer_taken);
 		return;
 	case ENGINE_CMD_CREDS:
 		take_creds(e, cmd->creds_id, cmd->creds);

@@ -461,12 +461,25 @@ static int link_to(const struct file_target *t, const char *name)
 									      : 0;
 }
 
-static int put_in_place(struct file_target *t)
+/* A rename would replace what came to that name meanwhile. */
+static int put_in_free_place(struct file_target *t)
+{
+	if (linkat(t->folder, t->temporary, t->folder, t->name, 0) < 0)
+		return -errno;
+	if (unlinkat(t->folder, t->temporary, 0) < 0)
+		return -errno;
+	t->temporary[0] = '\0';
+	return 0;
+}
+
+static int put_in_place(struct file_target *t, bool is_new)
 {
 	int r = t->temporary[0] ? 0 : link_to(t, t->name);
 
-	if (!t->temporary[0] && r != -EEXIST)
+	if (!t->temporary[0] && (r != -EEXIST || is_new))
 		return r;
+	if (is_new)
+		return put_in_free_place(t);
 	r = check_place(t);
 	if (r == 0 && !t->temporary[0]) {
 		r = set_temporary(t);
@@ -492,13 +505,16 @@ int file_commit(struct file_target *t, const struct file_place *place,
 	if (r == 0 && fsync(t->fd) < 0)
 		r = -errno;
 	if (r == 0)
-		r = put_in_place(t);
+		r = put_in_place(t, place->is_new);
 	if (r == 0 && fsync(t->folder) < 0)
 		r = -errno;
 	if (r == 0)
 		r = file_stat_fd(t->fd, ret);
 	if (r < 0)
 		file_error(err, -r, "commit", place);
+	if (r == -EEXIST)
+		err_set(err, ERR_CONFLICT, ERR_FROM_LOCAL, "destination-changed",
+			"another file came to the place while this one was moved");
 	file_discard(t);
 	return r < 0 ? -1 : 0;
 }

@@ -21,6 +21,7 @@ struct file_place {
 	int mode; /* of new files, and of folders where those may be read; 0: the umask's
 		   */
 	int64_t gid; /* -1: as the kernel chooses */
+	bool is_new; /* of what is made: no file that is there is replaced */
 };
 
 /* What tells that a file is the one that it was. */
@@ -54,8 +55,9 @@ struct file_target {
 int file_create(const struct file_place *place, int64_t size, struct file_target *ret,
 	struct err *err);
 /*
- * On disk, whole, in its place, where it replaces the file that was there. modified_us:
- * the time that it gets; 0: none. Ends the target in any case.
+ * On disk, whole, in its place, where it replaces the file that was there; class CONFLICT:
+ * that may not be. modified_us: the time that it gets; 0: none. Ends the target in any
+ * case.
  */
 int file_commit(struct file_target *t, const struct file_place *place,
 	int64_t modified_us, struct file_stat *ret, struct err *err);

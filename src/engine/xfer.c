@@ -337,7 +337,7 @@ static enum step_result after_failure(struct xfer *x)
 
 static bool is_busy(const struct xfer *x)
 {
-	return x->calls[XFER_SOURCE] || x->calls[XFER_DESTINATION] || x->ask ||
+	return x->calls[XFER_SOURCE] || x->calls[XFER_DESTINATION] || x->ask || x->glance ||
 	       x->files[XFER_SOURCE] || x->files[XFER_DESTINATION] ||
 	       xfer_parts_is_busy(x);
 }
@@ -410,7 +410,7 @@ static void enter_note(struct xfer *x)
 
 static enum step_result step_note(struct xfer *x)
 {
-	if (x->is_cancelled)
+	if (x->is_failed || x->is_cancelled)
 		return xfer_goto(x, XFER_STOP);
 	return x->is_noted ? xfer_goto(x, XFER_PARTS) : STEP_WAIT;
 }
@@ -669,6 +669,17 @@ void xfer_noted(struct xfer *x)
 		x->is_noted = true;
 	else
 		return;
+	xfer_run(x);
+}
+
+void xfer_taken(struct xfer *x)
+{
+	if (x->state != XFER_NOTE)
+		return;
+	xfer_parts_forget_id(x);
+	xfer_io_fail(x, XFER_DESTINATION, ERR_FATAL, "upload-id",
+		"the destination gave the id of an upload that is another object's: its "
+		"answers to CreateMultipartUpload cannot be trusted");
 	xfer_run(x);
 }
 

@@ -66,6 +66,8 @@ void xfer_cancel(struct xfer *x);
 void xfer_keep_upload(struct xfer *x);
 /* The upload it told of is on disk. */
 void xfer_noted(struct xfer *x);
+/* It is another transfer's: this one fails, and leaves it alone. */
+void xfer_taken(struct xfer *x);
 /* It was kept from going on, and may now. */
 void xfer_run_on(struct xfer *x);
 void xfer_read_on(struct xfer *x);

@@ -18,6 +18,7 @@
 #include "engine/xfer_headers.h"
 #include "engine/xfer_look.h"
 #include "engine/xfer_pair.h"
+#include "engine/xfer_parts.h"
 #include "s3/copy.h"
 
 #define PART_BYTES (INT64_C(512) << 20)
@@ -205,8 +206,20 @@ static bool is_mute(const struct xfer *x)
 	       !err_is_transient(&x->err);
 }
 
+/* What is refused to the first part is to the others: the object begins anew. */
+static bool refuse_part(struct xfer *x)
+{
+	x->is_copy_refused = true;
+	return false;
+}
+
 bool xfer_copy_goes_on(struct xfer *x)
 {
+	if (x->is_copy_refused && x->upload) {
+		x->is_copy_refused = false;
+		xfer_parts_recut(x);
+		return true;
+	}
 	if (is_mute(x)) {
 		x->is_stream_only = true;
 		return true;
@@ -225,7 +238,7 @@ bool xfer_copy_goes_on(struct xfer *x)
 	x->is_stream_only = true;
 	if (!pair_of(x)->has_copied)
 		pair_of(x)->copy_way = XFER_COPY_WAYS;
-	return true;
+	return !x->range.length || pair_of(x)->has_copied || refuse_part(x);
 }
 
 /* --- proof --- */

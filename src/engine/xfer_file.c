@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/crc.h"
 #include "base/mem.h"
+#include "engine/xfer_look.h"
 #include "engine/xfer_parts.h"
 #include "net/loop.h"
 #include "net/pool.h"
@@ -63,9 +64,13 @@ struct xfer_target {
 
 static void file_run(struct xfer_file *f);
 
-static struct file_place place_of(const struct engine_side *s)
+static struct file_place place_of(const struct xfer *x, enum xfer_side side)
 {
-	return (struct file_place){s->root, s->key, s->mode, s->gid};
+	const struct engine_side *s = side == XFER_SOURCE ? &x->spec->source
+							  : &x->spec->destination;
+
+	return (struct file_place){s->root, s->key, s->mode, s->gid,
+		x->spec->fidelity.overwrite == ENGINE_OVERWRITE_NEVER};
 }
 
 static bool is_part(const struct xfer_file *f)
@@ -200,8 +205,7 @@ static void start(struct xfer *x, enum xfer_side side, bool is_head_only)
 	f->is_head_only = is_head_only;
 	f->fd = -1;
 	f->target = FILE_TARGET_NONE;
-	f->place = place_of(
-		side == XFER_SOURCE ? &x->spec->source : &x->spec->destination);
+	f->place = place_of(x, side);
 	x->is_begun[side] = true;
 	x->files[side] = f;
 	if (side == XFER_SOURCE) {
@@ -411,6 +415,47 @@ void xfer_file_put(struct xfer *x)
 	start(x, XFER_DESTINATION, false);
 }
 
+/* --- what is there already --- */
+
+struct xfer_glance {
+	struct pool_job job;
+	struct xfer *x;
+	struct file_place place;
+	struct file_stat stat;
+	struct err err;
+};
+
+static void work_look(struct pool_job *job)
+{
+	struct xfer_glance *g = CONTAINER_OF(job, struct xfer_glance, job);
+
+	file_look(&g->place, &g->stat, &g->err);
+}
+
+static void on_seen(struct pool_job *job)
+{
+	struct xfer_glance *g = CONTAINER_OF(job, struct xfer_glance, job);
+	struct xfer *x = g->x;
+	struct s3_head head = {.length = g->stat.size, .status = 200};
+	struct err e = g->err;
+
+	tell_print(&g->stat, &head);
+	x->glance = NULL;
+	free(g);
+	xfer_look_ended(x, e.class == ERR_OK ? NULL : &e, &head);
+}
+
+void xfer_file_look(struct xfer *x)
+{
+	struct xfer_glance *g = mem_alloc(sizeof(*g));
+
+	g->x = x;
+	g->place = place_of(x, XFER_DESTINATION);
+	g->job = (struct pool_job){.work = work_look, .done = on_seen};
+	x->glance = g;
+	pool_submit(x->env->pool, &g->job);
+}
+
 /* --- the file of a large object --- */
 
 static void work_create(struct pool_job *job)
@@ -473,8 +518,9 @@ static void on_committed(struct pool_job *job)
 		tell_print(&t->stat, &x->heads[XFER_DESTINATION]);
 		xfer_parts_settle(x);
 	} else {
-		t->err.class =
-			ERR_LOCAL; /* its bytes were let go: there is no second try */
+		/* Its bytes were let go: there is no second try. */
+		if (t->err.class != ERR_CONFLICT)
+			t->err.class = ERR_LOCAL;
 		xfer_fail(x, XFER_DESTINATION, &t->err);
 	}
 	xfer_run(x);
@@ -503,7 +549,7 @@ void xfer_file_create(struct xfer *x)
 		return;
 	t = mem_alloc(sizeof(*t));
 	t->x = x;
-	t->place = place_of(&x->spec->destination);
+	t->place = place_of(x, XFER_DESTINATION);
 	t->size = x->heads[XFER_SOURCE].length;
 	t->modified_us = x->heads[XFER_SOURCE].modified_us;
 	t->file = FILE_TARGET_NONE;

@@ -15,6 +15,9 @@ void xfer_file_get(struct xfer *x);
 /* The destination: a whole file, or a part of the one that the parent makes. */
 void xfer_file_put(struct xfer *x);
 
+/* The file that would be replaced; ends in xfer_look_ended(). */
+void xfer_file_look(struct xfer *x);
+
 /* NULL-safe: the ring has bytes, or room, again. */
 void xfer_file_resume(struct xfer_file *f);
 /* NULL-safe: it ends soon, with class CANCELLED. */

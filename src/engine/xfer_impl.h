@@ -56,6 +56,7 @@ struct xfer_range {
 
 struct xfer_file;
 struct xfer_sums;
+struct xfer_glance;
 struct xfer_target;
 struct xfer_seek;
 struct xfer_upload;
@@ -109,12 +110,14 @@ struct xfer {
 	/* xfer_copy.c */
 	bool is_copying; /* of this attempt */
 	bool is_stream_only;
+	bool is_copy_refused; /* of a part, by all ways: its object is cut anew */
 	int copy_way;
 	char route_why[256];
 
 	/* of this attempt */
 	struct s3_call *calls[XFER_SIDES], *ask;
 	struct xfer_file *files[XFER_SIDES];
+	struct xfer_glance *glance; /* at a file; NULL: none */
 	bool is_head_only; /* the source was asked for its head, not for its bytes */
 	bool is_begun[XFER_SIDES], is_ended[XFER_SIDES], is_asked;
 	bool is_get_paused;

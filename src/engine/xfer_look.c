@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "engine/xfer_copy.h"
+#include "engine/xfer_file.h"
 #include "engine/xfer_parts.h"
 
 #define SIDE_BIT(side) (1 << (side))
@@ -25,9 +26,13 @@ static enum engine_overwrite overwrite(const struct xfer *x)
 
 bool xfer_look_is_due(const struct xfer *x)
 {
+	bool is_file = x->spec->destination.scheme == ENGINE_FILE;
+
+	/* A file tells of no bytes: it is there or not. */
+	if (is_file && overwrite(x) != ENGINE_OVERWRITE_NEVER)
+		return false;
 	return overwrite(x) != ENGINE_OVERWRITE_ALWAYS && !x->is_looked &&
-	       x->spec->destination.scheme == ENGINE_S3 && !x->range.length &&
-	       !x->spec->resume;
+	       !x->range.length && !x->spec->resume;
 }
 
 /* MD5 of bytes, or of the MD5s of parts: equal only for equal bytes. */
@@ -73,13 +78,12 @@ static bool is_forbidden(const struct err *err)
 }
 
 /* Who may not list is told 403 for what is not there. */
-static void on_looked(void *arg, const struct err *err, const struct s3_head *head)
+void xfer_look_ended(struct xfer *x, const struct err *err, const struct s3_head *head)
 {
-	struct xfer *x = arg;
-	bool is_gone = err && err->class == ERR_NOTFOUND && err->http_status == 404;
+	bool is_gone = err && err->class == ERR_NOTFOUND &&
+		       (err->http_status == 404 || err->origin == ERR_FROM_LOCAL);
 	char before[sizeof(x->found.etag)];
 
-	x->ask = NULL;
 	snprintf(before, sizeof(before), "%s", x->found.etag);
 	if (err && !is_gone && !is_forbidden(err)) {
 		xfer_fail(x, XFER_DESTINATION, err);
@@ -97,6 +101,14 @@ static void on_looked(void *arg, const struct err *err, const struct s3_head *he
 	xfer_run(x);
 }
 
+static void on_looked(void *arg, const struct err *err, const struct s3_head *head)
+{
+	struct xfer *x = arg;
+
+	x->ask = NULL;
+	xfer_look_ended(x, err, head);
+}
+
 static void look(struct xfer *x)
 {
 	struct s3_place place;
@@ -104,7 +116,9 @@ static void look(struct xfer *x)
 	const struct s3_object o = {
 		.key = x->spec->destination.key, .done = on_looked, .arg = x};
 
-	if (xfer_io_env(x, XFER_DESTINATION, &place, &env))
+	if (x->spec->destination.scheme == ENGINE_FILE)
+		xfer_file_look(x);
+	else if (xfer_io_env(x, XFER_DESTINATION, &place, &env))
 		x->ask = s3_head_object(&env, &o);
 }
 
@@ -118,7 +132,7 @@ static bool is_listed_etag(const struct xfer *x)
 
 enum step_result xfer_look_step(struct xfer *x)
 {
-	if (!x->is_looked && !x->ask && !x->is_failed && !x->is_cancelled)
+	if (!x->is_looked && !x->ask && !x->glance && !x->is_failed && !x->is_cancelled)
 		look(x);
 	if (x->is_failed || x->is_cancelled)
 		return xfer_goto(x, XFER_STOP);

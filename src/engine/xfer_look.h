@@ -9,6 +9,8 @@
 /* Before the source is asked: the destination is to be looked at. */
 bool xfer_look_is_due(const struct xfer *x);
 enum step_result xfer_look_step(struct xfer *x);
+/* Of the look at a file: what it found, or why not. */
+void xfer_look_ended(struct xfer *x, const struct err *err, const struct s3_head *head);
 /* ETag that the source need not be read for; "": none. */
 const char *xfer_look_unless(const struct xfer *x);
 /* The head of the source says that it is there already. */

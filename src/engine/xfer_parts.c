@@ -125,6 +125,10 @@ static void on_part_end(struct xfer_upload *u, struct xfer *child)
 		u->first_missing = i;
 	if (child->err.class == ERR_CANCELLED)
 		return;
+	if (child->is_copy_refused) {
+		x->is_copy_refused = true;
+		snprintf(x->route_why, sizeof(x->route_why), "%s", child->route_why);
+	}
 	/* It had its own attempts: the object has none left. */
 	x->attempts = x->policy.max_attempts;
 	tries_exhaust(&x->tries[child->failed_side]);
@@ -181,13 +185,36 @@ static bool is_summed(const struct xfer *x)
 	       (alg && checksum_part_count(x->heads[XFER_SOURCE].sum));
 }
 
+static int64_t wanted_part_bytes(const struct xfer *x)
+{
+	if (xfer_copy_is_wanted(x))
+		return xfer_copy_part_bytes();
+	return xfer_sums_part_bytes(x) ? xfer_sums_part_bytes(x) : xfer_part_bytes(x);
+}
+
+static void cut(struct xfer_upload *u, int64_t part_size)
+{
+	u->part_size = part_size;
+	u->count = (int)((u->size + part_size - 1) / part_size);
+	u->parts = mem_array((size_t)u->count, sizeof(*u->parts));
+}
+
+void xfer_parts_recut(struct xfer *x)
+{
+	struct xfer_upload *u = x->upload;
+
+	if (u->stored || u->is_resumed)
+		return;
+	free(u->parts);
+	cut(u, xfer_part_size(u->size, wanted_part_bytes(x)));
+	u->first_missing = 0;
+	x->is_noted = false;
+}
+
 void xfer_parts_new(struct xfer *x)
 {
 	const struct engine_upload *notes = x->spec->resume;
 	struct xfer_upload *u = mem_alloc(sizeof(*u));
-	int64_t part_bytes = xfer_copy_is_wanted(x)    ? xfer_copy_part_bytes()
-			     : xfer_sums_part_bytes(x) ? xfer_sums_part_bytes(x)
-						       : xfer_part_bytes(x);
 
 	u->x = x;
 	u->env = *x->env;
@@ -195,9 +222,7 @@ void xfer_parts_new(struct xfer *x)
 	u->env.ended = on_child_end;
 	u->env.owner = u;
 	u->size = notes ? notes->size : x->heads[XFER_SOURCE].length;
-	u->part_size = notes ? notes->part_size : xfer_part_size(u->size, part_bytes);
-	u->count = (int)((u->size + u->part_size - 1) / u->part_size);
-	u->parts = mem_array((size_t)u->count, sizeof(*u->parts));
+	cut(u, notes ? notes->part_size : xfer_part_size(u->size, wanted_part_bytes(x)));
 	u->wants_checksum = true;
 	list_init(&u->children);
 	if (notes)
@@ -599,6 +624,11 @@ void xfer_parts_cancel(struct xfer *x)
 bool xfer_parts_is_created(const struct xfer *x)
 {
 	return x->upload->id;
+}
+
+void xfer_parts_forget_id(struct xfer *x)
+{
+	mem_replace(&x->upload->id, NULL);
 }
 
 bool xfer_parts_is_listed(const struct xfer *x)

@@ -17,6 +17,8 @@ bool xfer_parts_wants(const struct xfer *x);
 /* x->upload, for an object whose head is in, or for x->spec->resume. */
 void xfer_parts_new(struct xfer *x);
 void *xfer_parts_free(struct xfer_upload *u);
+/* Not copied but streamed, after all: in smaller parts, unless some are stored already. */
+void xfer_parts_recut(struct xfer *x);
 /* Forget the upload itself: the next attempt begins with the source. */
 void xfer_parts_drop(struct xfer *x);
 
@@ -33,6 +35,8 @@ bool xfer_parts_is_busy(const struct xfer *x);
 /* All that is under way is told to end. */
 void xfer_parts_cancel(struct xfer *x);
 
+/* It is not ours: there is nothing to abort. */
+void xfer_parts_forget_id(struct xfer *x);
 bool xfer_parts_is_created(const struct xfer *x);
 bool xfer_parts_is_listed(const struct xfer *x);
 bool xfer_parts_is_full(const struct xfer *x);

@@ -93,6 +93,7 @@ static void read_action(struct rule *r, const struct json *a)
 	f->delay_ms = json_get_int(a, "delay_ms", 0);
 	f->clock_offset_s = json_get_int(a, "clock_offset_s", 0);
 	f->expired_token = json_get_bool(a, "expired_token", false);
+	f->same_id = json_get_bool(a, "same_id", false);
 	r->code = copy(a, "code");
 	r->message = copy(a, "message");
 	r->error_in_200 = copy(a, "error_in_200");
@@ -110,7 +111,7 @@ static char *read_rule(struct rule *r, const struct json *v)
 		"access_key", "skip", "count", "nth", NULL};
 	static const char *const action_keys[] = {"reset_at", "stall_at", "flip_at",
 		"truncate_at", "status", "code", "message", "error_in_200",
-		"expired_token", "delay_ms", "clock_offset_s", NULL};
+		"expired_token", "delay_ms", "clock_offset_s", "same_id", NULL};
 	const struct json *action = json_get(v, "action");
 	const char *unknown;
 

@@ -3,7 +3,7 @@
  * "access_key", "skip", "count", "nth"}, "action": {...}}]}; the first live rule that
  * matches is taken. Actions: reset_at, stall_at, flip_at, truncate_at (bytes of the
  * body), status + code + message, error_in_200 (a code), expired_token, delay_ms,
- * clock_offset_s.
+ * clock_offset_s, same_id (of an upload that is there).
  */
 #pragma once
 
@@ -20,7 +20,7 @@ struct fault {
 	const char *code; /* with status; borrowed from the rule */
 	const char *message;
 	const char *error_in_200; /* NULL: not */
-	bool expired_token;
+	bool expired_token, same_id;
 	int64_t delay_ms, clock_offset_s;
 };
 

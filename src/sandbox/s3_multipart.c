@@ -34,12 +34,13 @@ struct upload *s3_find_upload(struct request *r)
 void s3_create_upload(struct request *r)
 {
 	struct buf b = BUF_INIT(ANSWER_BYTES);
+	bool is_same = r->fault && r->fault->same_id && r->bucket->upload_count;
 	struct upload *u;
 
 	if (!s3_may_write(r))
 		return;
-	u = bucket_start_upload(r->bucket, r->key, r->who->arn, r->now_s);
-	u->owner = mem_strdup(s3_owner_of_new(r));
+	u = is_same ? r->bucket->uploads[0] : bucket_start_upload(r->bucket, r->key, r->who->arn, r->now_s);
+	mem_replace(&u->owner, s3_owner_of_new(r));
 	s3_read_meta(r, &u->meta);
 	u->has_crc = str_eq(http_field(r->x, "x-amz-checksum-algorithm"), "CRC64NVME");
 	for (int alg = CHECKSUM_CRC32C; alg < CHECKSUM_ALGS; alg++)

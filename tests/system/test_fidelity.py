@@ -253,6 +253,23 @@ def test_large_copies(ferry, server, size, copies, parts):
     assert server.s.head_object(Bucket=BIG, Key="big")["ContentLength"] == size
 
 
+def test_a_large_object_that_may_not_be_copied_streams_in_parts_of_a_stream(ferry, server):
+    """Not in those of a copy, which would be sent again as a whole when one breaks."""
+    server.faults((dict(operation="UploadPart", skip=2), dict(stall_at=0)))
+    ferry.configure(source=f"s3://{S}/virtual/{5 * GIB + 1}", destination=f"s3://{M}/big",
+                    extra="    limits: { part_size: 5MiB, parts: 1 }")
+    ferry.ctl("run", "daily-report")
+
+    def parts():
+        [upload] = server.m.list_multipart_uploads(Bucket=M).get("Uploads") or [None]
+        return upload and server.m.list_parts(
+            Bucket=M, Key="big", UploadId=upload["UploadId"]).get("Parts", [])
+    until(lambda: len(parts() or []) == 2, "two parts")
+    assert {p["Size"] for p in parts()} == {5 << 20}
+    ferry.ctl("cancel", "daily-report")
+    until(lambda: parts() is None, "the abort")
+
+
 def test_an_error_inside_the_answer_to_a_copy_is_no_success(ferry, server):
     server.faults((dict(operation="CopyObject", count=1), dict(error_in_200="InternalError")))
     ferry.configure("server_side")

@@ -50,13 +50,16 @@ def test_a_large_object_arrives_in_parts(ferry, server):
     assert got["ETag"].endswith(f'-{PARTS}"')
 
 
+EDGES = [(LARGE - 1, 1, 0), (LARGE, 1, 0), (LARGE + 1, 0, 5), (5 * PART, 0, 5),
+         (5 * PART + 1, 0, 6), (100 * PART, 0, 100)]
+if os.environ.get("S3FERRY_LONG"):
+    EDGES += [((5 << 30) - 1, 0, 320), (5 << 30, 0, 320), ((5 << 30) + 1, 0, 321),
+              (10_000 * PART, 0, 10_000), (10_000 * PART + 1, 0, 9_412)]
+
+
 @SANDBOX
-@pytest.mark.parametrize("size,puts,parts", [
-    (LARGE - 1, 1, 0), (LARGE, 1, 0), (LARGE + 1, 0, 5), (5 * PART, 0, 5),
-    (5 * PART + 1, 0, 6), (10_000 * PART, 0, 10_000), (10_000 * PART + 1, 0, 9_412)])
+@pytest.mark.parametrize("size,puts,parts", EDGES)
 def test_sizes_at_the_edges(daemon, server, size, puts, parts):
-    if size > 100 * PART and not os.environ.get("S3FERRY_LONG"):
-        size, parts = 100 * PART, 100  # the whole of it: make check-long
     names = ["PutObject", "UploadPart", "HeadObject", "GetObject"]
     before = [server.requests(n) for n in names]
     daemon.write(source=f"s3://account-s-bucket/virtual/{size}",
@@ -235,6 +238,23 @@ def test_a_stop_keeps_the_parts(ferry, server):
     assert arrived(server) == BODY
 
 
+@SANDBOX
+def test_a_server_that_gives_an_upload_id_twice_fails_that_object_alone(ferry, server):
+    """It would have us complete, or abort, the parts of another."""
+    for name in "abc":
+        server.s.put_object(Bucket="account-s-bucket", Key=f"twins/{name}", Body=BODY)
+    server.faults((dict(operation="CreateMultipartUpload", skip=1, count=1),
+                   dict(same_id=True)))
+    ferry.write(source="s3://account-s-bucket/twins/",
+                destination="s3://account-m-bucket/twins/")
+    ferry.start()
+    code, end = ferry.run()
+    assert (code, end["verdict"], end["objects_done"]) == (2, "partial", 2), ferry.log()
+    assert "upload-id" in end["message"], end
+    assert ferry.run()[1]["verdict"] == "succeeded"
+    for name in "abc":
+        got = server.m.get_object(Bucket="account-m-bucket", Key=f"twins/{name}")
+        assert got["Body"].read() == BODY
 
 
 def parts_stored(server):

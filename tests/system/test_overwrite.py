@@ -137,6 +137,43 @@ def test_a_conflict_of_two_writers_is_tried_again(ferry, server, operation, sour
     assert "Uploads" not in server.m.list_multipart_uploads(Bucket=M)
 
 
+def to_file(ferry, folder, source):
+    ferry.write(source=f"s3://{S}/{source}", destination="s3://x/",
+                extra="    overwrite: never")
+    text = ferry.conf.read_text().replace(
+        'profile: ours, url: "s3://x/"', f'url: "file://{folder}/"')
+    ferry.conf.write_text(text)
+    return ferry.start()
+
+
+@pytest.mark.parametrize("size", [7, LARGE])
+def test_never_leaves_a_file_that_is_there(ferry, server, tmp_path, size):
+    server.s.put_object(Bucket=S, Key="shared/x", Body=b"x" * size)
+    to_file(ferry, tmp_path, "shared/x")
+    assert ferry.run()[0] == 0
+    assert (tmp_path / "x").stat().st_size == size
+    (tmp_path / "x").write_bytes(b"older")
+    code, end = ferry.run()
+    assert (code, "1 not overwritten" in end["message"]) == (0, True), end
+    assert (tmp_path / "x").read_bytes() == b"older"
+
+
+@SANDBOX
+@pytest.mark.parametrize("size", [7, LARGE])
+def test_a_file_that_comes_meanwhile_is_not_overwritten(ferry, server, tmp_path, size):
+    server.s.put_object(Bucket=S, Key="shared/x", Body=b"x" * size)
+    server.faults((dict(operation="GetObject", count=1), dict(delay_ms=700)))
+    before = server.requests("GetObject")
+    to_file(ferry, tmp_path, "shared/x")
+    ferry.ctl("run", "daily-report")
+    until(lambda: server.requests("GetObject") > before, "the read")
+    (tmp_path / "x").write_bytes(b"somebody else's")
+    row = until(lambda: ended(ferry), "the end")
+    assert row["state"] == "failed" and "destination-changed" in row["message"], row
+    assert (tmp_path / "x").read_bytes() == b"somebody else's"
+    assert not list(tmp_path.glob(".s3ferry*"))
+
+
 @SANDBOX
 def test_a_lost_answer_is_no_race(ferry, server):
     # The object came to be, the answer did not: what is there is ours.
