@@ -55,9 +55,9 @@ struct file_target {
 int file_create(const struct file_place *place, int64_t size, struct file_target *ret,
 	struct err *err);
 /*
- * On disk, whole, in its place, where it replaces the file that was there; class CONFLICT:
- * that may not be. modified_us: the time that it gets; 0: none. Ends the target in any
- * case.
+ * On disk, whole, in its place, where it replaces the file that was there; class
+ * CONFLICT: that may not be. modified_us: the time that it gets; 0: none. Ends the target
+ * in any case.
  */
 int file_commit(struct file_target *t, const struct file_place *place,
 	int64_t modified_us, struct file_stat *ret, struct err *err);

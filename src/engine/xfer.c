@@ -337,8 +337,8 @@ static enum step_result after_failure(struct xfer *x)
 
 static bool is_busy(const struct xfer *x)
 {
-	return x->calls[XFER_SOURCE] || x->calls[XFER_DESTINATION] || x->ask || x->glance ||
-	       x->files[XFER_SOURCE] || x->files[XFER_DESTINATION] ||
+	return x->calls[XFER_SOURCE] || x->calls[XFER_DESTINATION] || x->ask ||
+	       x->glance || x->files[XFER_SOURCE] || x->files[XFER_DESTINATION] ||
 	       xfer_parts_is_busy(x);
 }
 

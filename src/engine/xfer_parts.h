@@ -17,7 +17,8 @@ bool xfer_parts_wants(const struct xfer *x);
 /* x->upload, for an object whose head is in, or for x->spec->resume. */
 void xfer_parts_new(struct xfer *x);
 void *xfer_parts_free(struct xfer_upload *u);
-/* Not copied but streamed, after all: in smaller parts, unless some are stored already. */
+/* Not copied but streamed, after all: in smaller parts, unless some are stored already.
+ */
 void xfer_parts_recut(struct xfer *x);
 /* Forget the upload itself: the next attempt begins with the source. */
 void xfer_parts_drop(struct xfer *x);

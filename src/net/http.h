@@ -71,8 +71,9 @@ struct http_request {
 	/*
 	 * err is NULL when a whole answer arrived, whatever its status; otherwise class
 	 * RETRY, CANCELLED or FATAL, origin NET, code one of "resolve" "connect" "tls"
-	 * "proxy" "reset" "stall" "short" "protocol" "headers" "aborted" "cancelled". The answer
-	 * may be there in part (status 0: nothing).
+	 * "proxy" "reset" "stall" "short" "protocol" "headers" "aborted" "cancelled"; or
+	 * RETRY, LOCAL, "EMFILE" or such: this host had no socket. The answer may be
+	 * there in part (status 0: nothing).
 	 */
 	void (*done)(void *arg, const struct err *err, const struct http_response *r);
 	void *arg;

@@ -52,6 +52,7 @@ struct http_call {
 	int64_t given;      /* bytes of the streamed body handed to libcurl */
 	int64_t stall_ms, moved_at_us;
 	curl_off_t moved_bytes;
+	int socket_errno; /* no socket could be had; 0: it could */
 	bool is_added, is_started;
 	bool is_head_in, is_head_told; /* headers complete; on_head took them */
 	bool is_recv_paused, is_send_paused;

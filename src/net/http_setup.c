@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -337,6 +338,18 @@ static void set_tls(struct http_call *call, const struct http_request *rq)
 	curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
 }
 
+static curl_socket_t open_socket(
+	void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct http_call *call = arg;
+	int fd = socket(
+		address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+
+	(void)purpose;
+	call->socket_errno = fd < 0 ? errno : 0;
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
 static void set_proxy(struct http_call *call, const struct http_request *rq)
 {
 	const struct http *http = call->http;
@@ -366,6 +379,8 @@ int http_call_setup(struct http_call *call, const struct http_request *rq)
 	call->response.is_verified_peer = str_has_prefix(rq->url, "https://");
 
 	curl_easy_setopt(e, CURLOPT_PRIVATE, call);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, call);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, call->errbuf);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	/* A name look-up that hangs must not hold the loop when its call is cancelled. */
@@ -394,6 +409,17 @@ int http_call_setup(struct http_call *call, const struct http_request *rq)
 }
 
 /* --- results --- */
+
+/* libcurl keeps to itself why it had no socket. */
+static void say_no_socket(int error, struct err *ret)
+{
+	bool is_limit = error == EMFILE || error == ENFILE;
+	const char *name = strerrorname_np(error);
+
+	err_set(ret, ERR_RETRY, ERR_FROM_LOCAL, name ? name : "socket", "no socket: %s%s",
+		strerrordesc_np(error),
+		is_limit ? "; too many open files: raise LimitNOFILE= of the unit" : "");
+}
 
 static const struct {
 	CURLcode curl;
@@ -459,6 +485,10 @@ bool http_call_error(const struct http_call *call, CURLcode code, struct err *re
 		/* It asks for a password, or does not let us there: no matter of time. */
 		err_set(ret, proxy_status < 500 ? ERR_FATAL : ERR_RETRY, ERR_FROM_NET,
 			"proxy", "%s: the proxy answers %ld", where, proxy_status);
+		return true;
+	}
+	if (code == CURLE_COULDNT_CONNECT && call->socket_errno) {
+		say_no_socket(call->socket_errno, ret);
 		return true;
 	}
 	if (code == CURLE_OPERATION_TIMEDOUT && !call->is_started) {

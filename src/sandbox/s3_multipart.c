@@ -39,7 +39,8 @@ void s3_create_upload(struct request *r)
 
 	if (!s3_may_write(r))
 		return;
-	u = is_same ? r->bucket->uploads[0] : bucket_start_upload(r->bucket, r->key, r->who->arn, r->now_s);
+	u = is_same ? r->bucket->uploads[0]
+		    : bucket_start_upload(r->bucket, r->key, r->who->arn, r->now_s);
 	mem_replace(&u->owner, s3_owner_of_new(r));
 	s3_read_meta(r, &u->meta);
 	u->has_crc = str_eq(http_field(r->x, "x-amz-checksum-algorithm"), "CRC64NVME");

@@ -9,13 +9,14 @@ import hashlib
 import itertools
 import os
 import random
+import re
 import sqlite3
 import subprocess
 import time
 
 import pytest
 
-from conftest import Sandbox, until
+from conftest import TOP, Sandbox, until
 
 PART = 5 << 20
 LONG = bool(os.environ.get("S3FERRY_LONG"))
@@ -150,6 +151,21 @@ def test_a_source_that_changes_at_a_part(ferry, server, right, what, part):
         assert row["reason"] == {"replaced": "changed", "deleted": "source_missing"}[what]
 
 
+@pytest.mark.parametrize("part", range(1, PARTS + 1, 10) if LONG else (PARTS // 2,))
+def test_a_part_that_stalls_is_moved_again(ferry, server, right, part):
+    """Both ways at once: the answer to a GET, and that to an UploadPart, stop coming."""
+    server.faults((dict(operation="GetObject", skip=part, count=1), dict(stall_at=2_000_000)),
+                  (dict(operation="UploadPart", skip=part - 1, count=1), dict(stall_at=0)))
+    sent = server.requests("UploadPart")
+    ferry.start()
+    ferry.ctl("run", "daily-report")
+    row = until(lambda: ended(ferry), "the end", 90)
+    assert row["state"] == "succeeded", ferry.log()
+    assert any(" stall" in line for line in ferry.log("warning"))
+    check(server, "succeeded", right)
+    assert server.requests("UploadPart") - sent <= PARTS + 2
+
+
 def test_a_destination_that_others_write_meanwhile(ferry, server, right):
     sent = server.requests("UploadPart")
     server.faults((dict(operation="UploadPart", skip=PARTS // 2, count=1), dict(delay_ms=400)))
@@ -196,6 +212,63 @@ def test_kill_9_at_random_points_sends_no_part_twice(ferry, server, right):
         ferry.stop()
         assert not server.m.list_multipart_uploads(Bucket=BUCKET).get("Uploads"), kills
     assert resumed
+
+
+def schema_steps():
+    """What made each version of the state from the one before it."""
+    text = (TOP / "src" / "store" / "store_schema.c").read_text()
+    text = text[text.index("steps[] = {"):text.index("/* clang-format on")]
+    steps, step = [], ""
+    for found in re.finditer(r'/\*.*?\*/|"((?:[^"\\]|\\.)*)"|(,)|(};)', text, re.S):
+        if found.group(1) is not None:
+            step += found.group(1)
+        elif step and (found.group(2) or found.group(3)):
+            steps.append(step)
+            step = ""
+    return steps
+
+
+def make_older(state, version):
+    """The same rows as an earlier s3ferry had them."""
+    with contextlib.closing(sqlite3.connect(state)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    state.rename(state.with_suffix(".new"))
+    with contextlib.closing(sqlite3.connect(state)) as db:
+        for step in schema_steps()[:version]:
+            db.executescript(step)
+        db.execute("ATTACH ? AS newer", (str(state.with_suffix(".new")),))
+        of = {row[0] for row in db.execute("SELECT name FROM newer.sqlite_schema")}
+        for (table,) in db.execute("SELECT name FROM main.sqlite_schema"
+                                   " WHERE type = 'table' AND name NOT LIKE 'sqlite%'"):
+            names = [{c[1] for c in db.execute(f"PRAGMA {at}.table_info({table})")}
+                     for at in ("main", "newer")]
+            names = ", ".join(names[0] & names[1])
+            if table in of and names:
+                db.execute(f"INSERT INTO main.{table} ({names})"
+                           f" SELECT {names} FROM newer.{table}")
+        application = db.execute("PRAGMA newer.application_id").fetchone()[0]
+        db.execute(f"PRAGMA main.application_id = {application}")
+        db.execute(f"PRAGMA main.user_version = {version}")
+        db.commit()
+
+
+@pytest.mark.parametrize("version", [2, len(schema_steps()) - 1])
+def test_an_upload_in_flight_survives_an_upgrade(ferry, server, right, version):
+    server.faults((dict(operation="UploadPart", skip=5), dict(stall_at=0)))
+    ferry.start()
+    ferry.ctl("run", "daily-report")
+    until(lambda: acknowledged(ferry) == 5, "five parts")
+    ferry.kill()
+    make_older(ferry.tmp / "state" / "state.db", version)
+    server.faults()
+    sent = server.requests("UploadPart")
+    ferry.start()
+    row = until(lambda: ended(ferry), "the end", 60)
+    assert row["state"] == "succeeded", ferry.log()
+    check(server, "succeeded", right)
+    assert server.requests("UploadPart") - sent == PARTS - 5
+    with contextlib.closing(sqlite3.connect(ferry.tmp / "state" / "state.db")) as db:
+        assert db.execute("PRAGMA user_version").fetchone()[0] == len(schema_steps())
 
 
 @pytest.fixture

@@ -424,6 +424,65 @@ def test_too_few_descriptors_are_waited_for(daemon, server, folder):
     assert daemon.run()[0] == 0
 
 
+@pytest.mark.parametrize("left", [3, 12])
+def test_too_few_descriptors_for_connections(daemon, server, left):
+    """Some wait for others, some may fail and say why; none is lost, and none hangs."""
+    for i in range(60):
+        server.s.put_object(Bucket=BUCKET_S, Key=f"fds/{i}", Body=b"x" * 100_000)
+    prefix = f"fds{left}/"
+    write(daemon, f"s3://{BUCKET_S}/fds/", f"s3://{BUCKET_M}/{prefix}")
+    daemon.start()
+    pid = daemon.proc.pid
+    old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    few = len(os.listdir(f"/proc/{pid}/fd")) + left
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, old[1]))
+    end = daemon.run()[1]
+    if end["verdict"] != "succeeded":
+        assert "open files" in end["message"] and "LimitNOFILE=" in end["message"], end
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
+    assert daemon.run()[1]["verdict"] == "succeeded", daemon.log()
+    assert len(keys_of(server, prefix)) == 60
+
+
+@pytest.fixture
+def broken_sync(tmp_path):
+    """A library that answers EIO when a file of 3 MiB is flushed to the disk."""
+    source, library = tmp_path / "sync.c", tmp_path / "sync.so"
+    source.write_text("""
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 3 << 20) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
+""")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
+    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+
+def test_a_disk_that_cannot_flush_fails_that_object_and_no_other(
+        daemon, server, folder, broken_sync):
+    for name, body in (("a", b"a"), ("b", body_of(3 * MIB)), ("c", b"c")):
+        server.s.put_object(Bucket=BUCKET_S, Key="sync/" + name, Body=body)
+    (folder / "b").write_bytes(b"older")
+    write(daemon, f"s3://{BUCKET_S}/sync/", f"file://{folder}/")
+    daemon.start(variables=broken_sync)
+    end = daemon.run()[1]
+    assert end["verdict"] == "partial", end
+    assert "1 of 3 objects failed" in " ".join(daemon.log())
+    assert "EIO" in end["message"], end
+    assert only_files(folder) == ["a", "b", "c"]
+    assert (folder / "b").read_bytes() == b"older"
+
+
 # --- folders ---
 
 def fill(folder, names):
