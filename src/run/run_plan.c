@@ -193,13 +193,22 @@ static void open_side(struct run *r, int which)
 		open_lister(r, which);
 }
 
+/* A round that follows another, which found nothing to do, begins from nothing. */
+static void forget_round(struct run *r)
+{
+	r->has_begun = r->is_missing = false;
+	r->restoring = r->taken_bytes = 0;
+	r->newest_us = 0;
+	r->objects_total = 0;
+	r->bytes_total = -1;
+	memset(r->report.counts, 0, sizeof(r->report.counts));
+	memset(r->report.count_bytes, 0, sizeof(r->report.count_bytes));
+}
 
 void run_plan_open(struct run *r)
 {
 	run_plan_close(r);
-	r->has_ended = r->has_begun = r->is_missing = false;
-	r->restoring = r->taken_bytes = 0;
-	r->newest_us = 0;
+	forget_round(r);
 	if (r->is_single)
 		return;
 	open_filter(r);

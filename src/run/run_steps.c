@@ -210,7 +210,7 @@ static void note_sides(struct run *r, const struct plan_step *step)
 {
 	const struct lister_entry *s = step->source;
 
-	if (step->action == PLAN_SKIP)
+	if (step->action == PLAN_SKIP && reason_kind(step->reason) != REASON_KIND_FAILED)
 		return;
 	r->sides[RUN_DESTINATION].taken += step->destination != NULL;
 	if (!s)

@@ -328,6 +328,16 @@ def test_what_does_not_come_at_all(mirror, then, verdict):
     assert (end["verdict"], end["reason"]) == (verdict, "source_missing"), end
 
 
+def test_each_look_counts_anew(mirror):
+    fill(*mirror.at[0], {"a.tmp": b"1"})
+    mirror.write(['exclude: ["*.tmp"]', "if_missing: {wait: 3s, poll: 1s, then: fail}"])
+    mirror.start()
+    end = mirror.run()[1]
+    assert (end["verdict"], end["reason"]) == ("failed", "source_missing"), end
+    assert sum("nothing yet" in line for line in mirror.log()) > 1
+    assert counts(mirror) == {"filtered": 1}
+
+
 @pytest.mark.parametrize("expect,words", [
     ("min_objects: 3", "2 objects"), ("max_objects: 1", "2 objects"),
     ("min_bytes: 1 kB", "2 bytes"), ("newer_than: 1d", "newer")])
