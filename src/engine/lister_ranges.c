@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "engine/key_step.h"
+#include "engine/lister_options.h"
 #include "net/loop.h"
 
 #define NEEDED_FIRST 4 /* good guesses in a row: few pages are listed without */
@@ -55,8 +56,7 @@ struct lister_ranges {
 
 static void on_range(void *arg);
 
-/* --- credentials: one question at a time, whose answer is for all that wait
- * --- */
+/* --- credentials: one question at a time, its answer for all that wait --- */
 
 static void ask(struct lister_ranges *l, uint64_t refused)
 {
@@ -143,8 +143,7 @@ static uint64_t page_keys(const struct lister_ranges *l)
 	return l->o.page_keys > 0 ? (uint64_t)l->o.page_keys : 1000;
 }
 
-/* The keys do not go on as they did: guess no more until several guesses were
- * good. */
+/* The keys do not go on as they did: guess no more until several guesses were good. */
 static void distrust(struct lister_ranges *l)
 {
 	l->width = 1;
@@ -153,16 +152,23 @@ static void distrust(struct lister_ranges *l)
 		l->needed = 2 * l->needed + 1;
 }
 
-/* Its counts stay. */
-static void drop_range(struct lister_ranges *l, struct range *r)
+static struct lister_stats add_stats(struct lister_stats *to, const struct range *r)
 {
 	struct lister_stats s;
 
 	lister_get_stats(r->lister, &s);
-	l->gone.entries += s.entries;
-	l->gone.bytes += s.bytes;
-	l->gone.requests += s.requests;
-	l->gone.retries += s.retries;
+	to->entries += s.entries;
+	to->bytes += s.bytes;
+	to->requests += s.requests;
+	to->retries += s.retries;
+	return s;
+}
+
+/* Its counts stay. */
+static void drop_range(struct lister_ranges *l, struct range *r)
+{
+	struct lister_stats s = add_stats(&l->gone, r);
+
 	lister_free(r->lister);
 	list_remove(&r->link);
 	list_remove(&r->asking);
@@ -172,9 +178,7 @@ static void drop_range(struct lister_ranges *l, struct range *r)
 	free(r);
 }
 
-/* Ranges behind the tail's page, and a new tail; as many as the last guess was
- * good for.
- */
+/* Ranges behind the tail's page, and a new tail; as many as guesses are good for. */
 static void add_batch(
 	struct lister_ranges *l, const struct key_step *step, const char *last)
 {
@@ -319,28 +323,15 @@ static void stats(const struct lister *base, struct lister_stats *ret)
 	struct range *r;
 
 	*ret = l->gone;
-	LIST_FOREACH (r, &l->ranges, link) {
-		struct lister_stats s;
-
-		lister_get_stats(r->lister, &s);
-		ret->entries += s.entries;
-		ret->bytes += s.bytes;
-		ret->requests += s.requests;
-		ret->retries += s.retries;
-	}
+	LIST_FOREACH (r, &l->ranges, link)
+		add_stats(ret, r);
 }
 
 static void *bury(void *arg)
 {
 	struct lister_ranges *l = arg;
 
-	free((char *)l->o.prefix);
-	free((char *)l->o.start_after);
-	free((char *)l->o.until);
-	free((char *)l->place.bucket);
-	free((char *)l->place.region);
-	free((char *)l->place.endpoint_url);
-	free((char *)l->place.ca_bundle);
+	lister_options_done(&l->o, &l->place);
 	free(l);
 	return NULL;
 }
@@ -362,16 +353,7 @@ struct lister *lister_ranges_new(const struct lister_s3_options *options, unsign
 	struct lister_ranges *l = mem_alloc(sizeof(*l));
 
 	l->base.ops = &ops;
-	l->o = *options;
-	l->place = *options->place;
-	l->place.bucket = mem_strdup(l->place.bucket);
-	l->place.region = mem_strdup(l->place.region);
-	l->place.endpoint_url = mem_strdup(l->place.endpoint_url);
-	l->place.ca_bundle = mem_strdup(l->place.ca_bundle);
-	l->o.place = &l->place;
-	l->o.prefix = mem_strdup(options->prefix ? options->prefix : "");
-	l->o.start_after = mem_strdup(options->start_after ? options->start_after : "");
-	l->o.until = mem_strdup(options->until ? options->until : "");
+	lister_options_take(&l->o, &l->place, options);
 	l->most = ranges > LISTER_RANGES_MAX ? LISTER_RANGES_MAX : ranges;
 	l->width = 1;
 	l->needed = NEEDED_FIRST;

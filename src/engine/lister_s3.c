@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "engine/lister_options.h"
 #include "engine/tries.h"
 #include "net/loop.h"
 #include "s3/op.h"
@@ -461,13 +462,7 @@ static void *bury(void *arg)
 	s3_page_done(&l->ahead);
 	creds_set_wipe(&l->set);
 	free(l->token);
-	free((char *)l->place.bucket);
-	free((char *)l->place.region);
-	free((char *)l->place.endpoint_url);
-	free((char *)l->place.ca_bundle);
-	free((char *)l->o.prefix);
-	free((char *)l->o.start_after);
-	free((char *)l->o.until);
+	lister_options_done(&l->o, &l->place);
 	free(l);
 	return NULL;
 }
@@ -506,16 +501,7 @@ struct lister *lister_s3_new(const struct lister_s3_options *options)
 	struct lister_s3 *l = mem_alloc(sizeof(*l));
 
 	l->base.ops = &ops;
-	l->o = *options;
-	l->place = *options->place;
-	l->place.bucket = mem_strdup(l->place.bucket);
-	l->place.region = mem_strdup(l->place.region);
-	l->place.endpoint_url = mem_strdup(l->place.endpoint_url);
-	l->place.ca_bundle = mem_strdup(l->place.ca_bundle);
-	l->o.place = &l->place;
-	l->o.prefix = mem_strdup(options->prefix ? options->prefix : "");
-	l->o.start_after = mem_strdup(options->start_after ? options->start_after : "");
-	l->o.until = mem_strdup(options->until ? options->until : "");
+	lister_options_take(&l->o, &l->place, options);
 	l->last_len = strlen(l->o.start_after);
 	snprintf(l->last_key, sizeof(l->last_key), "%s", l->o.start_after);
 	l->timer = loop_timer_new(l->o.loop, on_timer, l);

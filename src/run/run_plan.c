@@ -15,10 +15,12 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "engine/lister_file.h"
-#include "engine/lister_s3.h"
+#include "engine/lister_ranges.h"
 #include "net/loop.h"
 #include "run/filter.h"
 #include "run/run_impl.h"
+
+#define RANGES 4 /* of a listing at once: more hold more pages, and gain little */
 
 static const enum compare_mode modes[] = {
 	[CONF_COMPARE_AUTO] = COMPARE_AUTO,
@@ -181,7 +183,7 @@ static void open_lister(struct run *r, int which)
 	else
 		prefix = mem_printf("%s%.*s", side->key, (int)n, literal);
 	o.prefix = prefix;
-	side->lister = lister_s3_new(&o);
+	side->lister = lister_ranges_new(&o, RANGES);
 	lister_start(side->lister, on_change, r);
 }
 
