@@ -285,11 +285,12 @@ static void on_listing_failed(struct run *r, int side)
 
 static enum step_result step_work(struct run *r)
 {
-	int side = run_plan_failed_side(r);
+	bool is_over = run_steps_take(r);
+	int side = run_plan_failed_side(r); /* seen when it was its turn to be read */
 
 	if (side >= 0)
 		on_listing_failed(r, side);
-	if (!run_steps_take(r) || r->in_flight)
+	if ((!is_over && side < 0) || r->in_flight)
 		return STEP_WAIT;
 	return run_goto(r, RUN_JUDGE);
 }
