@@ -56,6 +56,8 @@ static const struct {
 	{"NoSuchEntity",                           ERR_NOTFOUND},
 	{"PreconditionFailed",                     ERR_CONFLICT},
 	{"ConditionalRequestConflict",             ERR_CONFLICT},
+	{"RestoreAlreadyInProgress",               ERR_CONFLICT},
+	{"InvalidObjectState",                     ERR_FATAL},
 	{"BadDigest",                              ERR_INTEGRITY},
 	{"XAmzContentSHA256Mismatch",              ERR_INTEGRITY},
 	{"XAmzContentChecksumMismatch",            ERR_INTEGRITY},

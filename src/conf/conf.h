@@ -162,6 +162,13 @@ enum conf_archived {
 	CONF_ARCHIVED_RESTORE,
 };
 
+/* How archived objects are asked for. */
+struct conf_restore {
+	int64_t days;     /* that the copy is there for */
+	const char *tier; /* as S3 writes it; static */
+	int64_t poll_s;   /* how often the run looks whether it is there */
+};
+
 /* Which objects of the source a job takes. */
 struct conf_select {
 	struct conf_texts include, exclude, storage_classes; /* empty: all, none, all */
@@ -169,6 +176,7 @@ struct conf_select {
 	int64_t min_size, max_size;         /* bytes; -1: any */
 	int64_t stable_for_s;               /* 0: also what is being written */
 	enum conf_archived archived;
+	struct conf_restore restore; /* of CONF_ARCHIVED_RESTORE */
 };
 
 /* What a sync may remove at the destination. */

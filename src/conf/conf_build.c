@@ -418,6 +418,7 @@ static void take_job_child(const struct scope *s, const struct node *key,
 		{"manifest", SCHEMA_MANIFEST, &job->manifest},
 		{"window", SCHEMA_WINDOW, &job->window},
 		{"if_missing", SCHEMA_IF_MISSING, &job->if_missing},
+		{"restore", SCHEMA_RESTORE, &job->restore},
 		{"expect", SCHEMA_EXPECT, &job->expect},
 		{"max_delete", SCHEMA_MAX_DELETE, &job->max_delete},
 		{"source", SCHEMA_SIDE, &job->source},
@@ -613,6 +614,7 @@ void draft_init(struct draft *d, struct conf *conf, struct conf_messages *messag
 	set_fallbacks(SCHEMA_LIMITS, &d->defaults.limits);
 	set_fallbacks(SCHEMA_WINDOW, &d->defaults.window);
 	set_fallbacks(SCHEMA_IF_MISSING, &d->defaults.if_missing);
+	set_fallbacks(SCHEMA_RESTORE, &d->defaults.restore);
 	set_fallbacks(SCHEMA_MANIFEST, &d->defaults.manifest);
 	d->defaults.min_size = d->defaults.max_size = -1;
 	d->defaults.max_delete = (struct raw_max_delete){-1, -1};

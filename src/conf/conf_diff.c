@@ -129,7 +129,10 @@ static bool select_differs(const struct conf_select *a, const struct conf_select
 	       !same_texts(&a->storage_classes, &b->storage_classes) ||
 	       a->newer_than_s != b->newer_than_s || a->older_than_s != b->older_than_s ||
 	       a->min_size != b->min_size || a->max_size != b->max_size ||
-	       a->stable_for_s != b->stable_for_s || a->archived != b->archived;
+	       a->stable_for_s != b->stable_for_s || a->archived != b->archived ||
+	       a->restore.days != b->restore.days ||
+	       a->restore.tier != b->restore.tier ||
+	       a->restore.poll_s != b->restore.poll_s;
 }
 
 static bool delete_differs(const struct conf_delete *a, const struct conf_delete *b)

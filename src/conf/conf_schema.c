@@ -14,8 +14,8 @@ static const char *const actions[] = {"copy", "sync", "move", NULL};
 static const char *const compares[] = {
 	"auto", "size", "mtime", "etag", "checksum", "version", NULL};
 static const char *const missing_ends[] = {"fail", "skip", NULL};
-static const char *const archived_ways[] = {"fail", "skip", NULL};
-static const char *const archived_planned[] = {"restore", NULL};
+static const char *const archived_ways[] = {"fail", "skip", "restore", NULL};
+const char *const schema_tiers[] = {"Standard", "Bulk", "Expedited", NULL};
 static const char *const overlaps[] = {"skip", "queue-one", "replace", NULL};
 static const char *const catch_ups[] = {"none", "latest", "all", NULL};
 static const char *const gaps[] = {"run", "skip", NULL};
@@ -60,6 +60,8 @@ static const char *const day_matches[] = {"auto", "and", "or", NULL};
 #define IF_MISSING(key, type, def, field, ...)                                           \
 	{SCHEMA_IF_MISSING, key, type, def, offsetof(struct raw_if_missing, field),      \
 		__VA_ARGS__}
+#define RESTORE(key, type, def, field, ...)                                              \
+	{SCHEMA_RESTORE, key, type, def, offsetof(struct raw_restore, field), __VA_ARGS__}
 #define EXPECT(key, type, field, ...)                                                    \
 	{SCHEMA_EXPECT, key, type, NULL, offsetof(struct raw_expect, field), __VA_ARGS__}
 #define MANIFEST(key, type, def, field, ...)                                             \
@@ -126,7 +128,8 @@ const struct schema_row schema_rows[] = {
 	JOB("min_size",          SCHEMA_SIZE,     NULL,     min_size, 0, INT64_MAX),
 	JOB("max_size",          SCHEMA_SIZE,     NULL,     max_size, 0, INT64_MAX),
 	JOB("only_storage_class", SCHEMA_TEXTS,   NULL,     only_storage_class),
-	JOB("archived",          SCHEMA_ENUM,     "fail",   archived, .names = archived_ways, .planned_names = archived_planned),
+	JOB("archived",          SCHEMA_ENUM,     "fail",   archived, .names = archived_ways),
+	CHILD(SCHEMA_JOB, "restore"),
 	JOB("flatten",           SCHEMA_BOOL,     "false",  is_flat),
 	JOB("rename",            SCHEMA_TEXT,     NULL,     rename),
 	JOB("compare",           SCHEMA_ENUM,     "auto",   compare, .names = compares),
@@ -188,6 +191,10 @@ const struct schema_row schema_rows[] = {
 	IF_MISSING("poll", SCHEMA_DURATION, "5m",   poll_s, 1, DAY),
 	IF_MISSING("then", SCHEMA_ENUM,     "fail", then, .names = missing_ends),
 
+	RESTORE("days", SCHEMA_INT,      "3",        days, 1, 36500),
+	RESTORE("tier", SCHEMA_ENUM,     "Standard", tier, .names = schema_tiers),
+	RESTORE("poll", SCHEMA_DURATION, "15m",      poll_s, 1, DAY),
+
 	EXPECT("min_objects", SCHEMA_INT,      min_objects, 0, INT64_MAX),
 	EXPECT("max_objects", SCHEMA_INT,      max_objects, 0, INT64_MAX),
 	EXPECT("min_bytes",   SCHEMA_SIZE,     min_bytes, 0, INT64_MAX),
@@ -225,6 +232,7 @@ const char *schema_section_name(enum schema_section section)
 		[SCHEMA_WINDOW] = "window",
 		[SCHEMA_MAX_DELETE] = "max_delete",
 		[SCHEMA_IF_MISSING] = "if_missing",
+		[SCHEMA_RESTORE] = "restore",
 		[SCHEMA_EXPECT] = "expect",
 		[SCHEMA_MANIFEST] = "manifest"};
 

@@ -20,6 +20,7 @@ enum schema_section {
 	SCHEMA_LIMITS,
 	SCHEMA_MAX_DELETE,
 	SCHEMA_IF_MISSING,
+	SCHEMA_RESTORE,
 	SCHEMA_EXPECT,
 	SCHEMA_MANIFEST,
 	SCHEMA_SECTIONS,
@@ -53,7 +54,7 @@ struct schema_row {
 };
 
 extern const char *const schema_encryptions[], *const schema_acls[];
-extern const char *const schema_locks[];
+extern const char *const schema_locks[], *const schema_tiers[];
 extern const struct schema_row schema_rows[];
 extern const size_t schema_row_count;
 const struct schema_row *schema_find(enum schema_section section, const char *key);
@@ -99,6 +100,11 @@ struct raw_if_missing {
 	int64_t then; /* 0: fail, 1: skip */
 };
 
+struct raw_restore {
+	int64_t days, tier; /* tier: of schema_tiers */
+	int64_t poll_s;
+};
+
 struct raw_expect {
 	int64_t min_objects, max_objects, min_bytes; /* -1: not given */
 	int64_t newer_than_s;
@@ -115,6 +121,7 @@ struct raw_job {
 	char *rename, *trash_prefix;
 	struct raw_max_delete max_delete;
 	struct raw_if_missing if_missing;
+	struct raw_restore restore;
 	struct raw_expect expect;
 	char *every, *timezone, *profile;
 	int64_t start_s, starting_deadline_s, jitter_s, timeout_s;

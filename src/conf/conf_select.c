@@ -17,6 +17,22 @@
 #define DELETE_PERCENT 10
 #define DELETE_COUNT   1000
 
+static void take_restore(
+	const struct spot *s, const struct raw_job *raw, struct conf_select *to)
+{
+	to->archived = (enum conf_archived)raw->archived;
+	to->restore = (struct conf_restore){
+		raw->restore.days, schema_tiers[raw->restore.tier], raw->restore.poll_s};
+	if (to->archived != CONF_ARCHIVED_RESTORE && node_get(s->map, "restore"))
+		spot_complain(s, "restore", "archived: restore",
+			"it says how to restore, and this job does not");
+	if (to->archived == CONF_ARCHIVED_RESTORE &&
+		raw->overwrite == CONF_OVERWRITE_ALWAYS)
+		spot_complain(s, "archived", "overwrite: changed",
+			"each time the run looks for what is restored it would copy "
+			"all the others again");
+}
+
 static void take_select(const struct spot *s, struct raw_job *raw, struct conf_job *job)
 {
 	struct conf_select *to = &job->select;
@@ -29,7 +45,7 @@ static void take_select(const struct spot *s, struct raw_job *raw, struct conf_j
 	to->min_size = raw->min_size;
 	to->max_size = raw->max_size;
 	to->stable_for_s = raw->source.stable_for_s;
-	to->archived = (enum conf_archived)raw->archived;
+	take_restore(s, raw, to);
 	if (to->newer_than_s && to->older_than_s && to->newer_than_s <= to->older_than_s)
 		spot_complain(s, "older_than", "newer_than is the longer one of both",
 			"no object is newer than newer_than and older than older_than");

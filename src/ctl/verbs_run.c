@@ -57,6 +57,8 @@ static int exit_of(const struct json *p)
 		return CTL_OK;
 	if (str_eq(verdict, "partial"))
 		return CTL_RUN_PARTIAL;
+	if (str_eq(verdict, "parked"))
+		return CTL_TEMPFAIL; /* it goes on by itself, but it is not there yet */
 	if (str_eq(reason, "denied"))
 		return CTL_NOPERM;
 	if (str_eq(reason, "source_missing") || str_eq(reason, "bucket_missing"))

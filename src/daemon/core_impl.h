@@ -25,6 +25,7 @@ struct core_run {
 	bool is_superseded;             /* to be cancelled when this tick is committed */
 	int64_t allow_deletes; /* of a run by hand; 0: as the job says */
 	bool is_parking;                /* cancelled at the end of its window */
+	int64_t not_before_s;           /* of one that waits for an archive; 0: now */
 };
 
 struct core_watcher {

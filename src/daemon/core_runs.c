@@ -143,6 +143,7 @@ static enum run_state state_of(enum run_verdict v)
 		[RUN_ENDED_CANCELLED] = RUN_CANCELLED,
 		[RUN_ENDED_SKIPPED] = RUN_SKIPPED,
 		[RUN_ENDED_INTERRUPTED] = RUN_CLAIMED,
+		[RUN_ENDED_PARKED] = RUN_PARKED,
 	};
 	return states[v];
 }
@@ -207,6 +208,17 @@ static int write_end(struct core_run *cr, const struct run_report *report)
 	return store_commit(c->store);
 }
 
+/* It goes on in its next hours, or when what it waits for may be there. */
+static void park(const struct core_run *cr, const struct run_report *report)
+{
+	struct core_run *again = core_enqueue(cr->core, &cr->row);
+
+	again->allow_deletes = cr->allow_deletes;
+	again->not_before_s = report->again_s ? core_now_s(cr->core) + report->again_s : 0;
+	if (again->not_before_s)
+		sched_wake_at(cr->core->sched, again->not_before_s);
+}
+
 static void on_done(void *arg, struct run *run, const struct run_report *report)
 {
 	struct core_run *cr = arg;
@@ -219,12 +231,11 @@ static void on_done(void *arg, struct run *run, const struct run_report *report)
 	cr->row.bytes = report->bytes;
 	snprintf(cr->row.reason, sizeof(cr->row.reason), "%s", report->reason);
 	snprintf(cr->row.message, sizeof(cr->row.message), "%s", report->message);
-	if (cr->is_parking && cr->row.state == RUN_CLAIMED) {
+	if (cr->is_parking && cr->row.state == RUN_CLAIMED)
 		cr->row.state = RUN_PARKED;
-		/* Nights are no attempts: those are counted against crashes. */
-		if (cr->row.attempts > 1)
-			cr->row.attempts--;
-	}
+	/* Nights are no attempts: those are counted against crashes. */
+	if (cr->row.state == RUN_PARKED && cr->row.attempts > 1)
+		cr->row.attempts--;
 	r = write_end(cr, report);
 	if (r < 0)
 		core_store_failed(c, r, "end of a run");
@@ -235,7 +246,7 @@ static void on_done(void *arg, struct run *run, const struct run_report *report)
 	sched_refresh(c->sched, cr->row.job);
 	loop_bury(c->loop, core_run_free, cr);
 	if (cr->row.state == RUN_PARKED)
-		core_enqueue(c, &cr->row);
+		park(cr, report);
 	sched_wake_at(c->sched, core_now_s(c)); /* others may follow it */
 	core_start_queued(c);
 	core_update_status(c);
@@ -347,9 +358,9 @@ static void start(struct core_run *cr, const struct conf_job *job)
 	list_remove(&cr->link);
 	list_append(&c->active, &cr->link);
 	c->active_count++;
-	cr->row.state = RUN_RUNNING;
-	if (str_eq(cr->row.reason, "window"))
+	if (cr->row.state == RUN_PARKED)
 		cr->row.reason[0] = '\0';
+	cr->row.state = RUN_RUNNING;
 	cr->row.attempts++;
 	cr->row.started_at = core_now_s(c);
 	core_save_row(c, &cr->row);
@@ -368,6 +379,10 @@ void core_start_queued(struct core *c)
 
 		if (c->is_stopping || c->exit_code)
 			return;
+		if (cr->not_before_s > core_now_s(c)) {
+			sched_wake_at(c->sched, cr->not_before_s);
+			continue;
+		}
 		if (c->active_count >= (size_t)c->conf->max_parallel_runs)
 			tell_late(cr);
 		else if (check_queued(cr, job) && core_window_admits(c, cr, job))

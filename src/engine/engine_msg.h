@@ -84,13 +84,18 @@ struct engine_xfer_spec {
 	double backoff_factor;
 };
 
-/* An object that is to go, if it is still the one that was meant. */
+/*
+ * An object that is to go, if it is still the one that was meant; or, with restore_tier,
+ * one in an archive that a readable copy is asked of.
+ */
 struct engine_remove_spec {
 	uint64_t id, tag; /* as of a transfer */
 	struct engine_side target;
 	char etag[128]; /* what it must be; "": anything */
 	struct engine_side absent; /* where nothing may be: the source of a mirror */
 	bool has_absent;
+	char restore_tier[16]; /* "": it is to go */
+	int64_t restore_days;  /* 0: of a class that has no such limit */
 	int max_attempts;
 	int64_t backoff_ms, max_backoff_ms;
 	double backoff_factor;
@@ -160,6 +165,7 @@ struct engine_result {
 	bool has_upload_left; /* an upload stays at the destination */
 	bool is_create_lost;  /* or may: whether one was created was not learned */
 	int orphans;          /* of an intent: told by ENGINE_EV_ORPHAN */
+	bool is_readable;     /* of a restore: the copy is there; else it will come */
 	bool is_source_error; /* err below is about the source side */
 	struct err err;       /* class ERR_OK: delivered and proven */
 };

@@ -1,4 +1,5 @@
-/* Options of a listing that outlive who gave them: their texts are copied. For listers. */
+/* Options of a listing that outlive who gave them: their texts are copied. For listers.
+ */
 #pragma once
 
 #include "engine/lister_s3.h"

@@ -21,6 +21,7 @@
 #include "net/loop.h"
 #include "net/pool.h"
 #include "s3/object.h"
+#include "s3/restore.h"
 
 #define CREDS_WAIT_MS (10 * 60 * 1000)
 #define ROUNDS_MAX    8
@@ -31,6 +32,7 @@ enum removal_state {
 	REMOVAL_ABSENT,  /* waits for: HEAD of what must not be there       */
 	REMOVAL_LOOK,    /* waits for: HEAD of the object                   */
 	REMOVAL_DELETE,  /* waits for: the answer to DELETE                 */
+	REMOVAL_RESTORE, /* instead of all of these: the answer to a restore */
 	REMOVAL_BACKOFF, /* waits for: the retry timer                      */
 	REMOVAL_DONE,    /* terminal: r->err tells how it ended             */
 };
@@ -46,7 +48,7 @@ struct removal {
 	int attempts, rounds;
 	struct loop_timer *timer;
 	struct s3_call *call;
-	bool is_answered, is_cancelled, is_due;
+	bool is_answered, is_cancelled, is_due, is_readable;
 	uint64_t used, refused;
 	int64_t started_us;
 	struct s3_head head;
@@ -81,7 +83,9 @@ static void emit_done(struct removal *r)
 
 	ev.result = mem_alloc(sizeof(*ev.result));
 	ev.result->attempts = r->attempts + 1;
-	ev.result->is_source_error = r->next == REMOVAL_ABSENT;
+	ev.result->is_source_error = r->next == REMOVAL_ABSENT ||
+				     r->next == REMOVAL_RESTORE;
+	ev.result->is_readable = r->is_readable;
 	ev.result->duration_us = clock_mono_us(loop_clock(r->env->loop)) - r->started_us;
 	ev.result->err = r->err;
 	r->env->event(r->env->owner, &ev);
@@ -131,9 +135,18 @@ static void on_done(void *arg, const struct err *err, const struct s3_head *head
 	r->err = err ? *err : (struct err){0};
 	if (!err) {
 		tries_end(&r->tries, &peer);
-		r->head = *head;
+		if (head)
+			r->head = *head;
 	}
 	removal_run(r);
+}
+
+static void on_asked(void *arg, const struct err *err, bool is_readable)
+{
+	struct removal *r = arg;
+
+	r->is_readable = is_readable;
+	on_done(r, err, NULL);
 }
 
 static void call_s3(struct removal *r)
@@ -153,7 +166,10 @@ static void call_s3(struct removal *r)
 
 	r->used = set->generation;
 	r->is_answered = false;
-	if (r->next == REMOVAL_DELETE)
+	if (r->next == REMOVAL_RESTORE)
+		r->call = s3_restore_object(&env, s->key, r->spec->restore_days,
+			r->spec->restore_tier, on_asked, r);
+	else if (r->next == REMOVAL_DELETE)
 		r->call = s3_delete_object(&env, &o);
 	else
 		r->call = s3_head_object(&env, &o);
@@ -339,6 +355,15 @@ static enum step_result step_delete(struct removal *r)
 	return after_failure(r);
 }
 
+static enum step_result step_restore(struct removal *r)
+{
+	if (!r->is_answered)
+		return STEP_WAIT;
+	if (str_eq(r->err.code, "RestoreAlreadyInProgress"))
+		r->err = (struct err){0};
+	return r->err.class == ERR_OK ? end(r) : after_failure(r);
+}
+
 static enum step_result step_backoff(struct removal *r)
 {
 	if (r->is_cancelled)
@@ -353,6 +378,7 @@ static enum step_result (*const steps[])(struct removal *r) = {
 	[REMOVAL_ABSENT]  = step_absent,
 	[REMOVAL_LOOK]    = step_look,
 	[REMOVAL_DELETE]  = step_delete,
+	[REMOVAL_RESTORE] = step_restore,
 	[REMOVAL_BACKOFF] = step_backoff,
 };
 /* clang-format on */
@@ -382,7 +408,9 @@ struct removal *removal_new(const struct xfer_env *env, struct engine_remove_spe
 	r->env = env;
 	r->spec = spec;
 	r->ended = ended;
-	r->next = spec->has_absent ? REMOVAL_ABSENT : REMOVAL_LOOK;
+	r->next = spec->restore_tier[0] ? REMOVAL_RESTORE
+		  : spec->has_absent    ? REMOVAL_ABSENT
+					: REMOVAL_LOOK;
 	r->policy = (struct retry_policy){spec->max_attempts, spec->backoff_ms,
 		spec->max_backoff_ms, spec->backoff_factor};
 	r->refused = UINT64_MAX;

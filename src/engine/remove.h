@@ -1,7 +1,8 @@
 /*
  * One object removed, if it is still the one that was meant: HEAD of what must be absent,
  * HEAD of the object, DELETE with If-Match. Owned by its engine, like a transfer. An
- * object that is gone already counts as removed.
+ * object that is gone already counts as removed. Or, told so, one archived object whose
+ * restore is asked for: as short, with the same credentials and retries.
  */
 #pragma once
 

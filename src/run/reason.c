@@ -144,6 +144,8 @@ static const struct {
 		"the run before was still at work"},
 	[REASON_RUN_PAUSED]          = {"paused", REASON_KIND_RUN,
 		"the job is paused"},
+	[REASON_RUN_RESTORING]       = {"restoring", REASON_KIND_RUN,
+		"objects are being restored from an archive: it goes on when they are there"},
 	[REASON_RUN_SERVICE]         = {"service", REASON_KIND_RUN,
 		"the service answered with an error of its own, each time"},
 	[REASON_RUN_SOURCE_EMPTY]    = {"source_empty", REASON_KIND_RUN,

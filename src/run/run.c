@@ -308,6 +308,8 @@ static enum step_result step_judge(struct run *r)
 {
 	int64_t delay_ms = run_wait_ms(r);
 
+	if (run_is_restoring(r))
+		return end(r, run_park(r));
 	if (delay_ms >= 0)
 		return pause_for(r, delay_ms);
 	r->is_braked = !run_deletes_judge(r);

@@ -59,6 +59,7 @@ enum run_verdict {
 	RUN_ENDED_CANCELLED,
 	RUN_ENDED_SKIPPED, /* nothing came, and the job says that this is fine */
 	RUN_ENDED_INTERRUPTED, /* by a stop or a window: it is taken up again */
+	RUN_ENDED_PARKED, /* objects are being restored: it is taken up after again_s */
 };
 
 struct run_report {
@@ -71,6 +72,7 @@ struct run_report {
 	uint64_t lost[ENGINE_LOSSES]; /* objects that arrived without this */
 	uint64_t objects_undigested; /* a side gave no digest: own checksum and length */
 	int64_t duration_us;
+	int64_t again_s; /* of RUN_ENDED_PARKED, from now */
 	uint64_t list_requests;
 	uint64_t counts[REASONS], count_bytes[REASONS]; /* of objects, by reason */
 	struct err err; /* the first error; class ERR_OK if none */

@@ -222,6 +222,8 @@ static char *make_policy(const struct conf_job *job, int side, const char *role_
 		grants[count].reads = true;
 		grants[count].lists = side == 0 && job->source.is_prefix;
 		grants[count].deletes = side == 0 && job->action == CONF_MOVE;
+		grants[count].restores =
+			side == 0 && job->select.archived == CONF_ARCHIVED_RESTORE;
 		grants[count].misses =
 			side == 0 && (job->delete.is_on || job->missing.is_set);
 		count++;

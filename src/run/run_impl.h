@@ -68,6 +68,7 @@ enum run_work {
 	WORK_TRASH,   /* copied below trash_prefix                */
 	WORK_DELETE,  /* removed at the destination               */
 	WORK_ABORT,   /* an upload of an earlier run is aborted   */
+	WORK_RESTORE, /* a readable copy of it is asked for       */
 };
 
 struct run_item {
@@ -81,6 +82,7 @@ struct run_item {
 	struct compare_delivered *delivered;     /* owned; NULL: none */
 	struct run_ask *ask;
 	enum reason why; /* why it is copied */
+	bool is_restored; /* a restore was asked for, and it was readable */
 	struct engine_result *result; /* of a copy that is to be recorded; owned */
 };
 
@@ -115,7 +117,7 @@ struct run {
 	struct manifest *manifest; /* NULL: none, or in the hands of: */
 	struct manifest_work *manifest_work; /* in the pool; NULL: nothing is under way */
 	bool has_opened_manifest;
-	uint64_t restoring; /* objects of this round */
+	uint64_t restoring; /* objects of this round that are in an archive still */
 	uint64_t taken_bytes; /* of what was selected at the source */
 	int64_t newest_us;    /* of the same; 0: nothing */
 	int64_t waited_since_us; /* of if_missing; 0: not yet */
@@ -175,6 +177,8 @@ struct run_item *run_item_find(struct run *r, uint64_t id);
 void run_item_copy(struct run_item *i);
 /* A removal at the source (of a move) or at the destination. */
 void run_item_remove(struct run_item *i, int side);
+/* A readable copy of an archived source object. */
+void run_item_restore(struct run_item *i);
 /* Copied below the trash; then the removal. */
 void run_item_trash(struct run_item *i, const char *trash_key);
 void run_item_trashed(struct run_item *i);
@@ -245,6 +249,9 @@ void run_manifest_key(struct run *r, enum reason why, int side, const char *key,
 
 /* run_verdict.c: how it ends. */
 enum run_verdict run_judge(struct run *r);
+/* Objects that S3 restores are waited for, but not by us. */
+bool run_is_restoring(const struct run *r);
+enum run_verdict run_park(struct run *r);
 /* Nothing is there yet: until when to wait, ms from now; < 0: no longer. */
 int64_t run_wait_ms(struct run *r);
 

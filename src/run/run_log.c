@@ -64,6 +64,9 @@ static const char *advice(int side, const struct err *e)
 		return "; look at the secret key and at a proxy that changes requests";
 	if (e->class == ERR_DENIED && strcmp(e->code, "InvalidAccessKeyId") == 0)
 		return "; look at the access key: deleted, inactive, or of another endpoint";
+	if (e->class == ERR_DENIED && strcmp(e->operation, "RestoreObject") == 0)
+		return "; look at the role's policy and the bucket policy: they must allow "
+		       "s3:RestoreObject on the source";
 	if (e->class == ERR_DENIED && side == RUN_SOURCE)
 		return "; look at the role's policy (s3:GetObject, s3:ListBucket on the "
 		       "source), the bucket policy, and the object's KMS key";
@@ -267,6 +270,7 @@ void run_log_ended(struct run *r)
 	case RUN_ENDED_SKIPPED:
 	case RUN_ENDED_CANCELLED:
 	case RUN_ENDED_INTERRUPTED:
+	case RUN_ENDED_PARKED:
 		log_notice(LOG_FIELDS({"MESSAGE_ID", MSG_RUN_INTERRUPTED},
 				   {"JOB", r->job->name}, {"RUN_ID", r->id},
 				   {"RESULT", rep->reason}),

@@ -146,7 +146,8 @@ bool run_manifest_seal(struct run *r)
 		return false;
 	if (!r->manifest)
 		return true;
-	if (r->report.verdict == RUN_ENDED_INTERRUPTED) {
+	if (r->report.verdict == RUN_ENDED_INTERRUPTED ||
+		r->report.verdict == RUN_ENDED_PARKED) {
 		r->manifest = manifest_abandon(r->manifest); /* to be taken up again */
 		return true;
 	}

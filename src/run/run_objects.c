@@ -200,30 +200,59 @@ void run_item_trashed(struct run_item *i)
 	run_item_remove(i, RUN_DESTINATION);
 }
 
-void run_item_remove(struct run_item *i, int side)
+static struct engine_remove_spec *new_removal(
+	struct run_item *i, int side, struct engine_cmd *ret)
 {
 	struct run *r = i->run;
 	const struct conf_retry *retry = &r->job->retry;
-	const struct lister_entry *e = i->entries[side];
 	struct engine_remove_spec *x = mem_alloc(sizeof(*x));
-	struct engine_cmd cmd = {ENGINE_CMD_REMOVE, .id = i->id, .removal = x};
+
+	*ret = (struct engine_cmd){ENGINE_CMD_REMOVE, .id = i->id, .removal = x};
+	x->id = i->id;
+	x->tag = r->serial;
+	fill_side(r, &x->target, &r->sides[side], i->keys[side]);
+	x->max_attempts = (int)retry->attempts;
+	x->backoff_ms = retry->backoff_s * 1000;
+	x->max_backoff_ms = retry->max_backoff_s * 1000;
+	x->backoff_factor = retry->factor;
+	return x;
+}
+
+void run_item_remove(struct run_item *i, int side)
+{
+	struct run *r = i->run;
+	const struct lister_entry *e = i->entries[side];
+	struct engine_cmd cmd;
+	struct engine_remove_spec *x = new_removal(i, side, &cmd);
 	const char *etag = e ? lister_mark(e) : "";
 
 	/* What was read, not what was listed. */
 	if (side == RUN_SOURCE && i->result && i->result->source_etag[0])
 		etag = i->result->source_etag;
-	x->id = i->id;
-	x->tag = r->serial;
-	fill_side(r, &x->target, &r->sides[side], i->keys[side]);
 	snprintf(x->etag, sizeof(x->etag), "%s", etag);
 	x->has_absent = side == RUN_DESTINATION;
 	if (x->has_absent)
 		fill_side(r, &x->absent, &r->sides[RUN_SOURCE], i->keys[RUN_SOURCE]);
-	x->max_attempts = (int)retry->attempts;
-	x->backoff_ms = retry->backoff_s * 1000;
-	x->max_backoff_ms = retry->max_backoff_s * 1000;
-	x->backoff_factor = retry->factor;
 	i->work = side == RUN_SOURCE ? WORK_LEAVE : WORK_DELETE;
+	engine_set_send(r->env.engines, &cmd);
+}
+
+/* What this class restores stays restored: it takes no days. */
+static bool has_days(const struct lister_entry *e)
+{
+	return !e || !str_eq(e->storage_class, "INTELLIGENT_TIERING");
+}
+
+void run_item_restore(struct run_item *i)
+{
+	struct run *r = i->run;
+	const struct conf_restore *want = &r->job->select.restore;
+	struct engine_cmd cmd;
+	struct engine_remove_spec *x = new_removal(i, RUN_SOURCE, &cmd);
+
+	x->restore_days = has_days(i->entries[RUN_SOURCE]) ? want->days : 0;
+	snprintf(x->restore_tier, sizeof(x->restore_tier), "%s", want->tier);
+	i->work = WORK_RESTORE;
 	engine_set_send(r->env.engines, &cmd);
 }
 

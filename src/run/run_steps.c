@@ -76,6 +76,9 @@ static enum reason reason_of(int side, const struct err *e)
 		return REASON_OBJECT_THROTTLED;
 	case ERR_LOCAL:
 		return REASON_OBJECT_LOCAL;
+	case ERR_FATAL:
+		return str_eq(e->code, "InvalidObjectState") ? REASON_ARCHIVED
+							     : REASON_OBJECT_SERVICE;
 	case ERR_CONFIG:
 		return str_eq(e->code, "key-too-long") ? REASON_KEY_TOO_LONG
 						       : REASON_OBJECT_CONFIG;
@@ -178,16 +181,36 @@ static void keep(struct run *r, const struct plan_step *step)
 		run_item_remove(i, RUN_SOURCE);
 }
 
+/* Asked for before, or by others. */
+static void wait_for(struct run *r, const struct plan_step *step)
+{
+	r->restoring++;
+	leave(r, step);
+}
+
+static void restore(struct run *r, const struct plan_step *step)
+{
+	struct run_item *i = new_item(r, step);
+
+	if (i)
+		run_item_restore(i);
+}
+
 static void archived(struct run *r, const struct plan_step *step)
 {
 	_cleanup_free_ char *key = mem_printf(
 		"%s%s", r->sides[RUN_SOURCE].key, step->source->key);
+	enum conf_archived way = r->job->select.archived;
 	struct err e;
 
 	if (r->options.is_dry) {
 		tell(r, step->reason, step->source);
-	} else if (r->job->select.archived == CONF_ARCHIVED_SKIP) {
+	} else if (way == CONF_ARCHIVED_SKIP) {
 		leave(r, step);
+	} else if (way == CONF_ARCHIVED_RESTORE && step->reason == REASON_RESTORING) {
+		wait_for(r, step);
+	} else if (way == CONF_ARCHIVED_RESTORE) {
+		restore(r, step);
 	} else {
 		err_set(&e, ERR_FATAL, ERR_FROM_S3, "InvalidObjectState",
 			"the object is archived (%s) and not restored",
@@ -259,6 +282,9 @@ void run_steps_on_settled(struct run_item *i, const struct plan_step *settled)
 		r->objects_total++;
 		i->why = step.reason;
 		run_item_copy(i);
+	} else if (step.action == PLAN_ARCHIVED && step.reason == REASON_ARCHIVED &&
+		   r->job->select.archived == CONF_ARCHIVED_RESTORE && !r->options.is_dry) {
+		run_item_restore(i);
 	} else if (step.action == PLAN_KEEP && r->job->action == CONF_MOVE &&
 		   step.reason == REASON_SAME && !r->options.is_dry) {
 		run_item_remove(i, RUN_SOURCE);
@@ -408,6 +434,42 @@ static void deleted(struct run_item *i, const struct engine_result *result)
 	run_item_free(i);
 }
 
+/* It can be read now, or it will be: what a restore came to. */
+static void restored(struct run_item *i, const struct engine_result *result)
+{
+	struct run *r = i->run;
+
+	if (result->is_readable) {
+		i->is_restored = true;
+		r->objects_total += !r->is_single;
+		run_item_copy(i);
+		return;
+	}
+	r->restoring++;
+	run_count(r, REASON_RESTORING, size_of(i->entries[RUN_SOURCE]));
+	run_manifest_item(i, REASON_RESTORING, NULL, NULL);
+	run_item_free(i);
+}
+
+/* The listing did not tell, or there was none; true: that is no failure of this job. */
+static bool is_archive_dealt_with(struct run_item *i, const struct err *e)
+{
+	struct run *r = i->run;
+
+	if (i->work != WORK_COPY || i->is_restored || !str_eq(e->code, "InvalidObjectState"))
+		return false;
+	if (r->job->select.archived == CONF_ARCHIVED_RESTORE) {
+		run_item_restore(i);
+		return true;
+	}
+	if (r->job->select.archived != CONF_ARCHIVED_SKIP)
+		return false;
+	run_count(r, REASON_ARCHIVED, size_of(i->entries[RUN_SOURCE]));
+	run_manifest_item(i, REASON_ARCHIVED, NULL, NULL);
+	run_item_free(i);
+	return true;
+}
+
 static void failed(struct run_item *i, const struct engine_result *result)
 {
 	struct run *r = i->run;
@@ -415,6 +477,8 @@ static void failed(struct run_item *i, const struct engine_result *result)
 	int side = result->is_source_error ? RUN_SOURCE : RUN_DESTINATION;
 	enum reason why = reason_of(side, e);
 
+	if (is_archive_dealt_with(i, e))
+		return;
 	if (r->is_single && r->job->missing.is_set && side == RUN_SOURCE &&
 		e->class == ERR_NOTFOUND && !str_eq(e->code, "NoSuchBucket")) {
 		r->is_missing = true;
@@ -443,6 +507,8 @@ void run_steps_on_done(struct run *r, const struct engine_ev *ev)
 		deleted(i, result);
 	else if (result->err.class != ERR_OK)
 		failed(i, result);
+	else if (i->work == WORK_RESTORE)
+		restored(i, result);
 	else if (i->work == WORK_COPY)
 		copied(i, result);
 	else

@@ -12,8 +12,6 @@
 #include "net/loop.h"
 #include "run/run_impl.h"
 
-#define RESTORE_POLL_MS (5 * 60 * 1000)
-
 static bool is_missing(const struct run *r)
 {
 	return r->is_single ? r->is_missing : !r->sides[RUN_SOURCE].taken;
@@ -24,10 +22,8 @@ int64_t run_wait_ms(struct run *r)
 	const struct conf_missing *m = &r->job->missing;
 	int64_t now_us = clock_mono_us(loop_clock(r->env.loop)), left_us;
 
-	if (r->options.is_dry || r->is_given_up)
+	if (r->options.is_dry || r->is_given_up || r->report.objects_failed)
 		return -1;
-	if (r->restoring)
-		return RESTORE_POLL_MS;
 	if (!m->is_set || !is_missing(r))
 		return -1;
 	if (!r->waited_since_us)
@@ -36,6 +32,28 @@ int64_t run_wait_ms(struct run *r)
 	if (left_us <= 0)
 		return -1;
 	return left_us < m->poll_s * USEC_PER_SEC ? left_us / 1000 : m->poll_s * 1000;
+}
+
+bool run_is_restoring(const struct run *r)
+{
+	return r->restoring && !r->options.is_dry && !r->is_given_up;
+}
+
+enum run_verdict run_park(struct run *r)
+{
+	struct run_report *rep = &r->report;
+	char counts[300], text[32];
+
+	rep->again_s = r->job->select.restore.poll_s;
+	run_counts_text(rep, counts, sizeof(counts));
+	snprintf(rep->reason, sizeof(rep->reason), "%s", reason_code(REASON_RUN_RESTORING));
+	snprintf(rep->message, sizeof(rep->message),
+		"%llu object%s being restored from an archive; the run is parked and looks "
+		"again in %s (%s)",
+		(unsigned long long)r->restoring, r->restoring == 1 ? " is" : "s are",
+		str_format_duration(rep->again_s * USEC_PER_SEC, text, sizeof(text)),
+		counts);
+	return RUN_ENDED_PARKED;
 }
 
 static enum run_verdict judge_missing(struct run *r)

@@ -29,6 +29,7 @@ static const struct {
 	{"s3:AbortMultipartUpload",     offsetof(struct session_grant, writes)},
 	{"s3:ListMultipartUploadParts", offsetof(struct session_grant, writes)},
 	{"s3:DeleteObject",             offsetof(struct session_grant, deletes)},
+	{"s3:RestoreObject",            offsetof(struct session_grant, restores)},
 };
 /* clang-format on */
 

@@ -18,7 +18,7 @@ struct session_grant {
 	/* Up to its first "${" or wildcard it is taken as it stands. */
 	const char *key;
 	bool is_prefix; /* else this one object */
-	bool reads, writes, deletes, lists;
+	bool reads, writes, deletes, lists, restores;
 	/* Is told when an object is not there, and not that it may not ask: a HEAD has no
 	 * prefix that a condition could name, so that it takes listing the bucket. */
 	bool misses;

@@ -54,6 +54,9 @@ struct object {
 	struct meta meta;
 	char version[33]; /* "": the bucket keeps none */
 	char *owner;      /* account id; NULL: the bucket's */
+	/* of an archive class */
+	int64_t restore_days;     /* 0: nobody asked for a copy that can be read */
+	int64_t restored_until_s; /* 0: it is not there yet */
 	unsigned refs;
 };
 

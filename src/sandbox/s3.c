@@ -1,6 +1,6 @@
 /*
  * The front of S3: which operation, which bucket and key, who, may they. The operations
- * are in s3_bucket, s3_list, s3_object, s3_copy and s3_multipart.
+ * are in s3_bucket, s3_list, s3_object, s3_restore, s3_copy and s3_multipart.
  */
 #include "config.h"
 
@@ -51,6 +51,8 @@ static const struct {
 		{"ListParts", "s3:ListMultipartUploadParts", BODY_NONE, s3_list_parts}},
 	{"POST", 2, "uploads", NULL, NULL,
 		{"CreateMultipartUpload", "s3:PutObject", BODY_NONE, s3_create_upload}},
+	{"POST", 2, "restore", NULL, NULL,
+		{"RestoreObject", "s3:RestoreObject", BODY_TEXT, s3_restore_object}},
 	{"PUT", 2, "partNumber", "uploadId", "x-amz-copy-source",
 		{"UploadPartCopy", "s3:PutObject", BODY_NONE, s3_upload_part_copy}},
 	{"PUT", 2, "partNumber", "uploadId", NULL,
@@ -75,7 +77,7 @@ static const struct {
 /* Asked for by name, and not there: better an error than the plain operation. */
 static const char *const unsupported[] = {"acl", "attributes", "cors", "encryption",
 	"lifecycle", "logging", "notification", "object-lock", "policy", "replication",
-	"requestPayment", "restore", "retention", "select", "torrent", "versioning",
+	"requestPayment", "retention", "select", "torrent", "versioning",
 	 "versions", "website", NULL};
 /* clang-format on */
 

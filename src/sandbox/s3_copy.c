@@ -47,7 +47,7 @@ static struct object *find_source(struct request *r, const struct bucket **ret_b
 	if (ret_bucket)
 		*ret_bucket = bucket;
 	o = s3_find(r, bucket, key, version ? version + strlen("?versionId=") : NULL);
-	if (o && !s3_conditions(r, "x-amz-copy-source-", o))
+	if (o && (!s3_conditions(r, "x-amz-copy-source-", o) || !s3_is_readable(r, o)))
 		return object_unref(o);
 	return o;
 }

@@ -17,7 +17,7 @@ struct listing {
 	char *after; /* the last key, or common prefix, already told */
 	uint64_t max;
 	uint64_t told;
-	bool is_url, is_truncated;
+	bool is_url, is_truncated, wants_restore;
 	char *common; /* the last common prefix told */
 	struct buf keys, prefixes;
 };
@@ -37,9 +37,11 @@ static void tell_object(struct listing *l, const struct object *o)
 	xml_key(&l->keys, "Key", o->key, l->is_url);
 	xml_element(&l->keys, "LastModified", iso_ms(o->modified_s, date));
 	xml_element(&l->keys, "ETag", o->etag);
-	buf_printf(&l->keys,
-		"<Size>%llu</Size><StorageClass>STANDARD</StorageClass></Contents>",
-		(unsigned long long)o->size);
+	buf_printf(&l->keys, "<Size>%llu</Size>", (unsigned long long)o->size);
+	xml_element(&l->keys, "StorageClass", s3_class_of(o));
+	if (l->wants_restore)
+		s3_tell_restore(&l->keys, o);
+	buf_puts(&l->keys, "</Contents>");
 }
 
 static void tell_prefix(struct listing *l, const char *prefix)
@@ -125,6 +127,8 @@ static bool read_params(struct request *r, struct listing *l, bool is_v2)
 	l->delimiter = param(r, "delimiter");
 	l->max = 1000;
 	l->is_url = encoding && strcmp(encoding, "url") == 0;
+	l->wants_restore = str_eq(
+		http_field(r->x, "x-amz-optional-object-attributes"), "RestoreStatus");
 	if (is_v2 && token)
 		l->after = key_of(token);
 	else

@@ -209,7 +209,7 @@ void s3_get_object(struct request *r)
 
 	if (!o)
 		return;
-	if (!s3_conditions(r, "", o)) {
+	if (!s3_conditions(r, "", o) || (!request_is_head(r) && !s3_is_readable(r, o))) {
 		object_unref(o);
 		return;
 	}

@@ -388,6 +388,9 @@ void admin_end(struct request *r)
 	} else if (str_eq(what, "faults") && str_eq(method, "DELETE")) {
 		sandbox_set_faults(r->sb, none, strlen(none), NULL);
 		request_reply_empty(r, 204);
+	} else if (str_eq(what, "thaw") && str_eq(method, "PUT")) {
+		s3_thaw(r->sb->objects, r->now_s);
+		request_reply_empty(r, 204);
 	} else if (str_eq(what, "log") && str_eq(method, "GET")) {
 		report(r);
 	} else if (str_eq(what, "log") && str_eq(method, "DELETE")) {
@@ -396,7 +399,7 @@ void admin_end(struct request *r)
 	} else {
 		s3_fail(r, 404, "NoSuchEndpoint",
 			"GET or DELETE /_sandbox/log, PUT or DELETE "
-			"/_sandbox/faults",
+			"/_sandbox/faults, PUT /_sandbox/thaw",
 			NULL);
 	}
 }

@@ -143,6 +143,13 @@ void s3_store(struct request *r, struct object *o);
 /* The object, by version too; allowed, or NULL: answered. */
 struct object *s3_find(struct request *r, const struct bucket *b, const char *key,
 	const char *version);
+const char *s3_class_of(const struct object *o);
+/* It is in no archive, or restored; false: answered. */
+bool s3_is_readable(struct request *r, const struct object *o);
+/* RestoreStatus of a listing, where there is something to tell. */
+void s3_tell_restore(struct buf *out, const struct object *o);
+/* Every copy that was asked for is there. */
+void s3_thaw(const struct objects *all, int64_t now_s);
 /* CRC64NVME of a whole object or part: told, and compared with what the caller declares. */
 void s3_answer_crc(struct request *r, uint64_t crc);
 void s3_answer_sum(struct request *r, enum checksum_alg alg, const char *sum);
@@ -163,6 +170,7 @@ void s3_delete_objects(struct request *r);
 void s3_get_tags(struct request *r);
 void s3_put_tags(struct request *r);
 void s3_delete_tags(struct request *r);
+void s3_restore_object(struct request *r);
 void s3_create_upload(struct request *r);
 void s3_upload_part(struct request *r);
 void s3_upload_part_copy(struct request *r);

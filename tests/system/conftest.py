@@ -84,6 +84,11 @@ class Sandbox(Server):
             self.url + "/_sandbox/faults", json.dumps({"rules": rules}).encode(),
             method="PUT")).close()
 
+    def thaw(self):
+        """Every restore that was asked for is done."""
+        urllib.request.urlopen(urllib.request.Request(
+            self.url + "/_sandbox/thaw", method="PUT")).close()
+
     def stop(self):
         self.proc.kill()
         self.proc.wait()
