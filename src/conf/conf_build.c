@@ -149,8 +149,6 @@ static const char *parse_enum(
 			return NULL;
 		}
 	}
-	if (has_name(row->planned_names, text))
-		return "this value is not supported by this version";
 	one_of(row->names, text, hint, size);
 	return "not one of the values of this key";
 }

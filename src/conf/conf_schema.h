@@ -49,8 +49,7 @@ struct schema_row {
 	size_t offset;        /* into struct raw_* below */
 	int64_t min, max;     /* of numbers and durations */
 	const char *const *names; /* of an ENUM; of an INT: the word that stands for 0 */
-	const char *const *planned_names; /* of the language, not of this version */
-	bool is_default_too;              /* also accepted in `defaults` */
+	bool is_default_too;      /* also accepted in `defaults` */
 };
 
 extern const char *const schema_encryptions[], *const schema_acls[];
