@@ -149,9 +149,9 @@ void after_finish(struct draft *d)
 	for (size_t i = 0; i < d->job_count; i++) {
 		size_t at = place_of(c, d->jobs[i].name->text);
 
-		w.drafts[at] = &d->jobs[i];
 		if (c->jobs[at]->after.count)
 			continue; /* of a name that stands twice, and was told */
+		w.drafts[at] = &d->jobs[i];
 		c->jobs[at]->after = d->jobs[i].raw.after;
 		d->jobs[i].raw.after = (struct conf_texts){0};
 	}
