@@ -173,20 +173,28 @@ static void put_text(struct json_writer *w, const char *s)
 	put(w, s, strlen(s));
 }
 
+static bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c != 0x7f && c != '"' && c != '\\';
+}
+
+/* Runs of plain bytes go out at once: a manifest has a row for each object. */
 static void put_quoted(struct json_writer *w, const char *s, size_t len)
 {
-	put(w, "\"", 1);
-	for (size_t i = 0; i < len; i++) {
-		char escape[8];
-		unsigned char c = (unsigned char)s[i];
+	const char *end = s + len, *run;
+	char escape[8];
 
-		if (c == '"' || c == '\\')
-			snprintf(escape, sizeof(escape), "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			snprintf(escape, sizeof(escape), "\\u%04x", c);
-		else
-			snprintf(escape, sizeof(escape), "%c", c);
+	put(w, "\"", 1);
+	while (s < end) {
+		for (run = s; s < end && is_plain((unsigned char)*s); s++)
+			;
+		put(w, run, (size_t)(s - run));
+		if (s == end)
+			break;
+		snprintf(escape, sizeof(escape), *s == '"' || *s == '\\' ? "\\%c" : "\\u%04x",
+			(unsigned char)*s);
 		put_text(w, escape);
+		s++;
 	}
 	put(w, "\"", 1);
 }

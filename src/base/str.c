@@ -316,7 +316,7 @@ bool str_is_utf8(const char *s, size_t len)
 	size_t n;
 
 	for (; len; s += n, len -= n) {
-		n = utf8_length((const unsigned char *)s, len);
+		n = (unsigned char)*s < 0x80 ? 1 : utf8_length((const unsigned char *)s, len);
 		if (n == 0)
 			return false;
 	}
