@@ -49,8 +49,8 @@ static int parse_custom(const char *url, struct base *ret, char *why)
 				   "fragment");
 	if (strlen(rest + n) >= sizeof(ret->path))
 		return refuse(why, "the path of endpoint_url is too long");
-	snprintf(ret->host, sizeof(ret->host), "%.*s", (int)n, rest);
-	snprintf(ret->path, sizeof(ret->path), "%s", rest + n);
+	str_copy(ret->host, n + 1, rest);
+	str_copy(ret->path, sizeof(ret->path), rest + n);
 	n = strlen(ret->path);
 	if (n && ret->path[n - 1] == '/')
 		ret->path[n - 1] = '\0';
@@ -66,9 +66,9 @@ static void set_origin(struct endpoint *e, bool is_tls, const char *host)
 	if (str_has_suffix(host, port))
 		n -= strlen(port);
 	e->is_tls = is_tls;
-	snprintf(
-		e->origin, sizeof(e->origin), "%s://%s", is_tls ? "https" : "http", host);
-	snprintf(e->host, sizeof(e->host), "%.*s", (int)n, host);
+	str_copy(e->origin, sizeof(e->origin), is_tls ? "https://" : "http://");
+	str_copy(e->origin + 7 + is_tls, sizeof(e->origin) - 7 - is_tls, host);
+	str_copy(e->host, n + 1 < sizeof(e->host) ? n + 1 : sizeof(e->host), host);
 }
 
 static int set_region(const struct endpoint_spec *spec, struct endpoint *e, char *why)
@@ -83,7 +83,7 @@ static int set_region(const struct endpoint_spec *spec, struct endpoint *e, char
 	}
 	if (!region || strcmp(region, "aws-global") == 0)
 		region = "us-east-1";
-	snprintf(e->signing_region, sizeof(e->signing_region), "%s", region);
+	str_copy(e->signing_region, sizeof(e->signing_region), region);
 	return 0;
 }
 
@@ -143,7 +143,7 @@ static int set_path(struct endpoint *e, const char *path, const char *bucket, ch
 		r = buf_putc(&out, '/');
 	if (r == 0 && bucket)
 		r = str_uri_encode(&out, bucket, strlen(bucket), false);
-	snprintf(e->path, sizeof(e->path), "%s", buf_str(&out));
+	str_copy(e->path, sizeof(e->path), buf_str(&out));
 	buf_done(&out);
 	return r < 0 ? refuse(why, "endpoint_url and bucket are too long together") : 0;
 }
@@ -184,7 +184,7 @@ static int put_access_point(const struct endpoint_spec *spec, struct base *base,
 		return refuse(why, "access points need an endpoint_url with a host name");
 	if (!spec->endpoint_url)
 		aws_host(base, "s3-accesspoint", spec, ap.region, p);
-	snprintf(e->signing_region, sizeof(e->signing_region), "%s", ap.region);
+	str_copy(e->signing_region, sizeof(e->signing_region), ap.region);
 	snprintf(host, sizeof(host), "%s-%s.%s", ap.name, ap.account, base->host);
 	set_origin(e, base->is_tls, host);
 	return set_path(e, base->path, NULL, why);
@@ -254,7 +254,7 @@ int endpoint_sts(const struct endpoint_spec *spec, struct endpoint *ret, char *w
 			spec->use_fips && !is_gov ? "-fips" : "", e.signing_region,
 			spec->use_dual_stack ? p->dual_stack_suffix : p->dns_suffix);
 	set_origin(&e, base.is_tls, base.host);
-	snprintf(e.path, sizeof(e.path), "%s", base.path);
+	str_copy(e.path, sizeof(e.path), base.path);
 	*ret = e;
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -148,13 +149,30 @@ char *clock_format_iso(int64_t seconds, char *out, size_t size)
 	return clock_format_iso_us(seconds * USEC_PER_SEC, out, size);
 }
 
+static char *put_digits(char *out, int64_t n, int width)
+{
+	for (int i = width; i-- > 0; n /= 10)
+		out[i] = (char)('0' + n % 10);
+	return out + width;
+}
+
+/* By hand: each request has two of them, and printf costs ten times as much. */
 char *clock_format_amz(int64_t seconds, char *out, size_t size)
 {
+	char *at = out;
 	struct clock_utc u;
 
 	clock_utc_from_seconds(seconds, &u);
-	snprintf(out, size, "%04lld%02d%02dT%02d%02d%02dZ", (long long)u.year, u.month,
-		u.day, u.hour, u.minute, u.second);
+	at = put_digits(at, u.year, 4);
+	at = put_digits(at, u.month, 2);
+	at = put_digits(at, u.day, 2);
+	*at++ = 'T';
+	at = put_digits(at, u.hour, 2);
+	at = put_digits(at, u.minute, 2);
+	at = put_digits(at, u.second, 2);
+	*at++ = 'Z';
+	*at = '\0';
+	assert(at < out + size);
 	return out;
 }
 

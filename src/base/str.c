@@ -27,6 +27,14 @@ bool str_has_suffix(const char *s, const char *suffix)
 	return n >= m && strcmp(s + n - m, suffix) == 0;
 }
 
+void str_copy(char *out, size_t size, const char *s)
+{
+	size_t n = strnlen(s, size - 1);
+
+	memcpy(out, s, n);
+	out[n] = '\0';
+}
+
 int str_to_uint_len(const char *s, size_t len, uint64_t max, uint64_t *ret)
 {
 	uint64_t value = 0;

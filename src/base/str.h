@@ -13,6 +13,8 @@ struct buf;
 bool str_eq(const char *a, const char *b); /* NULL equals NULL */
 bool str_has_prefix(const char *s, const char *prefix);
 bool str_has_suffix(const char *s, const char *suffix);
+/* As much as fits, with its NUL: snprintf "%s" for texts that each object has. */
+void str_copy(char *out, size_t size, const char *s);
 
 /* ASCII digits only, no sign, no space. -EINVAL, -ERANGE above max. */
 int str_to_uint(const char *s, uint64_t max, uint64_t *ret);

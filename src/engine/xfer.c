@@ -50,16 +50,16 @@ static struct engine_result *make_result(const struct xfer *x)
 	const struct s3_head *s = &x->heads[XFER_SOURCE], *d = &x->heads[XFER_DESTINATION];
 
 	r->bytes = x->received;
-	snprintf(r->source_etag, sizeof(r->source_etag), "%s", s->etag);
-	snprintf(r->source_version, sizeof(r->source_version), "%s", s->version);
-	snprintf(r->destination_etag, sizeof(r->destination_etag), "%s", d->etag);
-	snprintf(r->destination_version, sizeof(r->destination_version), "%s", d->version);
+	str_copy(r->source_etag, sizeof(r->source_etag), s->etag);
+	str_copy(r->source_version, sizeof(r->source_version), s->version);
+	str_copy(r->destination_etag, sizeof(r->destination_etag), d->etag);
+	str_copy(r->destination_version, sizeof(r->destination_version), d->version);
 	if (x->is_head_in)
 		xfer_io_checksum(x, r->checksum, sizeof(r->checksum));
 	r->proof = x->is_failed ? ENGINE_PROOF_NONE : x->proof;
 	r->is_source_proven = x->is_source_proven;
 	r->route = x->is_copying ? ENGINE_ROUTE_COPY : ENGINE_ROUTE_STREAM;
-	snprintf(r->route_why, sizeof(r->route_why), "%s", x->route_why);
+	str_copy(r->route_why, sizeof(r->route_why), x->route_why);
 	r->skipped = x->skipped;
 	r->losses = x->skipped ? 0 : x->losses;
 	r->attempts = x->attempts;
@@ -595,7 +595,7 @@ struct xfer *xfer_new(const struct xfer_env *env, struct engine_xfer_spec *spec)
 		spec->max_backoff_ms, spec->backoff_factor};
 	x->timer = loop_timer_new(env->loop, on_timer, x);
 	x->teller = loop_timer_new(env->loop, xfer_io_tell_progress, x);
-	snprintf(x->pinned, sizeof(x->pinned), "%s",
+	str_copy(x->pinned, sizeof(x->pinned),
 		spec->resume ? spec->resume->source_etag : spec->source_etag);
 	x->refused[XFER_SOURCE] = x->refused[XFER_DESTINATION] = NO_GENERATION;
 	return x;

@@ -116,7 +116,7 @@ static void on_part_end(struct xfer_upload *u, struct xfer *child)
 			crypto_hash_free(u->md5);
 			u->md5 = MEM_STEAL(child->running);
 		}
-		snprintf(ev.part.etag, sizeof(ev.part.etag), "%s", etag);
+		str_copy(ev.part.etag, sizeof(ev.part.etag), etag);
 		x->env->event(x->env->owner, &ev);
 		return;
 	}
@@ -259,7 +259,7 @@ void xfer_parts_drop(struct xfer *x)
 	x->spec->resume = NULL;
 	x->is_intended = x->is_noted = x->is_head_in = false;
 	x->spec->source_size = -1;
-	snprintf(x->pinned, sizeof(x->pinned), "%s", x->spec->source_etag);
+	str_copy(x->pinned, sizeof(x->pinned), x->spec->source_etag);
 	x->env->event(x->env->owner, &ev);
 }
 
@@ -401,7 +401,7 @@ static void start_part(struct xfer_upload *u, int i, const struct turn *turn)
 	*spec = *u->x->spec;
 	spec->resume = NULL;
 	spec->source_size = -1; /* else it would ask for the head of a large object */
-	snprintf(spec->source_etag, sizeof(spec->source_etag), "%s", u->x->pinned);
+	str_copy(spec->source_etag, sizeof(spec->source_etag), u->x->pinned);
 	child = xfer_new_part(&u->env, spec, &range);
 	child->turn = *turn;
 	child->turn.spec = spec;
@@ -488,7 +488,7 @@ static void complete_upload(struct xfer *x)
 	parts = mem_array(c.count, sizeof(*parts));
 	for (int i = 0; i < u->count; i++) {
 		parts[i].number = i + 1;
-		snprintf(parts[i].etag, sizeof(parts[i].etag), "%s", u->parts[i].etag);
+		str_copy(parts[i].etag, sizeof(parts[i].etag), u->parts[i].etag);
 	}
 	crc64nvme_base64(xfer_parts_crc(x), crc);
 	c.parts = parts;
@@ -688,7 +688,7 @@ struct engine_upload *xfer_parts_intent(const struct xfer *x)
 	struct engine_upload *n = mem_alloc(sizeof(*n));
 
 	n->intended_us = clock_wall_us(loop_clock(x->env->loop));
-	snprintf(n->initiator, sizeof(n->initiator), "%s", set ? set->arn : "");
+	str_copy(n->initiator, sizeof(n->initiator), set ? set->arn : "");
 	return n;
 }
 
@@ -697,8 +697,8 @@ struct engine_upload *xfer_parts_notes(const struct xfer *x)
 	const struct xfer_upload *u = x->upload;
 	struct engine_upload *n = mem_alloc(sizeof(*n));
 
-	snprintf(n->upload_id, sizeof(n->upload_id), "%s", u->id);
-	snprintf(n->source_etag, sizeof(n->source_etag), "%s", x->pinned);
+	str_copy(n->upload_id, sizeof(n->upload_id), u->id);
+	str_copy(n->source_etag, sizeof(n->source_etag), x->pinned);
 	n->size = u->size;
 	n->part_size = u->part_size;
 	n->has_checksum = u->has_checksum;

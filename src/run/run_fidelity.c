@@ -55,12 +55,12 @@ static void fill_acl(const struct conf_side *to, struct engine_fidelity *ret)
 		acl = is_owner_another(to) ? "bucket-owner-full-control" : "none";
 	}
 	if (acl && !str_eq(acl, "none"))
-		snprintf(ret->acl, sizeof(ret->acl), "%s", acl);
+		str_copy(ret->acl, sizeof(ret->acl), acl);
 }
 
 static void put(char *out, size_t size, const char *text)
 {
-	snprintf(out, size, "%s", text ? text : "");
+	str_copy(out, size, text ? text : "");
 }
 
 void run_fidelity_fill(const struct conf_job *job, struct engine_fidelity *ret)

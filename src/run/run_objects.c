@@ -114,17 +114,17 @@ static void fill_side(const struct run *r, struct engine_side *out,
 
 	*out = side->place;
 	out->skew_us = skew ? skew->us : 0;
-	snprintf(out->key, sizeof(out->key), "%s", key);
+	str_copy(out->key, sizeof(out->key), key);
 	out->creds_id = side->creds_id;
-	snprintf(out->expected_owner, sizeof(out->expected_owner), "%s",
+	str_copy(out->expected_owner, sizeof(out->expected_owner),
 		side->conf->expected_owner ? side->conf->expected_owner : "");
 	out->is_requester_paying = side->conf->is_requester_paying;
 	if (side->conf->scheme == CONF_S3) {
-		snprintf(out->bucket, sizeof(out->bucket), "%s", side->conf->bucket);
+		str_copy(out->bucket, sizeof(out->bucket), side->conf->bucket);
 		return;
 	}
 	out->scheme = ENGINE_FILE;
-	snprintf(out->root, sizeof(out->root), "%s", side->conf->bucket);
+	str_copy(out->root, sizeof(out->root), side->conf->bucket);
 	out->mode = side->conf->mode;
 	out->gid = side->conf->gid;
 }
@@ -160,7 +160,7 @@ static void pin(struct engine_xfer_spec *x, const struct lister_entry *e)
 {
 	if (!e)
 		return;
-	snprintf(x->source_etag, sizeof(x->source_etag), "%s", e->etag);
+	str_copy(x->source_etag, sizeof(x->source_etag), e->etag);
 	x->source_size = e->size;
 }
 
@@ -229,7 +229,7 @@ void run_item_remove(struct run_item *i, int side)
 	/* What was read, not what was listed. */
 	if (side == RUN_SOURCE && i->result && i->result->source_etag[0])
 		etag = i->result->source_etag;
-	snprintf(x->etag, sizeof(x->etag), "%s", etag);
+	str_copy(x->etag, sizeof(x->etag), etag);
 	x->has_absent = side == RUN_DESTINATION;
 	if (x->has_absent)
 		fill_side(r, &x->absent, &r->sides[RUN_SOURCE], i->keys[RUN_SOURCE]);

@@ -108,7 +108,7 @@ static const struct store_delivered *seek(struct run_record *rec, const char *ke
 {
 	if (!rec->is_read || is_behind(rec, key) || strcmp(key, rec->asked) < 0)
 		read_from(rec, key);
-	snprintf(rec->asked, sizeof(rec->asked), "%s", key);
+	str_copy(rec->asked, sizeof(rec->asked), key);
 	while (rec->next_row < rec->row_count &&
 		strcmp(rec->rows[rec->next_row].key, key) < 0)
 		rec->next_row++;
@@ -194,7 +194,7 @@ static struct store_delivered *add_change(struct run *r, bool is_gone, const cha
 		run_record_flush(r);
 	c = &rec->changes[rec->change_count++];
 	*c = (struct change){.is_gone = is_gone};
-	snprintf(c->row.key, sizeof(c->row.key), "%s", key);
+	str_copy(c->row.key, sizeof(c->row.key), key);
 	if (!loop_timer_is_set(rec->timer))
 		loop_timer_set(rec->timer, COMMIT_MS);
 	return &c->row;
@@ -208,11 +208,11 @@ void run_record_put(
 	const char *etag = e->source_etag[0] || !s ? e->source_etag : s->etag;
 	const char *version = e->source_version[0] || !s ? e->source_version : s->version;
 
-	snprintf(row->source_etag, sizeof(row->source_etag), "%s", etag);
-	snprintf(row->source_version, sizeof(row->source_version), "%s", version);
-	snprintf(row->destination_etag, sizeof(row->destination_etag), "%s",
+	str_copy(row->source_etag, sizeof(row->source_etag), etag);
+	str_copy(row->source_version, sizeof(row->source_version), version);
+	str_copy(row->destination_etag, sizeof(row->destination_etag),
 		e->destination_etag);
-	snprintf(row->destination_version, sizeof(row->destination_version), "%s",
+	str_copy(row->destination_version, sizeof(row->destination_version),
 		e->destination_version);
 	row->modified_us = s ? s->modified_us : -1;
 }

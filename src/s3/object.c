@@ -83,7 +83,7 @@ static void copy_header(
 	const char *value = http_header(r, name);
 
 	if (value) /* else it stays "" */
-		snprintf(out, size, "%s", value);
+		str_copy(out, size, value);
 }
 
 static int count_of(const struct http_response *r, const char *name)
