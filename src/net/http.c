@@ -1,6 +1,7 @@
 /*
  * libcurl's multi interface on net/loop: the life of a call from http_send() to done().
- * Not here: the options of one call and its callbacks (http_setup.c). Never retries.
+ * Not here: the options of one call and its callbacks (http_setup.c), descriptors
+ * (http_watch.c). Never retries.
  */
 #include "config.h"
 
@@ -77,8 +78,12 @@ static CURL *take_easy(struct http *http)
 	struct easy_idle *idle = LIST_FIRST(&http->idle, struct easy_idle, link);
 	CURL *easy;
 
-	if (!idle)
-		return curl_easy_init();
+	if (!idle) {
+		easy = curl_easy_init();
+		if (easy)
+			http_easy_init(http, easy);
+		return easy;
+	}
 	easy = idle->easy;
 	list_remove(&idle->link);
 	free(idle);
@@ -96,7 +101,7 @@ static void give_easy(struct http *http, CURL *easy)
 		curl_easy_cleanup(easy);
 		return;
 	}
-	curl_easy_reset(easy);
+	http_easy_clear(easy);
 	idle = mem_alloc(sizeof(*idle));
 	idle->easy = easy;
 	list_append(&http->idle, &idle->link);
@@ -184,7 +189,7 @@ static void drain(struct http *http)
 	}
 }
 
-static void act(struct http *http, curl_socket_t fd, int events)
+void http_act(struct http *http, curl_socket_t fd, int events)
 {
 	int running;
 
@@ -195,57 +200,6 @@ static void act(struct http *http, curl_socket_t fd, int events)
 }
 
 /* --- libcurl's wishes --- */
-
-struct watch {
-	struct http *http;
-	struct loop_fd *fd;
-	curl_socket_t socket;
-};
-
-static void *watch_free(void *arg)
-{
-	struct watch *w = arg;
-
-	loop_fd_free(w->fd);
-	free(w);
-	return NULL;
-}
-
-static void on_fd(void *arg, int events)
-{
-	struct watch *w = arg;
-
-	act(w->http, w->socket,
-		(events & LOOP_READ ? CURL_CSELECT_IN : 0) |
-			(events & LOOP_WRITE ? CURL_CSELECT_OUT : 0));
-}
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-	struct http *http = arg;
-	struct watch *w = socket_arg;
-	int events = (what & CURL_POLL_IN ? LOOP_READ : 0) |
-		     (what & CURL_POLL_OUT ? LOOP_WRITE : 0);
-
-	if (what == CURL_POLL_REMOVE) {
-		if (!w)
-			return 0;
-		curl_multi_assign(http->multi, fd, NULL);
-		loop_fd_set(w->fd, 0);
-		loop_bury(http->loop, watch_free, w); /* maybe inside its own event */
-		return 0;
-	}
-	if (w) {
-		loop_fd_set(w->fd, events);
-		return 0;
-	}
-	w = mem_alloc(sizeof(*w));
-	w->http = http;
-	w->socket = fd;
-	w->fd = loop_fd_new(http->loop, fd, events, on_fd, w);
-	curl_multi_assign(http->multi, fd, w);
-	return 0;
-}
 
 static int on_timer_wish(CURLM *multi, long timeout_ms, void *arg)
 {
@@ -260,7 +214,7 @@ static int on_timer_wish(CURLM *multi, long timeout_ms, void *arg)
 
 static void on_timer(void *arg)
 {
-	act(arg, CURL_SOCKET_TIMEOUT, 0);
+	http_act(arg, CURL_SOCKET_TIMEOUT, 0);
 }
 
 /* --- stalls: libcurl's own low-speed limit counts a paused upload as stalled --- */
@@ -273,8 +227,9 @@ static bool is_stalled(struct http_call *call, int64_t now_us)
 		return false; /* the connect timeout watches */
 	curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &up);
 	curl_easy_getinfo(call->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
-	if (call->is_recv_paused || call->is_send_paused ||
+	if (call->is_recv_paused || call->is_send_paused || call->has_moved ||
 		up + down != call->moved_bytes) {
+		call->has_moved = false;
 		call->moved_bytes = up + down;
 		call->moved_at_us = now_us;
 	}
@@ -458,7 +413,7 @@ struct http *http_new(struct loop *loop, const struct http_options *options)
 	/* Its default follows the calls in flight and drops warm connections. */
 	curl_multi_setopt(
 		http->multi, CURLMOPT_MAXCONNECTS, connects ? connects : MAX_CONNECTS);
-	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, http_on_socket);
 	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timer_wish);
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
@@ -483,6 +438,7 @@ void *http_free(struct http *http)
 		free(idle);
 	}
 	curl_multi_cleanup(http->multi);
+	free(http->watches);
 	loop_timer_free(http->timer);
 	loop_timer_free(http->stall);
 	free(http->user_agent);

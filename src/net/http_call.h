@@ -23,12 +23,16 @@ void http_headers_done(struct http_headers *h);
 /* One line as it came, with its line end. -ENOBUFS above HTTP_HEADERS_MAX. */
 int http_headers_add(struct http_headers *h, const char *line, size_t len);
 
+struct http_watch;
+
 struct http {
 	struct loop *loop;
 	CURLM *multi;
 	struct loop_timer *timer; /* libcurl's own */
 	struct loop_timer *stall; /* ticks while calls are in flight */
 	struct list calls, idle;  /* struct http_call, struct easy_idle */
+	struct http_watch **watches; /* by descriptor: of connections, and of no others */
+	size_t watch_room;
 	struct http_options options;
 	char *user_agent, *ca_file;
 	char *https_proxy, *http_proxy, *no_proxy; /* no_proxy: ours, too */
@@ -54,15 +58,27 @@ struct http_call {
 	curl_off_t moved_bytes;
 	int socket_errno; /* no socket could be had; 0: it could */
 	bool is_added, is_started;
+	bool has_moved; /* since the last tick; to ask the clock each time would cost */
 	bool is_head_in, is_head_told; /* headers complete; on_head took them */
 	bool is_recv_paused, is_send_paused;
 	bool is_cancelled, is_aborted, is_replayed, is_too_long, is_finished;
 	bool is_resume_due, is_gathering;
 };
 
-/* All options of call->easy from rq. 0 or -EINVAL with call->errbuf. */
+/* What all calls have in common, on a new handle; and what a call leaves, taken off. */
+void http_easy_init(struct http *http, CURL *easy);
+void http_easy_clear(CURL *easy);
+/* All other options of call->easy from rq. 0 or -EINVAL with call->errbuf. */
 int http_call_setup(struct http_call *call, const struct http_request *rq);
 /* The body is call->gathered, which stays until the call ends. */
 void http_call_set_gathered(struct http_call *call);
 /* The result of libcurl as an err; false: no error. */
 bool http_call_error(const struct http_call *call, CURLcode code, struct err *ret);
+
+/* http.c: libcurl is to look at a descriptor; ends what it is done with. */
+void http_act(struct http *http, curl_socket_t fd, int events);
+
+/* http_watch.c: libcurl's wishes; arg: the http. */
+int http_on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg);
+curl_socket_t http_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
+int http_on_close(void *arg, curl_socket_t fd);

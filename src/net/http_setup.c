@@ -28,11 +28,6 @@ static int64_t wall_us(const struct http_call *call)
 	return clock_wall_us(loop_clock(call->http->loop));
 }
 
-static void moved(struct http_call *call)
-{
-	call->moved_at_us = clock_mono_us(loop_clock(call->http->loop));
-}
-
 /* --- headers of the answer --- */
 
 void http_headers_reset(struct http_headers *h)
@@ -124,7 +119,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	size_t len = size * n;
 	long status = 0;
 
-	moved(call);
+	call->has_moved = true;
 	if (call->is_cancelled)
 		return 0;
 	if (call->is_head_in)
@@ -155,7 +150,7 @@ static size_t on_write(char *data, size_t size, size_t n, void *arg)
 	size_t len = size * n;
 	enum http_flow flow;
 
-	moved(call);
+	call->has_moved = true;
 	if (call->is_cancelled)
 		return 0;
 	flow = tell_head(call);
@@ -180,7 +175,7 @@ static size_t on_read(char *out, size_t size, size_t n, void *arg)
 	int64_t left = call->rq.send_length - call->given;
 	enum http_flow flow;
 
-	moved(call);
+	call->has_moved = true;
 	if (call->is_cancelled)
 		return CURL_READFUNC_ABORT;
 	if (left <= 0)
@@ -215,7 +210,7 @@ static int on_prereq(void *arg, char *peer_ip, char *own_ip, int peer_port, int 
 	}
 	call->is_started = true;
 	call->response.sent_at_us = wall_us(call);
-	moved(call);
+	call->has_moved = true;
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -291,16 +286,12 @@ static void set_body(struct http_call *call, const struct http_request *rq)
 		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
 		curl_easy_setopt(
 			e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)rq->send_length);
-		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
-		curl_easy_setopt(e, CURLOPT_READDATA, call);
 	} else if (rq->body_len || may_have_body) {
 		/* Sent in one piece with the headers, unlike an upload. */
 		curl_easy_setopt(
 			e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)rq->body_len);
 		curl_easy_setopt(
 			e, CURLOPT_COPYPOSTFIELDS, rq->body_len ? rq->body : "");
-	} else {
-		curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
 	}
 	if (strcmp(rq->method, "GET") != 0)
 		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, rq->method);
@@ -328,14 +319,10 @@ static void set_times(struct http_call *call, const struct http_request *rq)
 
 static void set_tls(struct http_call *call, const struct http_request *rq)
 {
-	CURL *e = call->easy;
+	const char *file =
+		rq->ca_file && *rq->ca_file ? rq->ca_file : call->http->ca_file;
 
-	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
-	curl_easy_setopt(e, CURLOPT_CAINFO,
-		rq->ca_file && *rq->ca_file ? rq->ca_file : call->http->ca_file);
-	curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+	curl_easy_setopt(call->easy, CURLOPT_CAINFO, file);
 }
 
 static curl_socket_t open_socket(
@@ -358,17 +345,57 @@ static void set_proxy(struct http_call *call, const struct http_request *rq)
 
 	/* "": none, and the environment is not asked either. */
 	curl_easy_setopt(call->easy, CURLOPT_PROXY, proxy && !rq->is_direct ? proxy : "");
-	curl_easy_setopt(call->easy, CURLOPT_NOPROXY, http->no_proxy);
-	curl_easy_setopt(call->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	curl_easy_setopt(call->easy, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(call->easy, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
-	curl_easy_setopt(call->easy, CURLOPT_PROXY_CAINFO, http->ca_file);
+}
+
+static void init_tls(struct http *http, CURL *e)
+{
+	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+	curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	curl_easy_setopt(e, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(e, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(e, CURLOPT_PROXY_CAINFO, http->ca_file);
+	curl_easy_setopt(e, CURLOPT_NOPROXY, http->no_proxy);
+}
+
+/* Handles are used again as they are: to set all of it costs as much as to sign. */
+void http_easy_init(struct http *http, CURL *e)
+{
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	/* A name look-up that hangs must not hold the loop when its call is cancelled. */
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
+	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+	if (http->user_agent)
+		curl_easy_setopt(e, CURLOPT_USERAGENT, http->user_agent);
+	init_tls(http, e);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, http_on_open);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, http);
+	curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, http_on_close);
+	curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, http);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_write);
+	curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_prereq);
+}
+
+void http_easy_clear(CURL *e)
+{
+	curl_easy_setopt(e, CURLOPT_PRIVATE, NULL);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, NULL);
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, NULL);
+	curl_easy_setopt(e, CURLOPT_POSTFIELDS, NULL); /* copies are freed */
+	curl_easy_setopt(e, CURLOPT_HTTPGET, 1L); /* no body, and none kept back */
 }
 
 int http_call_setup(struct http_call *call, const struct http_request *rq)
 {
 	CURL *e = call->easy;
-	const struct http_options *o = &call->http->options;
 	const char *host_end;
 
 	if (!str_has_prefix(rq->url, "http://") && !str_has_prefix(rq->url, "https://"))
@@ -382,23 +409,12 @@ int http_call_setup(struct http_call *call, const struct http_request *rq)
 	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, call);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, call->errbuf);
-	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	/* A name look-up that hangs must not hold the loop when its call is cancelled. */
-	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
-	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	set_proxy(call, rq);
-	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, receive_buffer(o, rq));
-	if (call->http->user_agent)
-		curl_easy_setopt(e, CURLOPT_USERAGENT, call->http->user_agent);
-	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, receive_buffer(&call->http->options, rq));
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, call);
-	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_write);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, call);
-	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_prereq);
+	curl_easy_setopt(e, CURLOPT_READDATA, call);
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, call);
+	set_proxy(call, rq);
 	set_tls(call, rq);
 	set_times(call, rq);
 	set_headers(call, rq);
