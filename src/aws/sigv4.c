@@ -261,11 +261,6 @@ static void signing_key(const struct sigv4_scope *scope, const struct sigv4_keys
 	memcpy(m->items[i].key, out, CRYPTO_SHA256_LEN);
 }
 
-void sigv4_memos_wipe(struct sigv4_memos *memos)
-{
-	mem_wipe(memos, sizeof(*memos));
-}
-
 static void sign_text(const uint8_t key[CRYPTO_SHA256_LEN], const char *text,
 	char signature[SIGV4_SIGNATURE_LEN + 1])
 {

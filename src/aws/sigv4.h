@@ -29,7 +29,6 @@ struct sigv4_memos {
 	} items[SIGV4_MEMOS];
 	unsigned next;
 };
-void sigv4_memos_wipe(struct sigv4_memos *memos);
 
 struct sigv4_keys {
 	const char *access_key_id;

@@ -67,18 +67,11 @@ static struct creds_slot *find_creds(struct engine *e, uint32_t id)
 	return NULL;
 }
 
-static void drop_set(struct creds_slot *s)
-{
-	if (!s->set)
-		return;
-	s->set = mem_secret_free(s->set);
-}
-
 static void forget(struct creds_slot *s)
 {
 	if (!s)
 		return;
-	drop_set(s);
+	mem_secret_free(s->set);
 	list_remove(&s->link);
 	free(s);
 }
@@ -136,11 +129,8 @@ static void take_creds(struct engine *e, uint32_t id, struct creds_set *set)
 	struct creds_slot *s = want_creds(e, id);
 	struct list woken, *link;
 
-	drop_set(s);
-	s->set = mem_secret_alloc(sizeof(*s->set));
-	*s->set = *set;
-	creds_set_wipe(set);
-	free(set);
+	mem_secret_free(s->set);
+	s->set = set;
 	s->is_asked = false;
 	/* Waking may end a transfer, which changes the list. */
 	list_init(&woken);
@@ -264,8 +254,7 @@ static void *release(void *arg)
 	skews_free(e->skews);
 	s3_regions_free(e->env.regions);
 	retry_quotas_free(e->env.quotas);
-	sigv4_memos_wipe(e->env.memos);
-	free(e->env.memos);
+	mem_secret_free(e->env.memos);
 	free(e);
 	return NULL;
 }
@@ -534,8 +523,7 @@ void engine_take(struct engine *e, const struct engine_cmd *cmd)
 		if (cmd->type == ENGINE_CMD_RATE)
 			free(cmd->rate);
 		if (cmd->type == ENGINE_CMD_CREDS) {
-			creds_set_wipe(cmd->creds);
-			free(cmd->creds);
+			mem_secret_free(cmd->creds);
 		}
 		return;
 	}
@@ -614,7 +602,7 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 		.skew = get_skew,
 		.regions = s3_regions_new(),
 		.quotas = retry_quotas_new(),
-		.memos = mem_alloc(sizeof(*e->env.memos)),
+		.memos = mem_secret_alloc(sizeof(*e->env.memos)),
 		.ended = on_ended,
 		.arg = e, .owner = e};
 	e->skews = skews_new();

@@ -115,7 +115,7 @@ enum engine_cmd_type {
 	ENGINE_CMD_CANCEL, /* `id`; its ENGINE_EV_DONE comes with class CANCELLED */
 	ENGINE_CMD_NOTED,  /* `id`: what ENGINE_EV_INTENT or _UPLOAD told is on disk */
 	ENGINE_CMD_TAKEN,  /* `id`: the upload that it told of is another transfer's */
-	ENGINE_CMD_CREDS,  /* `creds_id`, `creds` malloc'd; the engine wipes and frees it */
+	ENGINE_CMD_CREDS,  /* `creds_id`, `creds` of mem_secret_alloc(); the engine frees it */
 	ENGINE_CMD_FORGET, /* `creds_id` is used no more */
 	ENGINE_CMD_BANDWIDTH, /* `id`: the tag of a run, or BANDWIDTH_ALL; `bytes_s` */
 	ENGINE_CMD_RATE,   /* `rate` malloc'd; the engine frees it: another was refused */

@@ -279,7 +279,7 @@ static void send_creds(struct engine_set *set, const struct engine_cmd *cmd)
 	struct engine_cmd own = *cmd;
 
 	for (size_t i = 1; i < set->count; i++) {
-		own.creds = mem_alloc(sizeof(*own.creds));
+		own.creds = mem_secret_alloc(sizeof(*own.creds));
 		*own.creds = *cmd->creds;
 		send(&set->seats[i], &own);
 	}

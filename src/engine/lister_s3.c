@@ -45,7 +45,7 @@ struct lister_s3 {
 	enum lister_step step;
 	struct loop_timer *timer;
 	struct s3_call *call;
-	struct creds_set set; /* wiped once a request was signed with it */
+	struct creds_set *set; /* wiped once a request was signed with it */
 	uint64_t generation, refused;
 	bool has_set, is_asking, is_running, has_replayed;
 	int attempt;        /* of the job's, from 1 */
@@ -326,7 +326,7 @@ static enum step_result step_page(struct lister_s3 *l)
 	const struct s3_env env = {
 		.http = l->o.http,
 		.place = &l->place,
-		.creds = &l->set,
+		.creds = l->set,
 		.now_us = clock_wall_us(loop_clock(l->o.loop)),
 		.skew = l->o.skew,
 		.regions = l->o.regions,
@@ -342,10 +342,10 @@ static enum step_result step_page(struct lister_s3 *l)
 	if (l->call)
 		return STEP_WAIT;
 	l->stats.requests++;
-	snprintf(l->account, sizeof(l->account), "%s", l->set.account);
-	l->generation = l->set.generation;
+	snprintf(l->account, sizeof(l->account), "%s", l->set->account);
+	l->generation = l->set->generation;
 	l->call = s3_list_page(&env, &list, on_page, l);
-	creds_set_wipe(&l->set);
+	creds_set_wipe(l->set);
 	l->has_set = false;
 	return STEP_WAIT;
 }
@@ -371,7 +371,7 @@ static void give_creds(
 	if (err) {
 		fail(l, err);
 	} else {
-		l->set = *set;
+		*l->set = *set;
 		l->has_set = true;
 	}
 	list_run(l);
@@ -460,7 +460,7 @@ static void *bury(void *arg)
 	loop_timer_free(l->timer);
 	s3_page_done(&l->now);
 	s3_page_done(&l->ahead);
-	creds_set_wipe(&l->set);
+	mem_secret_free(l->set);
 	free(l->token);
 	lister_options_done(&l->o, &l->place);
 	free(l);
@@ -506,5 +506,6 @@ struct lister *lister_s3_new(const struct lister_s3_options *options)
 	snprintf(l->last_key, sizeof(l->last_key), "%s", l->o.start_after);
 	l->timer = loop_timer_new(l->o.loop, on_timer, l);
 	l->attempt = 1;
+	l->set = mem_secret_alloc(sizeof(*l->set));
 	return &l->base;
 }

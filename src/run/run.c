@@ -185,9 +185,9 @@ static void on_creds(
 		run_run(r);
 		return;
 	}
-	side->set = *set;
+	*side->set = *set;
 	side->has_set = true;
-	cmd.creds = mem_alloc(sizeof(*cmd.creds));
+	cmd.creds = mem_secret_alloc(sizeof(*cmd.creds));
 	*cmd.creds = *set;
 	engine_set_send(r->env.engines, &cmd);
 	run_plan_give_creds(r, which);
@@ -455,6 +455,7 @@ struct run *run_new(const struct run_env *env, const struct conf *conf,
 			continue;
 		run_identity_place(env->creds, conf, ends[i]->profile, &r->sides[i].place);
 		r->sides[i].creds = run_identity_open(env->creds, conf, job, i);
+		r->sides[i].set = mem_secret_alloc(sizeof(*r->sides[i].set));
 	}
 	return r;
 }
@@ -473,7 +474,7 @@ void *run_free(struct run *r)
 		engine_set_send(r->env.engines, &cmd);
 		if (r->sides[i].creds)
 			creds_release(r->sides[i].creds);
-		creds_set_wipe(&r->sides[i].set);
+		mem_secret_free(r->sides[i].set);
 	}
 	run_objects_clear(r);
 	run_plan_close(r);

@@ -88,7 +88,7 @@ static struct s3_call *head(struct run_ask *a, int which)
 	const struct s3_env env = {
 		.http = r->env.http,
 		.place = &place,
-		.creds = &side->set,
+		.creds = side->set,
 		.now_us = clock_wall_us(loop_clock(r->env.loop)),
 		.skew = skews_of(r->env.skews, place.endpoint_url),
 		.regions = r->env.regions,

@@ -50,7 +50,7 @@ struct run_side {
 	struct creds_wait *wait;
 	uint32_t creds_id;
 	bool has_set;
-	struct creds_set set; /* the newest; wiped with the run */
+	struct creds_set *set; /* the newest, on pages of secrets; NULL: local files */
 
 	char *key; /* of this slot: a key, or the prefix of those that are listed */
 	struct lister *lister;    /* NULL: not listed */

@@ -124,7 +124,7 @@ void run_plan_give_creds(struct run *r, int which)
 	if (!side->is_lister_asking)
 		return;
 	side->is_lister_asking = false;
-	lister_s3_give_creds(side->lister, NULL, &side->set);
+	lister_s3_give_creds(side->lister, NULL, side->set);
 }
 
 static void on_source_retry(void *arg, const struct err *e, int attempt, int64_t delay_ms)

@@ -95,7 +95,7 @@ static void on_ev(void *arg, const struct engine_ev *ev)
 
 static void give_creds(struct fixture *f, uint32_t id, uint64_t generation, int64_t life_s)
 {
-	struct creds_set *set = mem_alloc(sizeof(*set));
+	struct creds_set *set = mem_secret_alloc(sizeof(*set));
 	struct engine_cmd cmd = {ENGINE_CMD_CREDS, .creds_id = id, .creds = set};
 
 	snprintf(set->access_key_id, sizeof(set->access_key_id), "AKIA%u", id);

@@ -74,7 +74,7 @@ static int tear_down(void **state)
 
 static void give_creds(struct fixture *f, uint32_t id)
 {
-	struct creds_set *set = mem_alloc(sizeof(*set));
+	struct creds_set *set = mem_secret_alloc(sizeof(*set));
 	struct engine_cmd cmd = {ENGINE_CMD_CREDS, .creds_id = id, .creds = set};
 
 	strcpy(set->access_key_id, "AKIA");
