@@ -262,6 +262,29 @@ static bool has_role(const struct conf_side *side)
 	return side->profile && side->profile->role_arn;
 }
 
+/* AssumeRoleWithWebIdentity takes none: those of such a session are in its token. */
+static void check_tags_reach(
+	const struct spot *s, const struct conf_profile *session, const struct conf_job *job)
+{
+	const struct conf_side *sides[] = {&job->source, &job->destination};
+	char text[300];
+
+	for (int i = 0; session->tag_count && i < 2; i++) {
+		const struct conf_profile *p = sides[i]->profile;
+
+		if (!p || !p->web_identity_token_file)
+			continue;
+		snprintf(text, sizeof(text),
+			"the %s's profile '%.100s' begins with web_identity_token_file, and "
+			"such a session takes no tags",
+			i ? "destination" : "source", p->name);
+		spot_complain(s, "session_tags",
+			"use a role on top of it (source_profile), or let the token carry "
+			"the tags",
+			text);
+	}
+}
+
 void session_finish(const struct spot *s, struct raw_job *raw, struct conf_job *job)
 {
 	struct conf_profile *p = MEM_STEAL(raw->session);
@@ -275,6 +298,7 @@ void session_finish(const struct spot *s, struct raw_job *raw, struct conf_job *
 	check_names(s, p);
 	check_policy(s, p);
 	check_tags(s, p, "session_tags");
+	check_tags_reach(s, p, job);
 	if (job->source.url && job->destination.url && !has_role(&job->source) &&
 		!has_role(&job->destination))
 		spot_complain(s, NULL, NULL,
