@@ -245,7 +245,7 @@ void creds_base_find(const struct creds_env *env, const struct creds_base_spec *
 }
 
 struct provider *creds_base_open(const struct creds_base *base, struct loop *loop,
-	struct http *http, const struct creds_env *env)
+	struct http *http, struct skews *skews, const struct creds_env *env)
 {
 	struct imds_options options = {base->imds_endpoint, base->imds_mode,
 		base->imds_role, .is_probing = base->is_default_chain};
@@ -259,7 +259,7 @@ struct provider *creds_base_open(const struct creds_base *base, struct loop *loo
 		return provider_process_new(loop, env, base->command, base->account);
 	case BASE_WEB_IDENTITY:
 		return provider_web_identity_new(
-			loop, http, env, &base->web, base->web_token_file);
+			loop, http, skews, env, &base->web, base->web_token_file);
 	case BASE_CONTAINER:
 		return provider_container_new(loop, http, env);
 	case BASE_IMDS:

@@ -140,7 +140,7 @@ void creds_base_find(const struct creds_env *env, const struct creds_base_spec *
 void creds_base_done(struct creds_base *base);
 /* NULL for BASE_NONE. */
 struct provider *creds_base_open(const struct creds_base *base, struct loop *loop,
-	struct http *http, const struct creds_env *env);
+	struct http *http, struct skews *skews, const struct creds_env *env);
 /* credential_source, asked directly: Environment, Ec2InstanceMetadata, EcsContainer. */
 void creds_base_take_source(struct creds_base *base, const char *place,
 	const struct creds_env *env, const struct imds_options *options);

@@ -213,7 +213,8 @@ static struct creds *open_base(struct creds_pool *pool, struct creds_base *base,
 		return c;
 	}
 	c = add(pool, key, label);
-	c->provider = creds_base_open(base, pool->loop, pool->http, pool->env);
+	c->provider = creds_base_open(
+		base, pool->loop, pool->http, pool->skews, pool->env);
 	c->base = mem_secret_alloc(sizeof(*c->base));
 	*c->base = *base;
 	return c;

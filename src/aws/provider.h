@@ -15,6 +15,7 @@
 
 struct creds_link;
 struct provider;
+struct skews;
 
 typedef void (*provider_fn)(
 	void *arg, const struct err *err, const struct creds_set *set);
@@ -59,9 +60,12 @@ struct provider *provider_shared_new(struct loop *loop, const struct creds_set *
 /* credential_process; account: where its answer names none, or NULL. */
 struct provider *provider_process_new(struct loop *loop, const struct creds_env *env,
 	const char *command, const char *account);
-/* AssumeRoleWithWebIdentity with the token in token_file; role as in creds_impl.h. */
+/*
+ * AssumeRoleWithWebIdentity with the token in token_file; role as in creds_impl.h. skews
+ * (NULL-able) and env are borrowed.
+ */
 struct provider *provider_web_identity_new(struct loop *loop, struct http *http,
-	const struct creds_env *env, const struct creds_link *role,
+	struct skews *skews, const struct creds_env *env, const struct creds_link *role,
 	const char *token_file);
 /* The URI and the token that env names; env is borrowed. */
 struct provider *provider_container_new(

@@ -10,19 +10,21 @@
 
 #include "aws/creds_impl.h"
 #include "aws/provider.h"
+#include "aws/retry.h"
 #include "aws/secret_file.h"
+#include "aws/skew.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "net/loop.h"
 
-#define ATTEMPTS  3
 #define TOKEN_MAX 20000 /* what STS takes */
 #define TOKEN_MIN 4
 
 struct provider_web_identity {
 	struct provider base;
 	const struct creds_env *env;
+	struct skews *skews; /* NULL-able */
 	struct creds_link role;
 	char *token_file;
 	struct creds_sts_call *call;
@@ -41,8 +43,10 @@ static void fail(struct provider_web_identity *p, const char *why)
 
 static void on_assumed(void *arg, const struct err *e, const struct creds_set *set)
 {
+	static const struct retry_policy policy = RETRY_STANDARD;
 	struct provider_web_identity *p = arg;
 	struct err expired;
+	int64_t delay_ms;
 
 	p->call = NULL;
 	if (e && e->class == ERR_AUTH) {
@@ -51,15 +55,18 @@ static void on_assumed(void *arg, const struct err *e, const struct creds_set *s
 		expired.class = ERR_RETRY;
 		e = &expired;
 	}
-	if (e && err_is_transient(e) && p->attempt < ATTEMPTS) {
-		int64_t base_ms = e->class == ERR_THROTTLE ? 1000 : 50;
-
-		loop_timer_set(p->timer, (int64_t)(crypto_random_unit() *
-						   (double)(base_ms << p->attempt)));
-		p->attempt++;
+	if (!e || !retry_may(&policy, e->class, p->attempt)) {
+		provider_done(&p->base, e, set);
 		return;
 	}
-	provider_done(&p->base, e, set);
+	delay_ms = retry_delay_ms(&policy, e->class, p->attempt, crypto_random_unit());
+	p->attempt++;
+	loop_timer_set(p->timer, retry_asked_ms(delay_ms, e->retry_after_ms));
+}
+
+static const char *sts_url(const struct provider_web_identity *p)
+{
+	return p->role.endpoint_url ? p->role.endpoint_url : creds_env_sts_url(p->env);
 }
 
 static void ask(void *arg)
@@ -74,6 +81,7 @@ static void ask(void *arg)
 		.default_region = p->env->region,
 		.default_endpoint_url = creds_env_sts_url(p->env),
 		.default_ca_bundle = p->env->ca_bundle,
+		.skew = p->skews ? skews_of(p->skews, sts_url(p)) : NULL,
 		.now_us = clock_wall_us(loop_clock(p->base.loop)),
 	};
 
@@ -125,13 +133,14 @@ static void *free_one(struct provider *base)
 static const struct provider_ops ops = {start, cancel, free_one, true, true};
 
 struct provider *provider_web_identity_new(struct loop *loop, struct http *http,
-	const struct creds_env *env, const struct creds_link *role,
+	struct skews *skews, const struct creds_env *env, const struct creds_link *role,
 	const char *token_file)
 {
 	struct provider_web_identity *p = mem_alloc(sizeof(*p));
 
 	p->base = (struct provider){.ops = &ops, .loop = loop, .http = http};
 	p->env = env;
+	p->skews = skews;
 	creds_link_copy(&p->role, role);
 	p->token_file = mem_strdup(token_file);
 	p->timer = loop_timer_new(loop, ask, p);

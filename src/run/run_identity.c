@@ -212,6 +212,7 @@ static struct session_grant trash_grant(const struct conf_job *job, const char *
 /* The destination may read the source, too: so that S3 can copy by itself. */
 static char *make_policy(const struct conf_job *job, int side, const char *role_arn)
 {
+	const char *lock = job->destination.written.object_lock;
 	struct session_grant grants[3];
 	size_t count = 0;
 	bool is_widened;
@@ -220,6 +221,7 @@ static char *make_policy(const struct conf_job *job, int side, const char *role_
 	if (job->source.scheme == CONF_S3) {
 		grants[count] = grant_of(&job->source, role_arn);
 		grants[count].reads = true;
+		grants[count].reads_locks = str_eq(lock, "copy");
 		grants[count].lists = side == 0 && job->source.is_prefix;
 		grants[count].deletes = side == 0 && job->action == CONF_MOVE;
 		grants[count].restores =
@@ -232,6 +234,7 @@ static char *make_policy(const struct conf_job *job, int side, const char *role_
 		grants[count] = grant_of(&job->destination, role_arn);
 		grants[count].is_prefix |= job->source.is_prefix;
 		grants[count].reads = grants[count].writes = grants[count].deletes = true;
+		grants[count].writes_locks = lock && !str_eq(lock, "none");
 		grants[count++].lists = true;
 	}
 	if (job->delete.trash && side == 1)

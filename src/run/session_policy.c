@@ -22,10 +22,14 @@ static const struct {
 	{"s3:GetObject",                offsetof(struct session_grant, reads)},
 	{"s3:GetObjectVersion",         offsetof(struct session_grant, reads)},
 	{"s3:GetObjectTagging",         offsetof(struct session_grant, reads)},
+	{"s3:GetObjectVersionTagging",  offsetof(struct session_grant, reads)},
+	{"s3:GetObjectRetention",       offsetof(struct session_grant, reads_locks)},
+	{"s3:GetObjectLegalHold",       offsetof(struct session_grant, reads_locks)},
 	{"s3:PutObject",                offsetof(struct session_grant, writes)},
 	{"s3:PutObjectTagging",         offsetof(struct session_grant, writes)},
 	{"s3:PutObjectAcl",             offsetof(struct session_grant, writes)},
-	{"s3:PutObjectRetention",       offsetof(struct session_grant, writes)},
+	{"s3:PutObjectRetention",       offsetof(struct session_grant, writes_locks)},
+	{"s3:PutObjectLegalHold",       offsetof(struct session_grant, writes_locks)},
 	{"s3:AbortMultipartUpload",     offsetof(struct session_grant, writes)},
 	{"s3:ListMultipartUploadParts", offsetof(struct session_grant, writes)},
 	{"s3:DeleteObject",             offsetof(struct session_grant, deletes)},
@@ -101,7 +105,9 @@ static void put_prefix(struct json_writer *w, const struct session_grant *g, siz
 	json_object_end(w);
 }
 
-static void put_listing(struct json_writer *w, const struct session_grant *g, size_t len)
+/* Of the bucket itself; len: below the prefix alone. */
+static void put_listing(struct json_writer *w, const struct session_grant *g,
+	const char *verb, const size_t *len)
 {
 	_cleanup_free_ char *bucket = str_has_prefix(g->bucket, "arn:")
 					      ? mem_strdup(g->bucket)
@@ -110,10 +116,10 @@ static void put_listing(struct json_writer *w, const struct session_grant *g, si
 
 	json_object_begin(w, NULL);
 	json_put_str(w, "Effect", "Allow");
-	json_put_str(w, "Action", "s3:ListBucket");
+	json_put_str(w, "Action", verb);
 	json_put_str(w, "Resource", bucket);
-	if (!g->misses)
-		put_prefix(w, g, len);
+	if (len)
+		put_prefix(w, g, *len);
 	json_object_end(w);
 }
 
@@ -147,7 +153,10 @@ static char *make(const struct session_grant *grants, size_t count, const size_t
 	for (size_t i = 0; i < count; i++) {
 		put_objects(&w, &grants[i], lens[i]);
 		if (grants[i].lists || grants[i].misses)
-			put_listing(&w, &grants[i], lens[i]);
+			put_listing(&w, &grants[i], "s3:ListBucket",
+				grants[i].misses ? NULL : &lens[i]);
+		if (grants[i].writes) /* no condition can name a prefix there */
+			put_listing(&w, &grants[i], "s3:ListBucketMultipartUploads", NULL);
 	}
 	put_kms(&w);
 	json_array_end(&w);

@@ -22,6 +22,7 @@ struct session_grant {
 	/* Is told when an object is not there, and not that it may not ask: a HEAD has no
 	 * prefix that a condition could name, so that it takes listing the bucket. */
 	bool misses;
+	bool reads_locks, writes_locks; /* of objects: retention and legal hold */
 };
 
 /* malloc'd. *ret_widened: prefixes had to be shortened to fit. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "aws/creds.h"
+#include "aws/skew.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -378,6 +379,28 @@ static void test_web_identity(void **state)
 	creds_release(c);
 }
 
+/* Its end is told in the service's time, which is ten minutes ahead. */
+static void test_web_identity_in_another_time(void **state)
+{
+	struct creds_base_spec base = {.aws_config_file = "/nonexistent/s3ferry"};
+	struct skews *skews = skews_new();
+	struct fixture *f = *state;
+	int64_t begun_us = f->clock.wall / USEC_PER_SEC * USEC_PER_SEC;
+	struct creds *c;
+
+	set_web_identity(f);
+	creds_pool_use_clocks(f->pool, skews);
+	skews_of(skews, NULL)->us = 10 * MINUTES;
+	write_file(f->config, "jwt-1");
+	c = creds_open(f->pool, &base, NULL, 0, "test");
+	answer_a(f, "ASIA1", 3600);
+	assert_string_equal(get_key(f, c), "ASIA1");
+	assert_int_equal(f->got[0].set.expires_at_us, begun_us + 50 * MINUTES);
+	creds_release(c);
+	f->pool = creds_pool_free(f->pool);
+	skews_free(skews);
+}
+
 static void test_instance_role(void **state)
 {
 	struct fixture *f = *state;
@@ -471,5 +494,6 @@ UNIT_MAIN(TEST(test_environment), TEST(test_half_environment),
 	TEST(test_nothing_configured), TEST(test_cli_chain), TEST(test_cli_mistakes),
 	TEST(test_odd_files), TEST(test_own_source), TEST(test_base_refresh),
 	TEST(test_base_is_kept), TEST(test_capped), TEST(test_not_capped),
-	TEST(test_session_policy), TEST(test_web_identity), TEST(test_instance_role),
+	TEST(test_session_policy), TEST(test_web_identity),
+	TEST(test_web_identity_in_another_time), TEST(test_instance_role),
 	TEST(test_process_ends), TEST(test_told_once))

@@ -29,7 +29,7 @@ static void test_reader(void **state)
 	says(&g,
 		"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\","
 		"\"Action\":[\"s3:GetObject\",\"s3:GetObjectVersion\","
-		"\"s3:GetObjectTagging\"],\"Resource\":[\"arn:aws:s3:::b/in/*\"]},"
+		"\"s3:GetObjectTagging\",\"s3:GetObjectVersionTagging\"],\"Resource\":[\"arn:aws:s3:::b/in/*\"]},"
 		"{\"Effect\":\"Allow\",\"Action\":\"s3:ListBucket\",\"Resource\":"
 		"\"arn:aws:s3:::b\",\"Condition\":{\"StringLike\":{\"s3:prefix\":"
 		"[\"in/*\"]}}},",
@@ -58,7 +58,27 @@ static void test_one_object(void **state)
 	says(&g, "[\"arn:aws-cn:s3:::b/in/a \\\"b\\\"\"]", true);
 	says(&g, "s3:PutObject\"", true);
 	says(&g, "s3:GetObject", false);
-	says(&g, "ListBucket", false);
+	says(&g, "ListBucket\"", false);
+	/* An upload whose id was never learned is looked for. */
+	says(&g,
+		"\"Action\":\"s3:ListBucketMultipartUploads\",\"Resource\":"
+		"\"arn:aws-cn:s3:::b\"}",
+		true);
+	says(&g, "Retention", false);
+}
+
+static void test_locks(void **state)
+{
+	const struct session_grant source = {
+		"aws", "b", "in/", true, .reads = true, .reads_locks = true};
+	const struct session_grant destination = {
+		"aws", "b", "in/", true, .writes = true, .writes_locks = true};
+
+	(void)state;
+	says(&source, "\"s3:GetObjectRetention\",\"s3:GetObjectLegalHold\"", true);
+	says(&source, "Put", false);
+	says(&destination, "\"s3:PutObjectRetention\",\"s3:PutObjectLegalHold\"", true);
+	says(&destination, "Get", false);
 }
 
 /* Patterns of ours, templates and what a policy cannot hold end the literal part. */
@@ -113,6 +133,6 @@ static void test_too_long(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_reader), cmocka_unit_test(test_absence),
-		cmocka_unit_test(test_one_object),
+		cmocka_unit_test(test_one_object), cmocka_unit_test(test_locks),
 	cmocka_unit_test(test_patterns), cmocka_unit_test(test_access_point),
 	cmocka_unit_test(test_too_long))

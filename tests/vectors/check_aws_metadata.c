@@ -114,7 +114,7 @@ static void fetch_container(
 	struct provider *p;
 
 	creds_base_find(env, &spec, &base);
-	p = creds_base_open(&base, r->loop, &r->http, env);
+	p = creds_base_open(&base, r->loop, &r->http, NULL, env);
 	if (p)
 		rig_fetch(r, p, ret);
 	else
