@@ -263,8 +263,8 @@ static bool has_role(const struct conf_side *side)
 }
 
 /* AssumeRoleWithWebIdentity takes none: those of such a session are in its token. */
-static void check_tags_reach(
-	const struct spot *s, const struct conf_profile *session, const struct conf_job *job)
+static void check_tags_reach(const struct spot *s, const struct conf_profile *session,
+	const struct conf_job *job)
 {
 	const struct conf_side *sides[] = {&job->source, &job->destination};
 	char text[300];

@@ -156,7 +156,8 @@ static char *make(const struct session_grant *grants, size_t count, const size_t
 			put_listing(&w, &grants[i], "s3:ListBucket",
 				grants[i].misses ? NULL : &lens[i]);
 		if (grants[i].writes) /* no condition can name a prefix there */
-			put_listing(&w, &grants[i], "s3:ListBucketMultipartUploads", NULL);
+			put_listing(
+				&w, &grants[i], "s3:ListBucketMultipartUploads", NULL);
 	}
 	put_kms(&w);
 	json_array_end(&w);
