@@ -14,6 +14,7 @@ struct buf;
 #define SIGV4_SHA256_EMPTY                                                               \
 	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define SIGV4_UNSIGNED     "UNSIGNED-PAYLOAD"
+#define SIGV4_TRAILER       "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 #define SIGV4_STREAMING    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 #define SIGV4_SIGNATURE_LEN 64
 
@@ -50,7 +51,7 @@ struct sigv4_request {
 	/* In request order, any letter case; Host among them. */
 	const struct sigv4_pair *headers;
 	size_t header_count;
-	const char *payload_hash; /* hex SHA-256, SIGV4_UNSIGNED or SIGV4_STREAMING */
+	const char *payload_hash; /* hex SHA-256, or one of the words above */
 };
 
 struct sigv4_scope {

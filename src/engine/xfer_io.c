@@ -433,11 +433,17 @@ static void put_object(struct xfer *x)
 	const struct s3_condition condition = xfer_look_condition(x);
 	struct s3_meta headers = {0};
 	const struct s3_object o = {.key = x->spec->destination.key,
-		.length = source->length, .meta = &headers, .condition = &condition,
+		.length = source->length,
+		.meta = &headers,
+		.condition = &condition,
 		.body = x->is_put_held ? xfer_pipe_take(x->pipe) : NULL,
-		.crc64nvme = source->crc64nvme, .sum_alg = source->sum_alg,
-		.sum = source->sum, .on_send = on_put_send,
-		.done = on_put_done, .arg = x};
+		.crc64nvme = source->crc64nvme,
+		.sum_alg = source->sum_alg,
+		.sum = source->sum,
+		.keeps_crc = x->range.has_checksum,
+		.on_send = on_put_send,
+		.done = on_put_done,
+		.arg = x};
 
 	if (!xfer_io_env(x, XFER_DESTINATION, &place, &env))
 		return;

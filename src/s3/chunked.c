@@ -1,4 +1,5 @@
-/* Signed chunks around a stream. Neither signs the request nor knows who sends it. */
+/* Chunks around a stream, and what proves them. Neither signs the request nor knows who
+ * sends it. */
 #include "config.h"
 
 #include "s3/chunked.h"
@@ -7,13 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc.h"
 #include "base/crypto.h"
 #include "base/mem.h"
 
 #define CHUNK    65536
-#define HEAD_MAX 128 /* hex length, ";chunk-signature=", 64, CRLF */
+#define HEAD_MAX 128 /* hex length, ";chunk-signature=", 64, CRLF; or the trailer */
+#define TRAILER  "x-amz-checksum-crc64nvme:"
 
 struct s3_chunked {
+	enum s3_framing framing;
+	uint64_t crc; /* of what was framed */
 	struct sigv4_chain chain;
 	s3_send_fn fn;
 	void *arg;
@@ -24,28 +29,33 @@ struct s3_chunked {
 	char *data, *out; /* behind the struct: a chunk, and a chunk with its frame */
 };
 
-static int64_t encoded(int64_t len)
+static int64_t encoded(enum s3_framing framing, int64_t len)
 {
 	char hex[20];
+	int64_t n = snprintf(hex, sizeof(hex), "%llx", (unsigned long long)len) + 2 +
+		    len + 2;
 
-	return snprintf(hex, sizeof(hex), "%llx", (unsigned long long)len) +
-	       (int64_t)strlen(";chunk-signature=") + SIGV4_SIGNATURE_LEN + 2 + len + 2;
+	if (framing == S3_SIGNED_CHUNKS)
+		return n + (int64_t)strlen(";chunk-signature=") + SIGV4_SIGNATURE_LEN;
+	return len ? n : n + (int64_t)strlen(TRAILER) + CRC64_BASE64_LEN - 1 + 2;
 }
 
-int64_t s3_chunked_length(int64_t length)
+int64_t s3_chunked_length(enum s3_framing framing, int64_t length)
 {
-	int64_t total = length / CHUNK * encoded(CHUNK);
+	int64_t total = length / CHUNK * encoded(framing, CHUNK);
 
 	if (length % CHUNK)
-		total += encoded(length % CHUNK);
-	return total + encoded(0);
+		total += encoded(framing, length % CHUNK);
+	return total + encoded(framing, 0);
 }
 
-struct s3_chunked *s3_chunked_new(int64_t length, s3_send_fn fn, void *arg)
+struct s3_chunked *s3_chunked_new(
+	enum s3_framing framing, int64_t length, s3_send_fn fn, void *arg)
 {
 	size_t chunk = length < CHUNK ? (size_t)length : CHUNK;
 	struct s3_chunked *c = mem_alloc(sizeof(*c) + chunk + chunk + HEAD_MAX);
 
+	c->framing = framing;
 	c->data = (char *)(c + 1);
 	c->out = c->data + chunk;
 	c->left = length;
@@ -69,18 +79,37 @@ void s3_chunked_start(struct s3_chunked *c, const struct sigv4_scope *scope,
 	sigv4_chain_init(&c->chain, scope, keys, seed_signature);
 }
 
-static void encode(struct s3_chunked *c)
+static size_t put_signed_head(struct s3_chunked *c)
 {
 	char hash[2 * CRYPTO_SHA256_LEN + 1], signature[SIGV4_SIGNATURE_LEN + 1];
-	int n;
 
 	crypto_sha256_hex(c->data, c->data_len, hash);
 	sigv4_chain_next(&c->chain, hash, signature);
-	n = snprintf(c->out, HEAD_MAX, "%zx;chunk-signature=%s\r\n", c->data_len, signature);
+	return (size_t)snprintf(
+		c->out, HEAD_MAX, "%zx;chunk-signature=%s\r\n", c->data_len, signature);
+}
+
+/* The head of the last chunk, which is empty, has the trailer behind it. */
+static size_t put_plain_head(struct s3_chunked *c)
+{
+	char crc[CRC64_BASE64_LEN];
+
+	c->crc = crc64nvme(c->crc, c->data, c->data_len);
+	if (c->data_len)
+		return (size_t)snprintf(c->out, HEAD_MAX, "%zx\r\n", c->data_len);
+	crc64nvme_base64(c->crc, crc);
+	return (size_t)snprintf(c->out, HEAD_MAX, "0\r\n" TRAILER "%s\r\n", crc);
+}
+
+static void encode(struct s3_chunked *c)
+{
+	size_t n = c->framing == S3_SIGNED_CHUNKS ? put_signed_head(c)
+						  : put_plain_head(c);
+
 	memcpy(c->out + n, c->data, c->data_len);
 	memcpy(c->out + n + c->data_len, "\r\n", 2);
 	c->out_at = 0;
-	c->out_len = (size_t)n + c->data_len + 2;
+	c->out_len = n + c->data_len + 2;
 	c->is_last_made = c->data_len == 0;
 	c->data_len = 0;
 }

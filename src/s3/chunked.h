@@ -1,6 +1,8 @@
 /*
- * The body of STREAMING-AWS4-HMAC-SHA256-PAYLOAD: the caller's stream cut into signed
- * chunks of 64 KiB. Used over plain HTTP, where nothing else protects the bytes.
+ * The caller's stream cut into chunks of 64 KiB. Signed ones over plain HTTP, where
+ * nothing else protects the bytes (STREAMING-AWS4-HMAC-SHA256-PAYLOAD); plain ones with
+ * their CRC64NVME behind them over HTTPS (STREAMING-UNSIGNED-PAYLOAD-TRAILER), for
+ * servers that are known to read it.
  */
 #pragma once
 
@@ -11,12 +13,18 @@ struct s3_chunked;
 
 typedef enum http_flow (*s3_send_fn)(void *arg, char *out, size_t max, size_t *ret_len);
 
-/* Bytes on the wire for a body of `length`. */
-int64_t s3_chunked_length(int64_t length);
+enum s3_framing {
+	S3_SIGNED_CHUNKS,
+	S3_CRC_BEHIND,
+};
 
-struct s3_chunked *s3_chunked_new(int64_t length, s3_send_fn fn, void *arg);
+/* Bytes on the wire for a body of `length`. */
+int64_t s3_chunked_length(enum s3_framing framing, int64_t length);
+
+struct s3_chunked *s3_chunked_new(
+	enum s3_framing framing, int64_t length, s3_send_fn fn, void *arg);
 void *s3_chunked_free(struct s3_chunked *c);
-/* Once the request's own signature is known. */
+/* Of signed chunks, once the request's own signature is known. */
 void s3_chunked_start(struct s3_chunked *c, const struct sigv4_scope *scope,
 	const struct sigv4_keys *keys, const char *seed_signature);
 /* An on_send of net/http. */

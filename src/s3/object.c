@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crc.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "s3/multipart.h"
@@ -313,9 +314,17 @@ static void choose_body(const struct s3_object *o, struct s3_op *op)
 	op->on_send = on_send;
 }
 
+/* AWS wants a checksum of whatever it is to lock, and answers with it. */
+static bool wants_crc(const struct s3_env *env, const struct s3_object *o)
+{
+	const char *custom = env->place->endpoint_url;
+
+	return (!custom || !*custom) && (o->body || o->length == 0);
+}
+
 struct s3_call *s3_put_object(const struct s3_env *env, const struct s3_object *o)
 {
-	char name[40];
+	char name[40], crc[CRC64_BASE64_LEN];
 	size_t n = o->meta ? o->meta->count : 0;
 	_cleanup_free_ struct sigv4_pair *headers = mem_array(n + 2, sizeof(*headers));
 	struct s3_op op = {.operation = "PutObject", .method = "PUT", .headers = headers};
@@ -328,6 +337,12 @@ struct s3_call *s3_put_object(const struct s3_env *env, const struct s3_object *
 		snprintf(name, sizeof(name), "x-amz-checksum-%s",
 			checksum_suffix(o->sum_alg));
 		add(headers, &n, name, o->sum);
+	} else if (wants_crc(env, o)) {
+		crc64nvme_base64(
+			crc64nvme(0, o->body ? o->body : "", (size_t)o->length), crc);
+		add(headers, &n, "x-amz-checksum-crc64nvme", crc);
+	} else {
+		op.trails_crc = true;
 	}
 	n += s3_condition_header(o->condition, &headers[n]);
 	op.header_count = n;
@@ -344,6 +359,7 @@ struct s3_call *s3_upload_part(const struct s3_env *env, const struct s3_object 
 		.query_count = 2};
 
 	snprintf(text, sizeof(text), "%d", number);
+	op.trails_crc = o->keeps_crc;
 	choose_body(o, &op);
 	return start(env, o, &op);
 }

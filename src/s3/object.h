@@ -70,6 +70,7 @@ struct s3_object {
 	const char *crc64nvme;      /* NULL or "": not known ahead */
 	enum checksum_alg sum_alg;  /* else another one; a composite is not sent */
 	const char *sum;
+	bool keeps_crc;                       /* of a part: its upload keeps CRC64NVME */
 	const struct s3_condition *condition; /* NULL-able */
 
 	s3_object_fn done;

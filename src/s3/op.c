@@ -21,11 +21,10 @@
 #include "base/mem.h"
 #include "base/s3name.h"
 #include "base/str.h"
-#include "s3/chunked.h"
 
 #define BODY_MAX       65536 /* of an error, or of a small answer */
 #define WIRE_MAX       65536 /* path, URL, one header */
-#define EXTRA_HEADERS  12 /* Host, of the place, of chunks, of the signature */
+#define EXTRA_HEADERS  14    /* Host, of the place, of chunks, of the signature */
 
 /* What goes out; freed when the request was handed to http. */
 struct wire {
@@ -218,6 +217,12 @@ static bool signs_chunks(const struct s3_call *call, const struct s3_place *plac
 	return !call->endpoint.is_tls;
 }
 
+/* Others have stored the frame with the bytes: only of AWS it is known to be read. */
+static bool trails_crc(const struct s3_call *call, const struct s3_op *op)
+{
+	return op->trails_crc && call->endpoint.is_aws && call->endpoint.is_tls;
+}
+
 static void choose_payload(struct s3_call *call, const struct s3_place *place,
 	const struct s3_op *op, struct wire *w)
 {
@@ -229,12 +234,14 @@ static void choose_payload(struct s3_call *call, const struct s3_place *place,
 		w->payload = w->hash;
 		return;
 	}
-	if (is_unsigned) {
+	if (is_unsigned && (is_whole || !trails_crc(call, op))) {
 		w->payload = SIGV4_UNSIGNED;
 		return;
 	}
-	w->payload = SIGV4_STREAMING;
-	call->chunked = s3_chunked_new(op->send_length, op->on_send, op->arg);
+	call->framing = is_unsigned ? S3_CRC_BEHIND : S3_SIGNED_CHUNKS;
+	w->payload = is_unsigned ? SIGV4_TRAILER : SIGV4_STREAMING;
+	call->chunked = s3_chunked_new(
+		call->framing, op->send_length, op->on_send, op->arg);
 	snprintf(w->decoded, sizeof(w->decoded), "%lld", (long long)op->send_length);
 }
 
@@ -262,6 +269,10 @@ static void collect_headers(struct s3_call *call, const struct s3_place *p,
 		encoding ? encoding : "");
 	add_pair(w, "Content-Encoding", w->encoding);
 	add_pair(w, "x-amz-decoded-content-length", w->decoded);
+	if (call->framing == S3_SIGNED_CHUNKS)
+		return;
+	add_pair(w, "x-amz-sdk-checksum-algorithm", "CRC64NVME");
+	add_pair(w, "x-amz-trailer", "x-amz-checksum-crc64nvme");
 }
 
 static int sign(struct s3_call *call, const struct s3_env *env, const struct s3_op *op,
@@ -303,7 +314,7 @@ static int sign(struct s3_call *call, const struct s3_env *env, const struct s3_
 		buf_putc(&w->url, '?');
 		buf_puts(&w->url, result.query_string);
 	}
-	if (call->chunked)
+	if (call->chunked && call->framing == S3_SIGNED_CHUNKS)
 		s3_chunked_start(call->chunked, &scope, &keys, result.signature);
 	sigv4_result_done(&result);
 	return 0;
@@ -377,7 +388,8 @@ void s3_call_send(
 	if (op->is_streamed && op->send_length > 0) {
 		rq.is_streamed = true;
 		rq.on_send = call->chunked ? on_chunk : on_plain_send;
-		rq.send_length = call->chunked ? s3_chunked_length(op->send_length)
+		rq.send_length = call->chunked ? s3_chunked_length(
+							 call->framing, op->send_length)
 					       : op->send_length;
 	} else {
 		rq.body = op->body;

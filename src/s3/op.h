@@ -52,6 +52,7 @@ struct s3_op {
 	size_t body_len;
 	bool is_object;
 	bool is_streamed;
+	bool trails_crc; /* its CRC64NVME may go behind it, where that is understood */
 	int64_t send_length;
 	enum http_flow (*on_send)(void *arg, char *out, size_t max, size_t *ret_len);
 

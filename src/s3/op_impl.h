@@ -5,10 +5,10 @@
 #include <stdint.h>
 
 #include "aws/endpoint.h"
+#include "s3/chunked.h"
 #include "s3/op.h"
 
 struct err;
-struct s3_chunked;
 struct s3_kept;
 
 struct s3_call {
@@ -16,6 +16,7 @@ struct s3_call {
 	struct s3_op op; /* only callbacks and numbers stay valid */
 	struct endpoint endpoint;
 	struct s3_chunked *chunked;
+	enum s3_framing framing; /* of it */
 	struct buf body;
 	struct s3_answer answer;
 	const char *operation;

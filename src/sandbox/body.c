@@ -19,6 +19,7 @@
 #include "sandbox/sandbox.h"
 
 #define STREAMING    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+#define CRC_NAME     "x-amz-checksum-crc64nvme"
 #define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 static void fail(struct body *b, int status, const char *code, const char *message)
@@ -187,6 +188,17 @@ static void chunk_head(struct request *r, char *line)
 	}
 }
 
+/* Told ahead by name, behind the bytes by value. */
+static void take_crc(struct request *r, const char *line)
+{
+	struct body *b = &r->body;
+
+	if (str_eq(http_field(r->x, "x-amz-trailer"), CRC_NAME) &&
+		str_has_prefix(line, CRC_NAME ":"))
+		snprintf(b->crc_behind, sizeof(b->crc_behind), "%s",
+			line + strlen(CRC_NAME ":"));
+}
+
 static void trailer(struct request *r, char *line)
 {
 	static const char mark[] = "x-amz-trailer-signature:";
@@ -207,6 +219,8 @@ static void trailer(struct request *r, char *line)
 	} else if (b->trailer_hash) {
 		crypto_hash_update(b->trailer_hash, line, strlen(line));
 		crypto_hash_update(b->trailer_hash, "\n", 1);
+	} else {
+		take_crc(r, line);
 	}
 }
 
@@ -295,6 +309,19 @@ static void check_md5(struct request *r)
 			"The Content-MD5 you specified did not match what we received.");
 }
 
+/* Announced and not there is as bad as wrong. */
+static void check_crc(struct request *r)
+{
+	char text[CRC64_BASE64_LEN];
+
+	crc64nvme_base64(r->body.crc, text);
+	if (str_eq(http_field(r->x, "x-amz-trailer"), CRC_NAME) &&
+		!str_eq(r->body.crc_behind, text))
+		fail(&r->body, 400, "BadDigest",
+			"The CRC64NVME you specified did not match the calculated "
+			"checksum.");
+}
+
 static void check_sum(struct request *r)
 {
 	struct body *b = &r->body;
@@ -333,6 +360,8 @@ int body_finish(struct request *r, struct api_error *e)
 	if (b->md5) {
 		crypto_hash_final(b->md5, b->md5_sum);
 		check_md5(r);
+		if (!b->has_signed_chunks)
+			check_crc(r);
 	}
 	if (b->sum)
 		check_sum(r);

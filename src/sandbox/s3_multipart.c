@@ -84,6 +84,14 @@ char *s3_etag_of(const uint8_t md5[16])
 	return mem_printf("\"%s\"", hex);
 }
 
+static bool is_locking(const struct upload *u)
+{
+	for (size_t i = 0; i < u->meta.count; i++)
+		if (strcmp(u->meta.headers[i].name, "x-amz-object-lock-mode") == 0)
+			return true;
+	return false;
+}
+
 void s3_upload_part(struct request *r)
 {
 	struct part part = {.size = r->body.length, .modified_s = r->now_s};
@@ -95,6 +103,13 @@ void s3_upload_part(struct request *r)
 	u = s3_find_upload(r);
 	if (!u || !s3_check_crc(r, r->body.crc))
 		return;
+	if (is_locking(u) && !s3_has_digest(r)) {
+		s3_fail(r, 400, "InvalidRequest",
+			"Content-MD5 OR x-amz-checksum- HTTP header is required for Put "
+			"Part requests with Object Lock parameters",
+			NULL);
+		return;
+	}
 	part.crc = r->body.crc;
 	part.sum = r->body.sum_bytes;
 	memcpy(part.md5, r->body.md5_sum, sizeof(part.md5));

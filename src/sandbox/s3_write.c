@@ -91,7 +91,7 @@ static bool check_encryption(struct request *r)
 	return false;
 }
 
-static bool has_digest(const struct request *r)
+bool s3_has_digest(const struct request *r)
 {
 	for (size_t i = 0; i < r->x->field_count; i++)
 		if (str_has_prefix(r->x->fields[i].name, "x-amz-checksum-") ||
@@ -111,7 +111,7 @@ static bool check_lock(struct request *r)
 		return true;
 	if (!r->bucket->has_lock)
 		why = "Bucket is missing Object Lock Configuration";
-	else if (!has_digest(r))
+	else if (!s3_has_digest(r))
 		why = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put "
 		      "Object requests with Object Lock parameters";
 	if (why)

@@ -132,6 +132,7 @@ bool s3_etag_is_in(const char *list, const char *etag);
 /* Conditional writes; false: answered. */
 bool s3_may_replace(struct request *r);
 /* Tags, class, encryption, lock and ACL of this request are allowed; false: answered. */
+bool s3_has_digest(const struct request *r);
 bool s3_may_write(struct request *r);
 /* Headers that belong to the object: all of them, or those that no copy brings along. */
 void s3_read_meta(const struct request *r, struct meta *meta);

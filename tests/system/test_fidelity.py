@@ -2,8 +2,10 @@
 
 import datetime
 import json
+import os
 
 import pytest
+from awsproxy import AwsProxy
 from botocore.exceptions import ClientError
 
 from conftest import Sandbox, TOP, until
@@ -197,6 +199,35 @@ def test_object_lock(ferry, server, method):
     head = server.m.head_object(Bucket=VAULT, Key="in/report.csv")
     days = head["ObjectLockRetainUntilDate"] - datetime.datetime.now(until.tzinfo)
     assert head["ObjectLockMode"] == "GOVERNANCE" and 998 <= days.days <= 1000
+
+
+@pytest.mark.parametrize("size", [0, 1000, 300_000, 70 << 20])
+def test_aws_gets_a_checksum_of_what_no_source_declares(ferry, server, tmp_path, size):
+    """Ahead of what is all there, else behind the bytes: what is locked must have one."""
+    body, folder = os.urandom(size), tmp_path / "aws"
+    folder.mkdir()
+    (tmp_path / "x.csv").write_bytes(body)
+    ferry.conf.write_text(f"""version: 1
+profiles:
+  ours: {{ role_arn: "arn:aws:iam::222222222222:role/dst-writer", region: eu-central-1 }}
+jobs:
+  daily-report:
+    schedule: "cron(0 7 * * ? *)"
+    source: {{ url: "file://{tmp_path}/x.csv" }}
+    destination: {{ profile: ours, url: "s3://{VAULT}/in/", object_lock: GOVERNANCE,
+                   retain_for: 10d }}
+""")
+    with AwsProxy(folder, server.port) as aws:
+        ferry.start(variables={"HTTPS_PROXY": aws.url, "AWS_CA_BUNDLE": str(aws.ca)})
+        before = server.count()
+        code, end = ferry.run()
+        ferry.stop()
+    assert (code, end["bytes_done"]) == (0, size), ferry.log()
+    got = arrived(server, VAULT, "in/x.csv")[0]
+    assert got["Body"].read() == body and "ContentEncoding" not in got
+    assert got["ObjectLockMode"] == "GOVERNANCE"
+    # The answer proves it: the one HEAD was the look at what might be there.
+    assert did(server, before)["HeadObject"] == 1
 
 
 def test_expected_owner(ferry, server):
