@@ -70,12 +70,14 @@ static int open_store(struct core *c, const char *dir)
 		return r == -EIO || r == -ENOSPC || r == -EROFS ? CORE_EXIT_IO
 								: CORE_EXIT_OS;
 	}
-	if (how == STORE_RECOVERED)
-		log_err(LOG_FIELDS({"MESSAGE_ID", MSG_STATE_DAMAGED}),
-			"the state database was damaged and is now %s; history and "
-			"watermarks are lost, every job starts from now (no catch-up)",
-			moved);
-	return 0;
+	if (how != STORE_RECOVERED)
+		return 0;
+	log_err(LOG_FIELDS({"MESSAGE_ID", MSG_STATE_DAMAGED}),
+		"the state database was damaged and is now %s; history and "
+		"watermarks are lost, every job starts from now (no catch-up)",
+		moved);
+	core_uploads_lost(c);
+	return c->exit_code;
 }
 
 static int load_conf(struct core *c)

@@ -69,6 +69,8 @@ struct core {
 
 /* core_uploads.c: multipart uploads on disk. */
 void core_uploads_load(struct core_run *cr);
+/* The state was damaged: what it knew of is looked for by the next run of each job. */
+void core_uploads_lost(struct core *c);
 void core_uploads_drop(struct core_run *cr);
 void core_uploads_on_engine(struct core_run *cr, const struct engine_ev *ev);
 struct engine_upload *core_uploads_resume(void *core_run, uint64_t xfer, const char *key);

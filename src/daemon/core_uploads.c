@@ -149,6 +149,7 @@ static struct engine_upload *take_over(
 	snprintf(ret->source_etag, sizeof(ret->source_etag), "%s", u->row.source_etag);
 	snprintf(ret->initiator, sizeof(ret->initiator), "%s", u->intent.initiator);
 	ret->intended_us = u->intent.intended_us;
+	ret->until_us = u->intent.until_us;
 	ret->size = u->row.size > 0 ? u->row.size : 1; /* else it is only to be aborted */
 	ret->part_size = u->row.part_size;
 	ret->has_checksum = u->row.has_checksum;
@@ -183,6 +184,32 @@ struct engine_upload *core_uploads_leftover(void *arg, uint64_t xfer, char *ret_
 	snprintf(ret_key, ENGINE_KEY_LEN, "%s", u->row.key);
 	u->is_sweep = true;
 	return take_over(cr, u, xfer);
+}
+
+/* Where keys are made up from the date, all that begins as they do. */
+static void note_loss(struct core *c, const struct conf_job *job)
+{
+	struct store_intent i = {.until_us = clock_wall_us(c->clock)};
+	const struct conf_side *side = &job->destination;
+	const char *template = strstr(side->key, "${");
+	int r;
+
+	if (side->scheme != CONF_S3)
+		return;
+	snprintf(i.job, sizeof(i.job), "%s", job->name);
+	snprintf(i.bucket, sizeof(i.bucket), "%s", side->bucket);
+	snprintf(i.key, sizeof(i.key), "%.*s",
+		(int)(template ? (size_t)(template - side->key) : strlen(side->key)),
+		side->key);
+	r = store_intent_put(c->store, &i);
+	if (r < 0)
+		core_store_failed(c, r, "upload");
+}
+
+void core_uploads_lost(struct core *c)
+{
+	for (size_t i = 0; i < c->conf->job_count; i++)
+		note_loss(c, c->conf->jobs[i]);
 }
 
 /* --- what this run does --- */
@@ -300,7 +327,7 @@ static void note_part(struct core_run *cr, const struct engine_ev *ev)
 /* --- what intents left --- */
 
 /* Another job may be creating an upload of this very key, and not know its id yet. */
-static bool is_being_created(struct core *c, const struct core_upload *orphan)
+static bool is_being_created(struct core *c, const struct store_upload *orphan)
 {
 	struct core_upload *u;
 	struct core_run *cr;
@@ -308,22 +335,27 @@ static bool is_being_created(struct core *c, const struct core_upload *orphan)
 	LIST_FOREACH (cr, &c->active, link)
 		LIST_FOREACH (u, &cr->uploads, link)
 			if (!u->is_sweep && !u->row.upload_id[0] &&
-				strcmp(u->row.key, orphan->row.key) == 0 &&
-				strcmp(u->row.bucket, orphan->row.bucket) == 0)
+				strcmp(u->row.key, orphan->key) == 0 &&
+				strcmp(u->row.bucket, orphan->bucket) == 0)
 				return true;
 	return false;
 }
 
 /* On disk like any other upload: from now on it is ended like one. */
-static void adopt(struct core_run *cr, struct core_upload *intent, const char *upload_id)
+static void adopt(struct core_run *cr, struct core_upload *intent,
+	const struct engine_upload *found)
 {
+	const char *upload_id = found->upload_id;
 	struct core *c = cr->core;
 	int r = store_upload_is_known(c->store, upload_id);
-	struct core_upload *u;
+	struct core_upload *u = mem_alloc(sizeof(*u));
 
-	if (r == 0 && !is_being_created(c, intent)) {
-		u = mem_alloc(sizeof(*u));
-		u->row = intent->row;
+	u->row = intent->row;
+	if (found->key[0])
+		snprintf(u->row.key, sizeof(u->row.key), "%s", found->key);
+	if (r || is_being_created(c, &u->row)) {
+		free(u);
+	} else {
 		u->row.size = -1;
 		u->row.part_size = 1;
 		u->row.started_at = core_now_s(c);
@@ -353,6 +385,11 @@ static void end_search(
 			"destination's role may not look for it (%s): it needs "
 			"s3:ListBucketMultipartUploads, or the bucket a lifecycle rule",
 			cr->row.job, u->row.key, result->err.code);
+	if (u->intent.until_us && result->orphans)
+		log_notice(LOG_FIELDS({"JOB", cr->row.job}, {"RUN_ID", cr->row.id}),
+			"%s: %d multipart uploads of which the damaged state knew were "
+			"found and are aborted",
+			cr->row.job, result->orphans);
 	if (is_refused || (result->err.class == ERR_OK &&
 				  (result->orphans || age_us > YOUNG_US || age_us < 0)))
 		erase(cr, u);
@@ -396,7 +433,7 @@ void core_uploads_on_engine(struct core_run *cr, const struct engine_ev *ev)
 	else if (ev->type == ENGINE_EV_PART)
 		note_part(cr, ev);
 	else if (u && ev->type == ENGINE_EV_ORPHAN)
-		adopt(cr, u, ev->upload->upload_id);
+		adopt(cr, u, ev->upload);
 	else if (u && ev->type == ENGINE_EV_RESTART)
 		restart(cr, u, ev->is_left);
 	else if (u && ev->type == ENGINE_EV_DONE)

@@ -56,6 +56,10 @@ struct engine_upload {
 	char upload_id[1024]; /* "": only an intent, of which the server may have made one */
 	int64_t intended_us;  /* of an intent: wall clock */
 	char initiator[256];  /* of an intent: ARN of the session; "": not known */
+	/* Of an intent: all that the session's own ARN began before then at the key or
+	 * below it; 0: only what was to be made. Wall clock. */
+	int64_t until_us;
+	char key[ENGINE_KEY_LEN]; /* of an orphan below a prefix */
 	char source_etag[128];
 	int64_t size, part_size; /* bytes */
 	bool has_checksum; /* the server keeps CRC64NVME */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "aws/creds.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -25,11 +26,25 @@ bool xfer_seek_is_wanted(const struct xfer *x)
 	return x->spec->is_abort && !x->spec->resume->upload_id[0];
 }
 
+/* Of a daemon that forgot what it did: only the name in the session tells. */
+static bool is_forgotten(
+	const struct xfer *x, const struct s3_pending *p, int64_t skew_us)
+{
+	const struct creds_set *set = x->env->creds(
+		x->env->arg, x->spec->destination.creds_id);
+
+	return p->initiated_us >= 0 && *p->key &&
+	       p->initiated_us < x->spec->resume->until_us + skew_us + MARGIN_US && set &&
+	       *set->arn && str_eq(p->initiator, set->arn);
+}
+
 static bool is_ours(const struct xfer *x, const struct s3_pending *p, int64_t skew_us)
 {
 	const struct engine_upload *intent = x->spec->resume;
 	bool is_aws = !x->spec->destination.endpoint_url[0];
 
+	if (intent->until_us)
+		return is_forgotten(x, p, skew_us);
 	if (p->initiated_us < intent->intended_us + skew_us - MARGIN_US)
 		return false;
 	if (is_aws || str_has_prefix(p->initiator, "arn:"))
@@ -45,6 +60,7 @@ static void tell(struct xfer *x, const struct s3_pending *p)
 		.upload = mem_alloc(sizeof(*ev.upload))};
 
 	snprintf(ev.upload->upload_id, sizeof(ev.upload->upload_id), "%s", p->upload_id);
+	snprintf(ev.upload->key, sizeof(ev.upload->key), "%s", p->key);
 	x->seek->found++;
 	x->env->event(x->env->owner, &ev);
 }
@@ -73,6 +89,8 @@ static void on_page(void *arg, const struct err *err, const struct s3_pending_pa
 
 void xfer_seek_next(struct xfer *x)
 {
+	struct s3_pending_query q = {.key = x->spec->destination.key,
+		.is_prefix = x->spec->resume->until_us != 0};
 	struct s3_place place;
 	struct s3_env env;
 
@@ -80,10 +98,10 @@ void xfer_seek_next(struct xfer *x)
 		return;
 	if (!x->seek)
 		x->seek = mem_alloc(sizeof(*x->seek));
+	q.key_marker = x->seek->key_marker ? x->seek->key_marker : "";
+	q.id_marker = x->seek->id_marker ? x->seek->id_marker : "";
 	if (xfer_io_env(x, XFER_DESTINATION, &place, &env))
-		x->ask = s3_list_uploads(&env, x->spec->destination.key,
-			x->seek->key_marker ? x->seek->key_marker : "",
-			x->seek->id_marker ? x->seek->id_marker : "", on_page, x);
+		x->ask = s3_list_uploads(&env, &q, on_page, x);
 }
 
 bool xfer_seek_is_over(const struct xfer *x)

@@ -1,4 +1,4 @@
-/* ListMultipartUploads of exactly one key. Not the next page, not their end. */
+/* ListMultipartUploads of one key, or of a prefix. Not the next page, not their end. */
 #include "config.h"
 
 #include "s3/uploads.h"
@@ -28,7 +28,8 @@ struct pending_list {
 	size_t count, room, seen;
 	char *key_marker, *id_marker;
 	bool is_truncated, is_broken, is_wanted; /* is_wanted: of this key */
-	struct s3_pending now;                   /* the one being read */
+	bool is_prefix, is_encoded;
+	struct s3_pending now; /* the one being read */
 };
 
 /*
@@ -57,7 +58,9 @@ static void on_upload_text(
 	struct s3_pending *p = &l->now;
 
 	if (str_eq(name, "Key")) {
-		l->is_wanted = is_key(text, len, l->key);
+		l->is_wanted = l->is_prefix || is_key(text, len, l->key);
+		if (l->is_prefix && len < sizeof(p->key))
+			memcpy(p->key, text, len + 1);
 	} else if (str_eq(name, "UploadId")) {
 		snprintf(p->upload_id, sizeof(p->upload_id), "%s", text);
 	} else if (str_eq(name, "Initiator/ID")) {
@@ -105,6 +108,8 @@ static void on_text(void *arg, const char *path, const char *text, size_t len)
 	path += strlen(root);
 	if (str_has_prefix(path, upload)) {
 		on_upload_text(l, path + strlen(upload), text, len);
+	} else if (str_eq(path, "EncodingType")) {
+		l->is_encoded = str_eq(text, "url");
 	} else if (str_eq(path, "IsTruncated")) {
 		l->is_truncated = str_eq(text, "true");
 	} else if (str_eq(path, "NextKeyMarker")) {
@@ -114,13 +119,37 @@ static void on_text(void *arg, const char *path, const char *text, size_t len)
 	}
 }
 
+static int decode_key(char key[S3_UPLOAD_KEY_LEN])
+{
+	struct buf out = BUF_INIT(S3_UPLOAD_KEY_LEN - 1);
+	int r;
+
+	for (char *p = key; *p; p++)
+		if (*p == '+')
+			*p = ' ';
+	r = str_uri_decode(&out, key, strlen(key));
+	if (r == 0)
+		snprintf(key, S3_UPLOAD_KEY_LEN, "%s", buf_str(&out));
+	buf_done(&out);
+	return r;
+}
+
+static int decode_keys(struct pending_list *l)
+{
+	int r = 0;
+
+	for (size_t i = 0; l->is_encoded && r == 0 && i < l->count; i++)
+		r = decode_key(l->items[i].key);
+	return r;
+}
+
 static int parse(struct pending_list *l, const struct buf *body)
 {
 	const struct xml_handler handler = {
 		.on_open = on_open, .on_text = on_text, .on_close = on_close, .arg = l};
 	int r = s3_answer_parse(body, BODY_MAX, "ListMultipartUploadsResult", &handler);
 
-	return r < 0 || l->is_broken ? -1 : 0;
+	return r < 0 || l->is_broken || decode_keys(l) < 0 ? -1 : 0;
 }
 
 static int64_t read_skew(const struct http_response *r)
@@ -158,11 +187,11 @@ static void on_done(void *arg, const struct err *err, const struct s3_answer *an
 	free(l);
 }
 
-struct s3_call *s3_list_uploads(const struct s3_env *env, const char *key,
-	const char *key_marker, const char *id_marker, s3_pending_fn fn, void *arg)
+struct s3_call *s3_list_uploads(const struct s3_env *env,
+	const struct s3_pending_query *q, s3_pending_fn fn, void *arg)
 {
 	struct sigv4_pair query[6] = {{"uploads", ""}, {"encoding-type", "url"},
-		{"max-uploads", PAGE_TEXT}, {"prefix", key}};
+		{"max-uploads", PAGE_TEXT}, {"prefix", q->key}};
 	struct pending_list *l = mem_alloc(sizeof(*l));
 	struct s3_op op = {.operation = "ListMultipartUploads",
 		.method = "GET",
@@ -172,13 +201,15 @@ struct s3_call *s3_list_uploads(const struct s3_env *env, const char *key,
 		.done = on_done,
 		.arg = l};
 
-	if (*key_marker)
-		query[op.query_count++] = (struct sigv4_pair){"key-marker", key_marker};
-	if (*id_marker)
+	if (*q->key_marker)
 		query[op.query_count++] = (struct sigv4_pair){
-			"upload-id-marker", id_marker};
+			"key-marker", q->key_marker};
+	if (*q->id_marker)
+		query[op.query_count++] = (struct sigv4_pair){
+			"upload-id-marker", q->id_marker};
 	l->fn = fn;
 	l->arg = arg;
-	l->key = mem_strdup(key);
+	l->key = mem_strdup(q->key);
+	l->is_prefix = q->is_prefix;
 	return s3_op_start(env, &op);
 }

@@ -166,6 +166,8 @@ struct store_intent {
 	char bucket[256], key[1025];
 	char initiator[256]; /* ARN of the session; "": not known */
 	int64_t intended_us;
+	int64_t until_us; /* all that was begun before, at the key or below; 0: no such
+			     search */
 };
 int store_intent_put(struct store *s, struct store_intent *intent);
 int store_intent_delete(struct store *s, int64_t seq);

@@ -178,6 +178,8 @@ static const char *const steps[] = {
 	"  intended_us INTEGER NOT NULL"
 	");"
 	"CREATE INDEX upload_intent_by_job ON upload_intent (job);",
+	/* 6 -> 7: uploads of which a damaged state told */
+	"ALTER TABLE upload_intent ADD COLUMN until_us INTEGER NOT NULL DEFAULT 0;",
 };
 /* clang-format on */
 

@@ -86,12 +86,12 @@ static const char *const sql_text[SQL_ID_COUNT] = {
 		" ORDER BY started_at, upload_id",
 	[SQL_UPLOAD_IS_KNOWN] = "SELECT 1 FROM upload WHERE upload_id = ?1",
 	[SQL_INTENT_PUT] =
-		"INSERT INTO upload_intent (job, run_id, bucket, key, initiator, intended_us)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+		"INSERT INTO upload_intent (job, run_id, bucket, key, initiator, intended_us,"
+		" until_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[SQL_INTENT_DELETE] = "DELETE FROM upload_intent WHERE seq = ?1",
 	[SQL_INTENT_EACH] =
-		"SELECT seq, run_id, bucket, key, initiator, intended_us FROM upload_intent"
-		" WHERE job = ?1 ORDER BY seq",
+		"SELECT seq, run_id, bucket, key, initiator, intended_us, until_us"
+		" FROM upload_intent WHERE job = ?1 ORDER BY seq",
 	[SQL_PART_PUT] =
 		"INSERT OR REPLACE INTO upload_part (upload_id, number, etag, crc)"
 		" VALUES (?1, ?2, ?3, ?4)",

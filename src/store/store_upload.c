@@ -101,6 +101,7 @@ int store_intent_put(struct store *s, struct store_intent *intent)
 	sql_bind_text(stmt, 4, intent->key);
 	sql_bind_text(stmt, 5, intent->initiator);
 	sqlite3_bind_int64(stmt, 6, intent->intended_us);
+	sqlite3_bind_int64(stmt, 7, intent->until_us);
 	r = sql_run(s, stmt);
 	if (r == 0)
 		intent->seq = sqlite3_last_insert_rowid(s->db);
@@ -135,6 +136,7 @@ int store_intent_each(struct store *s, const char *job, store_intent_fn fn, void
 		sql_column_text(stmt, 3, i.key, sizeof(i.key));
 		sql_column_text(stmt, 4, i.initiator, sizeof(i.initiator));
 		i.intended_us = sqlite3_column_int64(stmt, 5);
+		i.until_us = sqlite3_column_int64(stmt, 6);
 		fn(arg, &i);
 	}
 	sql_done(stmt);

@@ -125,6 +125,36 @@ def test_a_role_that_may_not_list_uploads_is_told_once(ferry, proxy, server):
     assert server.requests("ListMultipartUploads") == lists
 
 
+@SANDBOX
+def test_what_a_damaged_state_knew_of_is_found_by_the_session(ferry, proxy, server):
+    """Ours below the destination; not those of others, nor ours elsewhere."""
+    names = [f"x {i}+%20ü" for i in range(3)]
+    for name in names:
+        server.s.put_object(Bucket="account-s-bucket", Key=f"many/{name}", Body=BODY)
+    ferry.write(source="s3://account-s-bucket/many/",
+                destination=f"s3://{BUCKET}/many/${{date:%Y}}/", destination_url=proxy.url)
+    others = [create(server, "many/2026/theirs", "somebody-else"), create(server, "many/x"),
+              create(server, "elsewhere/ours", "s3ferry-ours")]
+    server.faults((dict(operation="UploadPart", skip=5), dict(stall_at=0)))
+    ferry.start()
+    ferry.ctl("run", "daily-report")
+    until(lambda: len(uploads(server)) == 6, "three uploads")
+    ferry.kill()
+    for name in "state.db", "state.db-wal":
+        (ferry.tmp / "state" / name).write_bytes(b"?" * 8192)
+    server.faults()
+    ferry.start()
+    ferry.ctl("run", "daily-report", "--wait")
+    row = until(lambda: ended(ferry), "the end", 60)
+    assert row["state"] == "succeeded", ferry.log()
+    assert uploads(server) == sorted(others)
+    [line] = [line for line in ferry.log("notice") if "damaged state" in line]
+    assert "3 multipart uploads" in line
+    lists = server.requests("ListMultipartUploads")
+    assert ferry.run()[0] == 0
+    assert server.requests("ListMultipartUploads") == lists
+
+
 def test_a_cancel_in_the_middle_of_create_leaves_nothing(ferry, proxy, server):
     proxy.faults.append(Fault(CREATE, "stall", at=0, value=1))
     ferry.start()

@@ -306,6 +306,7 @@ static void on_intent(void *arg, const struct store_intent *i)
 	assert_string_equal(i->job, "daily");
 	assert_string_equal(i->key, "a/b c");
 	assert_string_equal(i->initiator, "arn:x");
+	assert_int_equal(i->until_us, i->intended_us == 43 ? 7 : 0);
 	f->pid = f->pid * 100 + i->intended_us;
 }
 
@@ -322,6 +323,7 @@ static void test_intents(void **state)
 
 	assert_int_equal(store_intent_put(f->store, &i), 0);
 	first = i.seq;
+	i.until_us = 7;
 	i.intended_us = 43; /* the same key once more: both may have left something */
 	assert_int_equal(store_intent_put(f->store, &i), 0);
 	assert_int_not_equal(i.seq, first);
