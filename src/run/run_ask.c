@@ -1,7 +1,8 @@
 /*
  * Where two listings do not tell whether an object is the same: a HEAD of each side that
  * the plan asks for, then the plan again. A HEAD that fails tells nothing, and what is
- * not proven is copied.
+ * not proven is copied. And the one key that is not listed at all, when a dry run is to
+ * say what became of it.
  */
 #include "config.h"
 
@@ -11,6 +12,7 @@
 
 #include "aws/skew.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "net/loop.h"
@@ -20,6 +22,7 @@
 struct ask_side {
 	struct s3_call *call;
 	bool is_told, is_gone;
+	struct err err;
 	struct s3_head head;
 	struct compare_digest digest;
 	struct compare_head told;
@@ -28,6 +31,7 @@ struct ask_side {
 struct run_ask {
 	struct run_item *item;
 	struct ask_side sides[RUN_SIDES];
+	bool is_unlisted;
 };
 
 static void finish(struct run_item *i)
@@ -50,6 +54,62 @@ static void finish(struct run_item *i)
 	run_steps_on_settled(i, &step);
 }
 
+/* --- one key that no listing told of --- */
+
+static struct lister_entry *entry_of(struct run_item *i, int which)
+{
+	const struct ask_side *s = &i->ask->sides[which];
+	const struct lister_entry e = {.key = i->keys[which],
+		.key_len = strlen(i->keys[which]),
+		.size = s->is_told ? s->head.length : -1,
+		.modified_us = s->head.modified_us,
+		.etag = s->head.etag,
+		.version = s->head.version,
+		.storage_class = s->head.storage_class,
+		.restore = (enum lister_restore)s->head.restore};
+
+	return run_entry_copy(&e);
+}
+
+/* A local file, or an object of which we are told nothing, may be there. */
+static bool is_unknown(const struct run_item *i, int which)
+{
+	const struct ask_side *s = &i->ask->sides[which];
+
+	return !s->is_told && !s->is_gone;
+}
+
+static void finish_unlisted(struct run_item *i)
+{
+	struct run *r = i->run;
+	struct run_ask *a = i->ask;
+	const struct ask_side *from = &a->sides[RUN_SOURCE];
+	const struct ask_side *to = &a->sides[RUN_DESTINATION];
+	bool is_unproven = is_unknown(i, RUN_SOURCE) || is_unknown(i, RUN_DESTINATION);
+	struct plan_step step;
+
+	if (from->err.class != ERR_OK) {
+		run_steps_on_unseen(i, &from->err);
+		return;
+	}
+	i->entries[RUN_SOURCE] = entry_of(i, RUN_SOURCE);
+	if (to->is_told && !is_unproven)
+		i->entries[RUN_DESTINATION] = entry_of(i, RUN_DESTINATION);
+	plan_decide(&r->plan, i->entries[RUN_SOURCE], i->entries[RUN_DESTINATION], &step);
+	if (step.action == PLAN_ASK) {
+		const struct compare_case c = {i->entries[RUN_SOURCE],
+			i->entries[RUN_DESTINATION], NULL, &from->told, &to->told};
+
+		plan_settle(&r->plan, &c, &step);
+	}
+	if (is_unproven && step.action == PLAN_COPY)
+		step.reason = REASON_UNPROVEN;
+	i->ask = run_ask_free(a);
+	run_steps_on_settled(i, &step);
+}
+
+/* --- answers --- */
+
 static void on_head(
 	struct run_ask *a, int which, const struct err *e, const struct s3_head *head)
 {
@@ -57,7 +117,9 @@ static void on_head(
 
 	s->call = NULL;
 	s->is_gone = e && e->class == ERR_NOTFOUND;
-	if (!e) {
+	if (e) {
+		s->err = *e;
+	} else {
 		s->is_told = true;
 		s->head = *head;
 		s->digest = (struct compare_digest){"crc64nvme", s->head.crc64nvme};
@@ -67,7 +129,10 @@ static void on_head(
 	for (int i = 0; i < RUN_SIDES; i++)
 		if (a->sides[i].call)
 			return;
-	finish(a->item);
+	if (a->is_unlisted)
+		finish_unlisted(a->item);
+	else
+		finish(a->item);
 }
 
 static void on_source(void *arg, const struct err *e, const struct s3_head *head)
@@ -142,6 +207,19 @@ void run_ask_start(struct run_item *i, const struct plan_step *step)
 		i->delivered = delivered_copy(step->delivered);
 	for (int k = 0; k < RUN_SIDES; k++)
 		if (step->asks & bits[k])
+			a->sides[k].call = head(a, k);
+}
+
+void run_ask_unlisted(struct run_item *i)
+{
+	struct run_ask *a = mem_alloc(sizeof(*a));
+
+	i->work = WORK_ASK;
+	i->ask = a;
+	a->item = i;
+	a->is_unlisted = true;
+	for (int k = 0; k < RUN_SIDES; k++)
+		if (i->run->sides[k].conf->scheme == CONF_S3)
 			a->sides[k].call = head(a, k);
 }
 

@@ -211,16 +211,17 @@ void run_plan_open(struct run *r)
 {
 	run_plan_close(r);
 	forget_round(r);
+	r->plan = (struct plan){.compare = COMPARE_PROOF, /* as the engine does */
+		.overwrite = overwrites[r->job->overwrite],
+		.now_us = wall_us(r)};
 	if (r->is_single)
 		return;
 	open_filter(r);
-	r->plan = (struct plan){.filter = r->filter,
-		.compare = mode_of(r->job),
-		.overwrite = overwrites[r->job->overwrite],
-		.deletes = r->job->delete.is_on,
-		.now_us = wall_us(r),
-		.delivered = run_record_find,
-		.arg = r};
+	r->plan.filter = r->filter;
+	r->plan.compare = mode_of(r->job);
+	r->plan.deletes = r->job->delete.is_on;
+	r->plan.delivered = run_record_find;
+	r->plan.arg = r;
 	open_side(r, RUN_SOURCE);
 	if (!r->is_renamed) /* renamed keys are in another order */
 		open_side(r, RUN_DESTINATION);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -109,7 +110,7 @@ static void leave(struct run *r, const struct plan_step *step)
 {
 	const struct lister_entry *e = step->source ? step->source : step->destination;
 
-	if (r->options.only_key)
+	if (r->options.only_key || (r->options.is_dry && r->is_single))
 		tell(r, step->reason, e);
 	else
 		run_count(r, step->reason, size_of(e));
@@ -276,6 +277,8 @@ void run_steps_on_settled(struct run_item *i, const struct plan_step *settled)
 	struct plan_step step = *settled;
 
 	step.source = i->entries[RUN_SOURCE];
+	if (r->is_single)
+		note_sides(r, &step);
 	if (r->must_stop || r->is_given_up) {
 		run_item_free(i);
 	} else if (step.action == PLAN_COPY && !r->options.is_dry) {
@@ -295,25 +298,36 @@ void run_steps_on_settled(struct run_item *i, const struct plan_step *settled)
 	run_go_on(r);
 }
 
+void run_steps_on_unseen(struct run_item *i, const struct err *e)
+{
+	struct run *r = i->run;
+	const struct conf_missing *m = &r->job->missing;
+	size_t n;
+	char text[32];
+
+	run_count_failed(r, reason_of(RUN_SOURCE, e), RUN_SOURCE, i->keys[RUN_SOURCE], e);
+	n = strlen(r->report.message);
+	if (m->is_set && e->class == ERR_NOTFOUND)
+		snprintf(r->report.message + n, sizeof(r->report.message) - n,
+			"; a run waits for it, %s at most (if_missing)",
+			str_format_duration(m->wait_s * USEC_PER_SEC, text, sizeof(text)));
+	run_item_free(i);
+	run_go_on(r);
+}
+
 static void single(struct run *r)
 {
 	const char *from = r->sides[RUN_SOURCE].key;
-	const struct lister_entry e = {.key = from,
-		.etag = "",
-		.version = "",
-		.storage_class = "",
-		.size = -1,
-		.key_len = strlen(from)};
 	char to[ENGINE_KEY_LEN];
 
 	r->has_begun = true;
-	r->objects_total = 1;
 	if (run_destination_key(r, from, to, sizeof(to)) < 0) {
 		run_count_failed(r, REASON_KEY_TOO_LONG, RUN_SOURCE, from, NULL);
 		run_manifest_key(r, REASON_KEY_TOO_LONG, RUN_SOURCE, from, NULL);
 	} else if (r->options.is_dry) {
-		tell(r, REASON_FORCED, &e);
+		run_ask_unlisted(run_item_new(r, from, to));
 	} else {
+		r->objects_total = 1;
 		run_item_copy(run_item_new(r, from, to));
 	}
 }

@@ -128,6 +128,16 @@ static void read_sum(const struct http_response *r, struct s3_head *ret)
 	}
 }
 
+static enum s3_restore restore_of(const struct http_response *r)
+{
+	const char *text = http_header(r, "x-amz-restore");
+
+	if (!text)
+		return S3_RESTORE_NONE;
+	return strstr(text, "ongoing-request=\"true\"") ? S3_RESTORE_RUNNING
+							: S3_RESTORE_DONE;
+}
+
 void s3_head_read(const struct s3_answer *a, struct s3_head *ret)
 {
 	const struct http_response *r = a->http;
@@ -148,6 +158,7 @@ void s3_head_read(const struct s3_answer *a, struct s3_head *ret)
 	ret->part_count = count_of(r, "x-amz-mp-parts-count");
 	copy_header(r, "x-amz-storage-class", ret->storage_class,
 		sizeof(ret->storage_class));
+	ret->restore = restore_of(r);
 	copy_header(r, "x-amz-object-lock-mode", ret->lock_mode, sizeof(ret->lock_mode));
 	copy_header(r, "x-amz-object-lock-retain-until-date", ret->lock_until,
 		sizeof(ret->lock_until));

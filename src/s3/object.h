@@ -30,6 +30,7 @@ struct s3_head {
 	int part_count; /* asked for with a part_number; 0: not told */
 	bool is_etag_md5;   /* a digest of the bytes: 32 hex digits, no KMS, no SSE-C */
 	char storage_class[24]; /* "": STANDARD */
+	enum s3_restore restore; /* of an archive class */
 	char lock_mode[16], lock_until[40]; /* of its retention; "": none */
 	bool has_legal_hold;
 	int tag_count;

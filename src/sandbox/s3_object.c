@@ -183,6 +183,7 @@ static void add_object_headers(struct request *r, const struct object *o)
 		request_header(r, o->meta.headers[i].name, o->meta.headers[i].value);
 		has_type |= str_eq(o->meta.headers[i].name, "content-type");
 	}
+	s3_answer_restore(r, o);
 	if (o->version[0] || r->bucket->is_versioned)
 		request_header(
 			r, "x-amz-version-id", o->version[0] ? o->version : "null");

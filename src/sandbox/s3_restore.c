@@ -41,6 +41,14 @@ bool s3_is_readable(struct request *r, const struct object *o)
 	return false;
 }
 
+void s3_answer_restore(struct request *r, const struct object *o)
+{
+	if (o->restore_days)
+		request_header(r, "x-amz-restore",
+			o->restored_until_s ? "ongoing-request=\"false\""
+					    : "ongoing-request=\"true\"");
+}
+
 void s3_tell_restore(struct buf *out, const struct object *o)
 {
 	char date[32];

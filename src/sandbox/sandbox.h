@@ -147,7 +147,8 @@ struct object *s3_find(struct request *r, const struct bucket *b, const char *ke
 const char *s3_class_of(const struct object *o);
 /* It is in no archive, or restored; false: answered. */
 bool s3_is_readable(struct request *r, const struct object *o);
-/* RestoreStatus of a listing, where there is something to tell. */
+/* x-amz-restore, and RestoreStatus of a listing, where there is something to tell. */
+void s3_answer_restore(struct request *r, const struct object *o);
 void s3_tell_restore(struct buf *out, const struct object *o);
 /* Every copy that was asked for is there. */
 void s3_thaw(const struct objects *all, int64_t now_s);

@@ -272,6 +272,27 @@ def test_a_plan_says_what_the_run_then_does(mirror):
     assert mirror.ctl("explain", "daily-report", "b")[1][0]["objects"][0]["reason"] == "same"
 
 
+def test_a_plan_of_one_key_looks_at_it(mirror, server):
+    (s, _, prefix), (m, _, _) = mirror.at
+    key = prefix + "one.csv"
+    mirror.write(["if_missing: {wait: 2h, poll: 1m, then: fail}"], source=key)
+    mirror.start()
+
+    def plan():
+        code, (p,), err = mirror.ctl("plan", "daily-report")
+        return code, p["message"], {c["reason"]: c["objects"] for c in p["counts"]}, p["objects"]
+    code, message, _, _ = plan()
+    assert code == 1 and "404" in message and "waits for it, 2h 0min at most" in message, message
+    s.put_object(Bucket=SOURCE, Key=key, Body=b"1")
+    code, _, counted, objects = plan()
+    assert (code, counted) == (0, {"new": 1})
+    assert [(o["key"], o["size"]) for o in objects] == [(key, 1)]
+    assert mirror.run()[0] == 0 and plan()[2] == {"same": 1}
+    s.put_object(Bucket=SOURCE, Key=key, Body=b"2")
+    assert plan()[2] == {"changed": 1}
+    assert m.get_object(Bucket=TARGET, Key=key)["Body"].read() == b"1", "a plan wrote"
+
+
 def test_dates_are_those_of_the_slot(mirror, server):
     server.s.put_object(Bucket=SOURCE, Key=mirror.prefix + "2026-02-28/r.csv", Body=b"feb")
     mirror.write([], source=mirror.prefix + "${date-1d}/r.csv",

@@ -574,7 +574,7 @@ static int remove_folder(void **state)
 static void the_examples_are_good(void **state)
 {
 	static const char *const names[] = {
-		"daily-report.yaml", "local-files.yaml", "prefixes.yaml"};
+		"daily-report.yaml", "local-files.yaml", "jobs.yaml"};
 	const char *srcdir = getenv("srcdir");
 
 	(void)state;
