@@ -85,18 +85,42 @@ static void show_objects(const struct json *objects)
 	}
 }
 
+/* "a run asks S3 about 2,410 times: 4 list, 1203 get, 1203 put" */
+static void show_requests(const struct json *requests)
+{
+	static const char *const kinds[] = {
+		"list", "head", "get", "put", "copy", "delete", "restore"};
+	const char *mark = ": ";
+	long long sum = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		sum += json_get_int(requests, kinds[i], 0);
+	printf("a run asks S3 about %lld time%s", sum, sum == 1 ? "" : "s");
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		long long n = json_get_int(requests, kinds[i], 0);
+
+		if (!n)
+			continue;
+		printf("%s%lld %s", mark, n, kinds[i]);
+		mark = ", ";
+	}
+	puts("; nothing was written now");
+}
+
 static int show_plan(const struct json *p)
 {
-	bool is_good = str_eq(json_get_str(p, "verdict"), "succeeded");
+	const char *verdict = json_get_str(p, "verdict");
+	bool is_good = str_eq(verdict, "succeeded");
 
 	show_objects(json_get(p, "objects"));
 	show_counts(json_get(p, "counts"));
-	if (is_good)
-		printf("%lld requests to list both sides; nothing was written\n",
-			(long long)json_get_int(p, "requests", 0));
-	else
-		printf("a run would fail (%s): %s\n", json_get_str(p, "reason"),
-			json_get_str(p, "message"));
+	show_requests(json_get(p, "requests"));
+	if (*json_get_str(p, "losses"))
+		printf("not carried along: %s\n", json_get_str(p, "losses"));
+	if (!is_good)
+		printf("a run would %s (%s): %s\n",
+			str_eq(verdict, "partial") ? "be partial" : "fail",
+			json_get_str(p, "reason"), json_get_str(p, "message"));
 	return is_good ? CTL_OK : CTL_RUN_FAILED;
 }
 

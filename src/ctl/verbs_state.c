@@ -41,7 +41,7 @@ static void result_of(const struct json *job, char *out, size_t size)
 	const struct json *running = json_get(job, "running"), *last = json_get(job, "last");
 	char done[32], total[32];
 
-	if (running) {
+	if (running && !str_eq(json_get_str(job, "state"), "parked")) {
 		str_format_size((uint64_t)json_get_int(running, "bytes_done", 0), done,
 			sizeof(done));
 		str_format_size((uint64_t)json_get_int(running, "bytes_total", 0), total,

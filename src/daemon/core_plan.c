@@ -97,11 +97,22 @@ static void put_counts(struct json_writer *w, const struct run_report *report)
 	json_array_end(w);
 }
 
+static void put_requests(struct json_writer *w, const struct run_requests *requests)
+{
+	json_object_begin(w, "requests");
+	for (enum run_request kind = 0; kind < RUN_REQUESTS; kind++)
+		if (requests->n[kind])
+			json_put_int(
+				w, run_request_name(kind), (int64_t)requests->n[kind]);
+	json_object_end(w);
+}
+
 static void on_done(void *arg, struct run *r, const struct run_report *report)
 {
 	struct core_plan *p = arg;
 	struct control_call *call = p->call;
 	const struct compare_delivered *d = run_get_delivered(r);
+	char losses[300];
 
 	loop_bury(p->core->loop, plan_free, p);
 	if (!call)
@@ -116,9 +127,13 @@ static void on_done(void *arg, struct run *r, const struct run_report *report)
 		json_put_str(&p->w, "destination_etag", d->destination.etag);
 		json_object_end(&p->w);
 	}
-	json_put_int(&p->w, "requests", (int64_t)report->list_requests);
+	put_requests(&p->w, &report->requests);
+	run_estimate_losses(run_job(r), losses, sizeof(losses));
+	json_put_str(&p->w, "losses", losses);
 	json_put_str(&p->w, "verdict",
-		report->verdict == RUN_ENDED_SUCCEEDED ? "succeeded" : "failed");
+		report->verdict == RUN_ENDED_SUCCEEDED ? "succeeded"
+		: report->verdict == RUN_ENDED_PARTIAL ? "partial"
+						       : "failed");
 	json_put_str(&p->w, "reason", report->reason);
 	json_put_str(&p->w, "message", report->message);
 	json_object_end(&p->w);

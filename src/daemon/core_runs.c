@@ -435,8 +435,9 @@ void core_run_cancel(struct core_run *cr, enum run_cancel_why why)
 		close_queued(cr, RUN_CANCELLED, "superseded",
 			"a newer slot came before it started");
 	else if (why == RUN_CANCEL_ASKED)
-		close_queued(
-			cr, RUN_CANCELLED, "cancelled", "cancelled before it started");
+		close_queued(cr, RUN_CANCELLED, "cancelled",
+			cr->row.attempts ? "cancelled while it was parked"
+					 : "cancelled before it started");
 	/* else it stays claimed: the next start takes it up */
 }
 

@@ -86,3 +86,6 @@ const struct engine_xfer_spec *xfer_spec(const struct xfer *x);
 struct list *xfer_link(struct xfer *x);
 struct xfer *xfer_from_link(struct list *link);
 const char *xfer_state_name(const struct xfer *x);
+
+/* In how many pieces an object goes, with parts as wanted. */
+int64_t xfer_part_count(int64_t size, int64_t wanted);

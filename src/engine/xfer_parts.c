@@ -71,6 +71,13 @@ int64_t xfer_part_size(int64_t size, int64_t wanted)
 	return whole <= PART_MAX ? whole : 0;
 }
 
+int64_t xfer_part_count(int64_t size, int64_t wanted)
+{
+	int64_t part = xfer_part_size(size, wanted);
+
+	return !part || size <= WHOLE_PARTS * wanted ? 1 : (size + part - 1) / part;
+}
+
 int64_t xfer_part_bytes(const struct xfer *x)
 {
 	return x->spec->part_bytes ? x->spec->part_bytes : x->env->part_bytes;

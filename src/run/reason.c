@@ -102,6 +102,8 @@ static const struct {
 	[REASON_OBJECT_CONFIG]       = {"config", REASON_KIND_FAILED,
 		"the configuration asks for something impossible"},
 
+	[REASON_RUN_ARCHIVED]        = {"archived", REASON_KIND_RUN,
+		"objects are in an archive and not restored"},
 	[REASON_RUN_BRAKE]           = {"brake", REASON_KIND_RUN,
 		"it would have deleted more than max_delete allows"},
 	[REASON_RUN_BUCKET_MISSING]  = {"bucket_missing", REASON_KIND_RUN,

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "engine/engine_fidelity.h"
 #include "run/reason.h"
+#include "run/run_estimate.h"
 
 struct compare_delivered;
 struct conf;
@@ -73,7 +74,7 @@ struct run_report {
 	uint64_t objects_undigested; /* a side gave no digest: own checksum and length */
 	int64_t duration_us;
 	int64_t again_s; /* of RUN_ENDED_PARKED, from now */
-	uint64_t list_requests;
+	struct run_requests requests; /* of a dry run: what a run would ask */
 	uint64_t counts[REASONS], count_bytes[REASONS]; /* of objects, by reason */
 	struct err err; /* the first error; class ERR_OK if none */
 };

@@ -162,6 +162,7 @@ static struct s3_call *head(struct run_ask *a, int which)
 		.done = which == RUN_SOURCE ? on_source : on_destination,
 		.arg = a};
 
+	r->report.requests.n[RUN_REQUEST_HEAD]++;
 	return s3_head_object(&env, &o);
 }
 

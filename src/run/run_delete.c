@@ -57,10 +57,13 @@ void run_deletes_add(struct run *r, const struct lister_entry *e)
 static bool hold(struct run *r, enum reason why, const char *text)
 {
 	struct run_report *report = &r->report;
+	size_t n = strlen(report->message);
 
 	run_count_many(r, REASON_BRAKED, r->deletes->count, (uint64_t)r->deletes->bytes);
-	if (report->reason[0])
-		return false; /* what failed before says more */
+	if (report->reason[0]) { /* what failed before says more */
+		snprintf(report->message + n, sizeof(report->message) - n, "; %s", text);
+		return false;
+	}
 	snprintf(report->reason, sizeof(report->reason), "%s", reason_code(why));
 	snprintf(report->message, sizeof(report->message), "%s", text);
 	return false;

@@ -47,6 +47,10 @@ static const char *reason_of(int side, const struct err *e)
 		return "local";
 	case ERR_CONFIG:
 		return "config";
+	case ERR_FATAL:
+		if (strcmp(e->code, "InvalidObjectState") == 0)
+			return "archived";
+		/* fall through */
 	default:
 		if (e->origin == ERR_FROM_LOCAL)
 			return "local";
@@ -77,6 +81,9 @@ static const char *advice(int side, const struct err *e)
 		return "; look at the bucket's name and region";
 	if (e->class == ERR_NOTFOUND && side == RUN_SOURCE)
 		return "; look whether the producer has delivered it yet";
+	if (strcmp(e->code, "InvalidObjectState") == 0)
+		return "; archived: skip leaves such objects alone, archived: restore waits "
+		       "for them";
 	if (strcmp(e->code, "resolve") == 0)
 		return "; look at endpoint_url, region and the host's DNS";
 	if (strcmp(e->code, "connect") == 0)

@@ -236,7 +236,7 @@ void run_plan_close(struct run *r)
 
 		if (side->lister) {
 			lister_get_stats(side->lister, &stats);
-			r->report.list_requests += stats.requests;
+			r->report.requests.n[RUN_REQUEST_LIST] += stats.requests;
 		}
 		side->lister = lister_free(side->lister);
 		side->is_lister_asking = false;

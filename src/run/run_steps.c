@@ -122,7 +122,7 @@ static void skip(struct run *r, const struct plan_step *step)
 {
 	_cleanup_free_ char *key = NULL;
 
-	if (reason_kind(step->reason) != REASON_KIND_FAILED || r->options.is_dry) {
+	if (reason_kind(step->reason) != REASON_KIND_FAILED) {
 		leave(r, step);
 		return;
 	}
@@ -158,6 +158,7 @@ static void copy(struct run *r, const struct plan_step *step)
 	r->bytes_total = (r->bytes_total < 0 ? 0 : r->bytes_total) + step->source->size;
 	if (r->options.is_dry) {
 		tell(r, step->reason, step->source);
+		run_estimate_copy(r->job, step->source->size, &r->report.requests);
 		return;
 	}
 	i = new_item(r, step);
@@ -171,9 +172,13 @@ static void keep(struct run *r, const struct plan_step *step)
 {
 	struct run_item *i;
 
-	if (r->job->action != CONF_MOVE || step->reason != REASON_SAME ||
-		r->options.is_dry) {
+	if (r->job->action != CONF_MOVE || step->reason != REASON_SAME) {
 		leave(r, step);
+		return;
+	}
+	if (r->options.is_dry) {
+		leave(r, step);
+		run_estimate_leave(r->job, &r->report.requests);
 		return;
 	}
 	/* Copied by a run that ended before it could remove it. */
@@ -204,10 +209,12 @@ static void archived(struct run *r, const struct plan_step *step)
 	enum conf_archived way = r->job->select.archived;
 	struct err e;
 
-	if (r->options.is_dry) {
-		tell(r, step->reason, step->source);
-	} else if (way == CONF_ARCHIVED_SKIP) {
+	if (way == CONF_ARCHIVED_SKIP) {
 		leave(r, step);
+	} else if (r->options.is_dry && way == CONF_ARCHIVED_RESTORE) {
+		tell(r, step->reason, step->source);
+		r->report.requests.n[RUN_REQUEST_RESTORE] +=
+			step->reason == REASON_ARCHIVED;
 	} else if (way == CONF_ARCHIVED_RESTORE && step->reason == REASON_RESTORING) {
 		wait_for(r, step);
 	} else if (way == CONF_ARCHIVED_RESTORE) {
@@ -261,8 +268,10 @@ static void act(struct run *r, const struct plan_step *step)
 		archived(r, step);
 		return;
 	case PLAN_DELETE:
-		if (r->options.is_dry)
+		if (r->options.is_dry) {
 			tell(r, step->reason, step->destination);
+			run_estimate_delete(r->job, &r->report.requests);
+		}
 		run_deletes_add(r, step->destination);
 		return;
 	case PLAN_ASK:

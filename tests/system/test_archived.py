@@ -34,6 +34,8 @@ def test_what_is_archived_is_left(mirror, way, code, verdict):
     assert (got, end["verdict"]) == (code, verdict), end
     assert content(*mirror.at[1]) == {"a": b"1"}
     assert counts(mirror) == {"archived": 2, "copied": 1}
+    if way == "fail":
+        assert end["reason"] == "archived" and "archived: skip" in end["message"], end
 
 
 @SANDBOX
@@ -50,6 +52,7 @@ def test_a_run_is_parked_until_its_objects_are_restored(mirror, server, action):
     mirror.start()
     plan = mirror.ctl("plan", "daily-report")[1][0]
     assert {c["reason"]: c["objects"] for c in plan["counts"]}["archived"] == 2
+    assert plan["requests"]["restore"] == 2 and plan["verdict"] == "succeeded", plan
     code, end = mirror.run()
     assert (code, end["verdict"], end["reason"]) == (75, "parked", "restoring"), end
     assert "2 objects are being restored" in end["message"]

@@ -141,7 +141,7 @@ def test_nothing_is_deleted_when_a_listing_breaks_off(
                  extra="    action: sync\n    delete: true\n")
     daemon.start()
     server.faults(({"operation": "ListObjectsV2", "path_prefix": "/" + bucket,
-                    "skip": page - 1, "count": 9}, action))
+                    "skip": page - 1, "count": 99}, action))
     code, end = daemon.run()
     server.faults()
     assert end["verdict"] == "failed" and end["reason"] == reason, end
@@ -267,6 +267,9 @@ def test_a_plan_says_what_the_run_then_does(mirror):
     assert content(*target) == {"a": b"1", "b": b"2", "old": b"4"}
     assert {c["reason"]: c["objects"] for c in plan["counts"]} == {
         "changed": 1, "new": 1, "gone": 1, "same": 1}
+    asked = dict(plan["requests"])
+    assert asked.pop("list") == 2 and asked.pop("head", 0) >= 2, plan
+    assert asked == {"get": 2, "put": 2, "delete": 1} and "older versions" in plan["losses"]
     assert mirror.run()[0] == 0
     assert counts(mirror) == {"copied": 2, "deleted": 1, "same": 1}
     assert mirror.ctl("explain", "daily-report", "b")[1][0]["objects"][0]["reason"] == "same"
