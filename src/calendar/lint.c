@@ -85,12 +85,16 @@ static void lint_wrap(struct lint *l)
  * h. */
 static bool is_all_inside(const struct cron *c, int64_t from, int64_t length)
 {
-	for (int m = 0; m < 24 * 60; m++) {
-		int64_t into = ((m * 60 - from) % DAY_S + DAY_S) % DAY_S;
+	for (int h = 0; h < 24; h++) {
+		if (!(c->hours & 1u << h))
+			continue;
+		for (int m = 0; m < 60; m++) {
+			int64_t into = (h * 60 + m) * 60 - from;
 
-		if ((c->hours & 1u << m / 60) && (c->minutes & UINT64_C(1) << m % 60) &&
-			into >= length)
-			return false;
+			into = (into % DAY_S + DAY_S) % DAY_S;
+			if (c->minutes & UINT64_C(1) << m && into >= length)
+				return false;
+		}
 	}
 	return true;
 }
@@ -171,11 +175,10 @@ size_t schedule_lint(const struct schedule *s, int64_t now_s,
 	struct schedule_note notes[SCHEDULE_NOTES_MAX])
 {
 	struct lint l = {s, notes};
-	struct slot slot;
 
 	if (s->kind != KIND_CRON)
 		return 0;
-	if (schedule_next(s, 0, &slot) < 0) {
+	if (s->never_fires) {
 		schedule_fail(
 			add(&l, NULL), 0, "", "it never fires before the year 2200");
 		notes[0].is_error = true;

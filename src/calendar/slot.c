@@ -57,10 +57,10 @@ int schedule_new(
 		r = load_zone(spec, spec->timezone ? spec->timezone : "UTC", 0, s, e);
 		e->is_timezone = r < 0;
 	}
+	s->never_fires = r == 0 && s->kind == KIND_CRON && schedule_next(s, 0, &first) < 0;
 	/* systemd takes a date that never comes; there it is for schedule_lint() to say.
 	 */
-	if (r == 0 && s->kind == KIND_CRON && spec->syntax != SCHEDULE_CALENDAR &&
-		schedule_next(s, 0, &first) < 0)
+	if (s->never_fires && spec->syntax != SCHEDULE_CALENDAR)
 		r = schedule_fail(e, 0, "", "it never fires before the year 2200");
 	if (r < 0) {
 		schedule_free(s);
@@ -133,18 +133,23 @@ static int second_of_day(const struct cron *c, int from)
 	return -1;
 }
 
+static void next_month(struct clock_utc *u)
+{
+	u->day = 1;
+	u->year += u->month == 12;
+	u->month = u->month % 12 + 1;
+}
+
 static bool find_local(const struct cron *c, int64_t from, int64_t to, int64_t *ret)
 {
 	int64_t day = floor_div(from, DAY_S), at = from;
+	struct clock_utc u;
 
-	while (at < to) {
-		struct clock_utc u;
-		int last, second;
+	for (clock_utc_from_seconds(day * DAY_S, &u); at < to; next_month(&u)) {
+		int last = cron_days_in_month(u.year, u.month), second;
 
-		clock_utc_from_seconds(day * DAY_S, &u);
 		if (u.year > CRON_YEAR_MAX)
 			return false;
-		last = cron_days_in_month(u.year, u.month);
 		if (!cron_matches_month(c, u.year, u.month)) {
 			day += last + 1 - u.day;
 			at = day * DAY_S;
@@ -166,40 +171,48 @@ static bool find_local(const struct cron *c, int64_t from, int64_t to, int64_t *
 	return false;
 }
 
-/* --- filling a slot --- */
-
-static void format_local(int64_t local_s, char *out, size_t size)
-{
-	struct clock_utc u;
-
-	clock_utc_from_seconds(local_s, &u);
-	snprintf(out, size,
-		u.second ? "%04lld-%02d-%02dT%02d:%02d:%02d"
-			 : "%04lld-%02d-%02dT%02d:%02d",
-		(long long)u.year % 10000, u.month, u.day, u.hour, u.minute, u.second);
-}
+/* --- slots --- */
 
 static void fill(const struct schedule *s, const struct tz_interval *in, int64_t at_s,
 	int64_t key_local_s, int pass, struct slot *ret)
 {
-	bool by_local = s->kind == KIND_AT ||
-			(s->kind == KIND_CRON && !cron_has_all_hours(&s->cron));
 	struct tz_interval next;
-	char local[24];
 
-	*ret = (struct slot){.at_s = at_s, .offset_s = in->offset_s};
+	*ret = (struct slot){.at_s = at_s, .offset_s = in->offset_s, .key_s = at_s};
 	memcpy(ret->zone, in->abbreviation, sizeof(ret->zone));
 	if (in->end_s != INT64_MAX) {
 		tz_interval_at(s->tz, in->end_s, &next);
 		ret->is_first_of_two = next.offset_s < in->offset_s &&
 				       at_s + in->offset_s >= in->end_s + next.offset_s;
 	}
-	if (by_local) {
-		format_local(key_local_s, local, sizeof(local));
-		snprintf(ret->key, sizeof(ret->key), "%s/%d", local, pass);
-	} else {
-		clock_format_iso(at_s, ret->key, sizeof(ret->key));
+	ret->is_local = s->kind == KIND_AT ||
+			(s->kind == KIND_CRON && !cron_has_all_hours(&s->cron));
+	if (ret->is_local) {
+		ret->key_s = key_local_s;
+		ret->pass = pass;
 	}
+}
+
+char *slot_key(const struct slot *slot, char out[SLOT_KEY_LEN])
+{
+	struct clock_utc u;
+	char second[8] = "";
+
+	if (!slot->is_local)
+		return clock_format_iso(slot->key_s, out, SLOT_KEY_LEN);
+	clock_utc_from_seconds(slot->key_s, &u);
+	if (u.second)
+		snprintf(second, sizeof(second), ":%02d", u.second % 60);
+	snprintf(out, SLOT_KEY_LEN, "%04d-%02d-%02dT%02d:%02d%s/%d", (int)u.year % 10000,
+		u.month, u.day, u.hour, u.minute, second, slot->pass);
+	return out;
+}
+
+int slot_compare(const struct slot *a, const struct slot *b)
+{
+	if (a->key_s != b->key_s)
+		return a->key_s < b->key_s ? -1 : 1;
+	return a->pass - b->pass;
 }
 
 /* --- cron --- */
@@ -309,13 +322,11 @@ static int next_grid(const struct schedule *s, int64_t after_s, struct slot *ret
  */
 static bool is_better(const struct slot *a, const struct slot *b)
 {
-	bool is_a_local = strchr(a->key, '/'), is_b_local = strchr(b->key, '/');
-
 	if (a->at_s != b->at_s)
 		return a->at_s < b->at_s;
-	if (is_a_local != is_b_local)
-		return is_a_local;
-	return strcmp(a->key, b->key) < 0;
+	if (a->is_local != b->is_local)
+		return a->is_local;
+	return slot_compare(a, b) < 0;
 }
 
 static int next_of_list(const struct schedule *s, int64_t after_s, struct slot *ret)

@@ -90,9 +90,15 @@ struct slot {
 	char zone[16];          /* "CEST": what that offset is called */
 	bool is_gap_moved;      /* its local time did not exist */
 	bool is_first_of_two;   /* its local time comes twice that day */
-	char key[SLOT_KEY_LEN]; /* "2026-10-25T02:30/0" local and pass, or a UTC instant
-				 */
+	bool is_local;          /* known by its local time, else by its instant */
+	int pass;               /* 1: the second time that it comes */
+	int64_t key_s;          /* local seconds of what was asked for, or at_s */
 };
+
+/* What tells a slot from all others of its job: "2026-10-25T02:30/0" or a UTC instant. */
+char *slot_key(const struct slot *slot, char out[SLOT_KEY_LEN]);
+/* Of two that are known in the same way: the order of their keys. */
+int slot_compare(const struct slot *a, const struct slot *b);
 
 /* First slot strictly after, or last at or before; 0, or -ENOENT: none until 2200. */
 int schedule_next(const struct schedule *s, int64_t after_s, struct slot *ret);

@@ -26,6 +26,7 @@ struct schedule {
 	size_t member_count;
 	struct tz *tz;
 	bool is_tz_shared; /* it is of a tz_set */
+	bool never_fires;  /* before 2200 */
 	char *timezone;
 	enum dst_gap dst_gap;
 	enum dst_overlap dst_overlap;

@@ -126,7 +126,7 @@ static void row_of(struct core *c, const struct sched_decision *d, struct store_
 	};
 	crypto_uuid(row->id);
 	snprintf(row->job, sizeof(row->job), "%s", d->job);
-	snprintf(row->slot, sizeof(row->slot), "%s", d->slot.key);
+	slot_key(&d->slot, row->slot);
 	snprintf(row->reason, sizeof(row->reason), "%s", d->reason ? d->reason : "");
 	if (!run_state_is_open(row->state))
 		row->ended_at = row->claimed_at;

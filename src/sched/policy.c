@@ -307,28 +307,22 @@ int policy_overdue(const struct policy_case *c, struct slot *ret, int64_t *ret_a
 	return *ret_at_s == INT64_MAX ? -ENOENT : 0;
 }
 
-static bool is_local(const struct slot *slot)
-{
-	return strchr(slot->key, '/') != NULL;
-}
-
 int64_t policy_rebase(
 	const struct conf_job *job, int64_t watermark_s, const struct slot *newest)
 {
 	struct slot slot;
 
-	if (!is_local(newest))
+	if (!newest->is_local)
 		return watermark_s;
-	/* Local times order as their keys do. */
 	for (int i = 0; i < REBASE_MAX; i++) {
 		if (schedule_prev(job->schedule, watermark_s, &slot) < 0 ||
-			!is_local(&slot) || strcmp(slot.key, newest->key) <= 0)
+			!slot.is_local || slot_compare(&slot, newest) <= 0)
 			break;
 		watermark_s = slot.at_s - 1;
 	}
 	for (int i = 0; i < REBASE_MAX; i++) {
 		if (schedule_next(job->schedule, watermark_s, &slot) < 0 ||
-			!is_local(&slot) || strcmp(slot.key, newest->key) > 0)
+			!slot.is_local || slot_compare(&slot, newest) > 0)
 			break;
 		watermark_s = slot.at_s;
 	}
@@ -344,5 +338,5 @@ bool policy_keeps_local_slots(const struct conf_job *job, int64_t now_s)
 	if (schedule_next(job->schedule, slot.at_s, &other) < 0 &&
 		schedule_prev(job->schedule, now_s, &other) < 0)
 		return true; /* one instant */
-	return is_local(&slot);
+	return slot.is_local;
 }

@@ -118,7 +118,7 @@ static struct slot *newest_settled(const struct sched *s)
 
 		if (e->is_unadopted || schedule_prev(e->job->schedule,
 					       e->state.watermark_s, &newest[i]) < 0)
-			newest[i].key[0] = '\0';
+			newest[i] = (struct slot){0}; /* is_local: false */
 	}
 	return newest;
 }

@@ -43,7 +43,7 @@ static void check_slots(const struct schedule *s, const char *expression)
 	for (; n < SLOTS && schedule_next(s, at, &slot) == 0; n++) {
 		demand(slot.at_s > at, "a slot that is not later", expression);
 		demand(schedule_prev(s, slot.at_s, &back) == 0 &&
-				back.at_s == slot.at_s && !strcmp(back.key, slot.key),
+				back.at_s == slot.at_s && slot_compare(&back, &slot) == 0,
 			"a slot that is not found backwards", expression);
 		at = slot.at_s;
 	}
