@@ -143,25 +143,27 @@ void after_finish(struct draft *d)
 		mem_array(c->job_count + 1, sizeof(*w.next)),
 		mem_array(c->job_count + 1, sizeof(*w.walk)), 0};
 	const char **names = mem_array(c->job_count + 1, sizeof(*names));
+	bool *is_known = mem_array(c->job_count + 1, sizeof(*is_known));
 
 	for (size_t i = 0; i < c->job_count; i++)
 		names[i] = c->jobs[i]->name;
 	for (size_t i = 0; i < d->job_count; i++) {
 		size_t at = place_of(c, d->jobs[i].name->text);
 
-		if (c->jobs[at]->after.count)
-			continue; /* of a name that stands twice, and was told */
+		if (w.drafts[at])
+			w.marks[at] = SETTLED; /* it stands twice, and that was told */
 		w.drafts[at] = &d->jobs[i];
-		c->jobs[at]->after = d->jobs[i].raw.after;
-		d->jobs[i].raw.after = (struct conf_texts){0};
 	}
+	for (size_t i = 0; i < c->job_count; i++)
+		is_known[i] = w.drafts[i] && w.marks[i] == UNSEEN;
 	for (size_t i = 0; i < c->job_count; i++) {
-		if (c->jobs[i]->after.count && w.drafts[i]) {
+		if (c->jobs[i]->after.count && is_known[i]) {
 			check_names(&w, i, names);
 			follow(&w, i);
 		}
 	}
 	free(names);
+	free(is_known);
 	free(w.drafts);
 	free(w.marks);
 	free(w.next);

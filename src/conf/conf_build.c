@@ -214,22 +214,29 @@ static void unknown_key(const struct scope *s, const struct node *key)
 	complain(s, key, key->text, hint, text);
 }
 
-/* The row, or NULL after a complaint; that about a secret was made before. */
+static void planned_key(const struct scope *s, const struct node *key)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "'%s' is not supported by this version", key->text);
+	complain(s, key, key->text, NULL, text);
+}
+
+/* The row, or NULL after a complaint; that about a secret was made before. No key of the
+ * table is one. */
 static const struct schema_row *row_of(const struct scope *s, const struct node *key)
 {
 	const struct schema_row *row = schema_find(s->section, key->text);
-	char text[160];
 
-	if (secret_is_key(key->text) || secret_is_value(key->text) ||
-		strcmp(key->text, "<<") == 0)
+	bool was_told = !row && (secret_is_key(key->text) || secret_is_value(key->text) ||
+					strcmp(key->text, "<<") == 0);
+
+	if (was_told)
 		return NULL;
-	if (!row) {
+	if (!row)
 		unknown_key(s, key);
-		return NULL;
-	}
-	snprintf(text, sizeof(text), "'%s' is not supported by this version", key->text);
-	if (row->type == SCHEMA_PLANNED)
-		complain(s, key, key->text, NULL, text);
+	else if (row->type == SCHEMA_PLANNED)
+		planned_key(s, key);
 	else if (s->is_defaults && !row->is_default_too)
 		complain(s, key, key->text, NULL, "this key cannot be a default");
 	else
@@ -478,15 +485,20 @@ static void take_job(
 {
 	struct scope t = inner(s, SCHEMA_JOB, key->text);
 	struct draft *d = s->d;
-	struct draft_job *job;
 
 	if (!check_name(&t, key))
 		return;
 	d->jobs = mem_grow(d->jobs, d->job_count, sizeof(*d->jobs));
-	job = &d->jobs[d->job_count++];
-	*job = (struct draft_job){.src = s->src, .name = key, .map = value};
-	copy_defaults(&job->raw, &d->defaults);
-	take_map(&t, value, &job->raw, take_job_child);
+	d->jobs[d->job_count++] = (struct draft_job){s->src, key, value};
+}
+
+void draft_read_job(struct draft *d, const struct draft_job *dj, struct raw_job *ret)
+{
+	struct scope s = {d, dj->src, SCHEMA_JOB, false, ""};
+
+	conf_join_path(s.path, "jobs", dj->name->text);
+	copy_defaults(ret, &d->defaults);
+	take_map(&s, dj->map, ret, take_job_child);
 }
 
 static void take_profile_child(const struct scope *s, const struct node *key,
@@ -630,7 +642,7 @@ static void raw_side_done(struct raw_side *side)
 	free(side->kms_key_id);
 }
 
-static void raw_job_done(struct raw_job *job)
+void raw_job_done(struct raw_job *job)
 {
 	conf_texts_done(&job->schedule);
 	conf_texts_done(&job->calendar);
@@ -657,11 +669,10 @@ static void raw_job_done(struct raw_job *job)
 /* What the conf took over is no longer in the draft. */
 void draft_done(struct draft *d)
 {
-	for (size_t i = 0; i < d->job_count; i++)
-		raw_job_done(&d->jobs[i].raw);
 	raw_job_done(&d->defaults);
 	free(d->jobs);
 	free(d->profiles);
+	arena_done(&d->arena);
 	conf_bandwidth_done(&d->top.bandwidth);
 	free(d->top.aws_config_file);
 	free(d->top.aws_credentials_file);

@@ -1,15 +1,15 @@
 /* Shared by conf_build, conf_check and conf_load alone: one load in progress. */
 #pragma once
 
+#include "base/arena.h"
 #include "conf/conf.h"
 #include "conf/conf_load.h"
 #include "conf/conf_schema.h"
 #include "conf/conf_yaml.h"
 
 struct draft_job {
-	struct raw_job raw;
 	const struct source *src;
-	const struct node *name, *map; /* for positions */
+	const struct node *name, *map;
 };
 
 struct draft_profile {
@@ -23,6 +23,7 @@ struct draft_profile {
 struct draft {
 	struct conf *conf;
 	struct conf_messages *messages;
+	struct arena arena; /* of all trees: messages point to nodes until the end */
 	struct raw_top top;
 	struct raw_job defaults;
 	struct draft_job *jobs;
@@ -41,6 +42,10 @@ void draft_read(
 	struct draft *d, const struct source *src, const struct node *root, bool is_main);
 void draft_init(struct draft *d, struct conf *conf, struct conf_messages *messages);
 void draft_done(struct draft *d);
+/* The keys of one job, on top of the defaults; raw_job_done() releases what is not taken.
+ */
+void draft_read_job(struct draft *d, const struct draft_job *dj, struct raw_job *ret);
+void raw_job_done(struct raw_job *raw);
 
 /* conf_secret.c: what must not stand in a file; keys and values of a whole tree. */
 bool secret_is_key(const char *key);
@@ -117,7 +122,7 @@ struct template *key_compile(
 
 /* conf_select.c: what a job takes, removes and expects; the sides are known. */
 void select_finish(const struct spot *s, struct raw_job *raw, struct conf_job *job);
-/* Jobs whose deletes reach what others write. */
+/* Jobs whose deletes reach what others write; before the jobs are sorted. */
 void select_check_jobs(struct draft *d);
 /* conf_bandwidth.c */
 void bandwidth_take(const struct profile_place *at, const struct node *value,

@@ -220,9 +220,9 @@ static void check_sides(const struct spot *s, const struct conf_job *job)
 		spot_complain(s, NULL, NULL, "the destination lies inside the source");
 }
 
-static void finish_job(struct draft *d, struct draft_job *dj, struct conf_job *job)
+static void finish_job(struct draft *d, const struct draft_job *dj, struct raw_job *raw,
+	struct conf_job *job)
 {
-	struct raw_job *raw = &dj->raw;
 	struct spot s = {d, dj->src, dj->name, dj->map, ""};
 
 	conf_join_path(s.path, "jobs", dj->name->text);
@@ -252,6 +252,7 @@ static void finish_job(struct draft *d, struct draft_job *dj, struct conf_job *j
 		job->source.is_glob ? GLOB_SPANS : 0);
 	fidelity_finish(&s, raw, job);
 	schedule_finish(&s, raw, job);
+	job->after = conf_texts_take(&raw->after);
 	window_finish(&s, &raw->window, job);
 	session_finish(&s, raw, job);
 	select_finish(&s, raw, job);
@@ -338,6 +339,7 @@ static void check_double_jobs(struct draft *d)
 void draft_finish(struct draft *d)
 {
 	struct conf *c = d->conf;
+	struct raw_job raw;
 
 	c->max_parallel_runs = d->top.max_parallel_runs;
 	c->engines = d->top.engines;
@@ -357,8 +359,11 @@ void draft_finish(struct draft *d)
 	check_double_jobs(d);
 	for (size_t i = 0; i < d->job_count; i++) {
 		c->jobs[i] = mem_alloc(sizeof(*c->jobs[i]));
-		finish_job(d, &d->jobs[i], c->jobs[i]);
+		draft_read_job(d, &d->jobs[i], &raw);
+		finish_job(d, &d->jobs[i], &raw, c->jobs[i]);
+		raw_job_done(&raw);
 	}
+	select_check_jobs(d);
 	for (size_t i = 0; i < d->profile_count; i++) {
 		const struct draft_profile *dp = &d->profiles[i];
 		struct spot s = {d, dp->src, dp->name, dp->map, ""};
@@ -371,5 +376,4 @@ void draft_finish(struct draft *d)
 	qsort(c->jobs, c->job_count, sizeof(*c->jobs), by_name);
 	qsort(c->profiles, c->profile_count, sizeof(*c->profiles), profile_by_name);
 	after_finish(d);
-	select_check_jobs(d);
 }

@@ -25,7 +25,6 @@
 struct loader {
 	struct draft draft;
 	struct source *sources[FILES_MAX];
-	struct node *roots[FILES_MAX];
 	size_t count;
 	bool is_untrusted; /* a file that others can change */
 };
@@ -91,6 +90,7 @@ static int add_file(struct loader *l, const char *path, bool is_main)
 {
 	struct source *src = mem_alloc(sizeof(*src));
 	struct conf_place place = {src, NULL, 0, NULL};
+	const struct node *root;
 	int r;
 
 	if (l->count == FILES_MAX) {
@@ -102,16 +102,13 @@ static int add_file(struct loader *l, const char *path, bool is_main)
 		return -E2BIG;
 	}
 	r = read_source(path, src);
-	l->sources[l->count] = src;
-	l->roots[l->count++] = NULL;
+	l->sources[l->count++] = src;
 	if (r < 0)
 		return refuse_file(l, &place, is_main, r);
-	if (secret_is_in_text(src->text))
-		l->draft.has_secret = true;
-	l->roots[l->count - 1] = yaml_parse(src, l->draft.messages);
-	if (!l->roots[l->count - 1])
+	root = yaml_parse(src, &l->draft.arena, l->draft.messages);
+	if (!root)
 		return -EINVAL;
-	draft_read(&l->draft, src, l->roots[l->count - 1], is_main);
+	draft_read(&l->draft, src, root, is_main);
 	return 0;
 }
 
@@ -185,9 +182,14 @@ static void sort_messages(const struct loader *l, struct conf_messages *m)
 }
 
 /* A secret must not travel to the journal with the line it stands in. */
-static void hide_lines(struct conf_messages *m)
+static void hide_lines(const struct loader *l, struct conf_messages *m)
 {
-	for (size_t i = 0; i < m->count; i++) {
+	bool has_secret = l->draft.has_secret;
+
+	for (size_t i = 0; m->count && !has_secret && i < l->count; i++)
+		has_secret = l->sources[i]->text &&
+			     secret_is_in_text(l->sources[i]->text);
+	for (size_t i = 0; has_secret && i < m->count; i++) {
 		free(m->items[i].source_line);
 		m->items[i].source_line = NULL;
 	}
@@ -204,7 +206,6 @@ static void keep_files(struct loader *l, struct conf *c)
 		c->files[i] = MEM_STEAL(src->path);
 		free(src->text);
 		free(src);
-		node_free(l->roots[i]);
 	}
 }
 
@@ -228,8 +229,7 @@ int conf_load(const char *path, const struct conf **ret, struct conf_messages *m
 		for (size_t i = 0; i < l->draft.profile_count; i++)
 			conf_profile_free(l->draft.profiles[i].profile);
 	}
-	if (l->draft.has_secret)
-		hide_lines(messages);
+	hide_lines(l, messages);
 	sort_messages(l, messages);
 	draft_done(&l->draft);
 	keep_files(l, c);

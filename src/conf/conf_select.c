@@ -198,46 +198,74 @@ void select_finish(const struct spot *s, struct raw_job *raw, struct conf_job *j
 
 /* --- jobs among each other --- */
 
-static bool is_inside(const struct conf_side *inner, const struct conf_side *outer)
+/* What a job writes to. */
+struct target {
+	const struct conf_job *job;
+	const struct draft_job *draft;
+};
+
+/* Each bucket's together, and in it what lies inside a prefix right behind that. */
+static int by_place(const void *a, const void *b)
 {
-	return side_is_same_bucket(inner, outer) && outer->is_prefix &&
+	const struct conf_side *s = &((const struct target *)a)->job->destination;
+	const struct conf_side *t = &((const struct target *)b)->job->destination;
+	int c = strcmp(s->bucket, t->bucket);
+
+	return c ? c : strcmp(s->key, t->key);
+}
+
+static bool may_hold(const struct conf_side *outer, const struct conf_side *inner)
+{
+	return str_eq(inner->bucket, outer->bucket) &&
 	       str_has_prefix(inner->key, outer->key);
 }
 
-static const struct draft_job *draft_of(const struct draft *d, const struct conf_job *job)
+/* What others write between `from` and the end would be gone at the next run of `t`. */
+static void check_deleting(struct draft *d, const struct target *t,
+	const struct target *from, const struct target *end)
 {
-	for (size_t i = 0; i < d->job_count; i++)
-		if (strcmp(d->jobs[i].name->text, job->name) == 0)
-			return &d->jobs[i];
-	return NULL;
-}
+	const struct conf_side *mine = &t->job->destination;
+	struct spot s = {d, t->draft->src, t->draft->name, t->draft->map, ""};
+	char text[400], name[201] = "";
+	size_t n = 0;
 
-/* What `other` writes would be gone at the next run of `job`. */
-static void check_deleting(
-	struct draft *d, const struct conf_job *job, const struct conf_job *other)
-{
-	const struct draft_job *dj = draft_of(d, job);
-	struct spot s = {d, dj->src, dj->name, dj->map, ""};
-	char text[400];
-
-	if (!other->destination.key || !is_inside(&other->destination, &job->destination))
+	for (; from < end && may_hold(mine, &from->job->destination); from++) {
+		if (from == t || !side_is_same_bucket(&from->job->destination, mine))
+			continue;
+		if (n++ == 0)
+			snprintf(name, sizeof(name), "%.200s", from->job->name);
+	}
+	if (!n)
 		return;
-	snprintf(s.path, sizeof(s.path), "jobs.%.250s", job->name);
+	conf_join_path(s.path, "jobs", t->job->name);
 	snprintf(text, sizeof(text),
-		"it would delete what the job '%.200s' writes into its destination",
-		other->name);
+		"it would delete what the job '%s'%s into its destination", name,
+		n > 1 ? " and others write" : " writes");
 	spot_complain(&s, "delete", "a prefix of its own for each job", text);
 }
 
 void select_check_jobs(struct draft *d)
 {
-	const struct conf *c = d->conf;
+	struct target *targets = mem_array(d->job_count + 1, sizeof(*targets));
+	bool has_deletes = false;
+	size_t n = 0;
 
-	for (size_t i = 0; i < c->job_count; i++) {
-		if (!c->jobs[i]->delete.is_on || !c->jobs[i]->destination.key)
-			continue;
-		for (size_t k = 0; k < c->job_count; k++)
-			if (k != i)
-				check_deleting(d, c->jobs[i], c->jobs[k]);
+	for (size_t i = 0; i < d->job_count; i++) {
+		has_deletes |= d->conf->jobs[i]->delete.is_on;
+		if (d->conf->jobs[i]->destination.key)
+			targets[n++] = (struct target){d->conf->jobs[i], &d->jobs[i]};
 	}
+	if (has_deletes)
+		qsort(targets, n, sizeof(*targets), by_place);
+	for (size_t i = 0; i < n; i++) {
+		const struct conf_side *mine = &targets[i].job->destination;
+		size_t from = i;
+
+		if (!targets[i].job->delete.is_on || !mine->is_prefix)
+			continue;
+		while (from && may_hold(mine, &targets[from - 1].job->destination))
+			from--; /* of the same place, sorted before it */
+		check_deleting(d, &targets[i], targets + from, targets + n);
+	}
+	free(targets);
 }

@@ -8,15 +8,19 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "base/arena.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/conf_load.h"
 
 #define DEPTH_MAX 32
 #define NODES_MAX 100000
+#define ROOM_MIN  2
+#define FEW_KEYS  8
 
 struct builder {
 	const struct source *src;
+	struct arena *arena; /* of all nodes */
 	struct conf_messages *messages;
 	struct node *root;
 	struct node *stack[DEPTH_MAX];
@@ -48,13 +52,20 @@ static const char *path_of(const struct builder *b, char *out, size_t size)
 	return *out ? out : NULL;
 }
 
-static void complain_at(
+/* Reading goes on, to find more. */
+static void complain_of(
 	struct builder *b, const struct node *at, const char *hint, const char *text)
 {
 	char path[400];
 	struct conf_place place = {b->src, at, 0, path_of(b, path, sizeof(path))};
 
 	conf_complain(b->messages, &place, hint, "%s", text);
+}
+
+static void complain_at(
+	struct builder *b, const struct node *at, const char *hint, const char *text)
+{
+	complain_of(b, at, hint, text);
 	b->is_broken = true;
 }
 
@@ -69,7 +80,7 @@ static void complain(
 static struct node *new_node(
 	struct builder *b, enum node_kind kind, const yaml_mark_t *mark)
 {
-	struct node *n = mem_alloc(sizeof(*n));
+	struct node *n = arena_alloc(b->arena, sizeof(*n));
 
 	n->kind = kind;
 	n->line = (int)mark->line + 1;
@@ -79,18 +90,27 @@ static struct node *new_node(
 	return n;
 }
 
-static void append(struct node *parent, struct node *key, struct node *value)
+/* Twice the room; the old one stays in the arena. */
+static void widen(struct builder *b, struct node ***array, size_t count)
 {
-	size_t n = parent->count;
+	struct node **wide = arena_alloc(
+		b->arena, (count ? 2 * count : ROOM_MIN) * sizeof(struct node *));
 
-	/* Room doubles at powers of two. */
-	if ((n & (n - 1)) == 0) {
-		size_t cap = n ? n * 2 : 1;
+	if (count)
+		memcpy(wide, *array, count * sizeof(struct node *));
+	*array = wide;
+}
 
-		parent->items = mem_resize(parent->items, cap, sizeof(*parent->items));
+static void append(
+	struct builder *b, struct node *parent, struct node *key, struct node *value)
+{
+	uint32_t n = parent->count;
+
+	/* It is full at powers of two. */
+	if (n == 0 || (n >= ROOM_MIN && (n & (n - 1)) == 0)) {
+		widen(b, &parent->items, n);
 		if (parent->kind == NODE_MAP)
-			parent->keys = mem_resize(
-				parent->keys, cap, sizeof(*parent->keys));
+			widen(b, &parent->keys, n);
 	}
 	parent->items[n] = value;
 	if (parent->kind == NODE_MAP)
@@ -108,27 +128,45 @@ static int by_text(const void *a, const void *b)
 	return c;
 }
 
+static void complain_of_double(
+	struct builder *b, const struct node *key, const struct node *first)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "the key '%.60s' stands already in line %d",
+		key->text, first->line);
+	complain_of(b, key, NULL, text);
+}
+
+/* Nearly every map: a few keys, none of them twice. */
+static bool is_plain_map(const struct node *map)
+{
+	for (size_t i = 0; i < map->count && map->count <= FEW_KEYS; i++) {
+		if (strcmp(map->keys[i]->text, "<<") == 0)
+			return false;
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(map->keys[k]->text, map->keys[i]->text) == 0)
+				return false;
+	}
+	return map->count <= FEW_KEYS;
+}
+
 /* When the map ends, sorted: a search at each key would be quadratic. */
 static void check_keys(struct builder *b, const struct node *map)
 {
 	struct node **keys;
-	char path[400];
-	struct conf_place at = {b->src, NULL, 0, path_of(b, path, sizeof(path))};
 
-	if (map->kind != NODE_MAP || !map->count)
+	if (map->kind != NODE_MAP || is_plain_map(map))
 		return;
 	keys = mem_array(map->count, sizeof(struct node *));
 	memcpy(keys, map->keys, map->count * sizeof(struct node *));
 	qsort(keys, map->count, sizeof(struct node *), by_text);
 	for (size_t i = 0; i < map->count; i++) {
-		at.node = keys[i];
 		if (strcmp(keys[i]->text, "<<") == 0)
-			conf_complain(b->messages, &at, "defaults: holds what jobs share",
+			complain_of(b, keys[i], "defaults: holds what jobs share",
 				"merge keys are not accepted");
 		else if (i && strcmp(keys[i - 1]->text, keys[i]->text) == 0)
-			conf_complain(b->messages, &at, NULL,
-				"the key '%.60s' stands already in line %d",
-				keys[i]->text, keys[i - 1]->line);
+			complain_of_double(b, keys[i], keys[i - 1]);
 	}
 	free(keys);
 }
@@ -142,16 +180,15 @@ static void attach(struct builder *b, struct node *n)
 	if (!top) {
 		b->root = n;
 	} else if (top->kind == NODE_LIST) {
-		append(top, NULL, n);
+		append(b, top, NULL, n);
 	} else if (*key) {
-		append(top, *key, n);
+		append(b, top, *key, n);
 		*key = NULL;
 	} else if (n->kind == NODE_SCALAR) {
 		*key = n;
 	} else {
 		complain_at(b, n, "quote a value that begins with { or [",
 			"a key must be plain text");
-		node_free(n);
 	}
 }
 
@@ -220,7 +257,7 @@ static void on_scalar(struct builder *b, const yaml_event_t *ev)
 	struct node *n = new_node(b, NODE_SCALAR, &ev->start_mark);
 	size_t quote;
 
-	n->text = mem_strndup(text, len);
+	n->text = arena_strndup(b->arena, text, len);
 	n->is_plain = ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	quote = n->is_plain ? 0 : 1;
 	n->is_exact = end - start == len + 2 * quote &&
@@ -371,9 +408,10 @@ static bool begins_with_mark(const struct source *src)
 	       str_has_prefix(src->text, "\xff\xfe");
 }
 
-struct node *yaml_parse(const struct source *src, struct conf_messages *messages)
+struct node *yaml_parse(
+	const struct source *src, struct arena *arena, struct conf_messages *messages)
 {
-	struct builder b = {.src = src, .messages = messages};
+	struct builder b = {.src = src, .arena = arena, .messages = messages};
 	yaml_parser_t parser;
 	bool is_end = false;
 
@@ -401,33 +439,11 @@ struct node *yaml_parse(const struct source *src, struct conf_messages *messages
 		yaml_event_delete(&ev);
 	}
 	yaml_parser_delete(&parser);
-	for (int i = 0; b.is_broken && i < b.depth; i++)
-		node_free(b.pending_key[i]);
 	if (b.is_broken)
-		return node_free(b.root);
-	if (!b.root || (b.root->kind == NODE_SCALAR && !*b.root->text)) {
-		node_free(b.root);
-		b.root = mem_alloc(sizeof(*b.root));
-		*b.root = (struct node){
-			.kind = NODE_MAP, .line = 1, .col = 1, .width = 1};
-	}
-	return b.root;
-}
-
-void *node_free(struct node *n)
-{
-	if (!n)
 		return NULL;
-	for (size_t i = 0; i < n->count; i++) {
-		if (n->kind == NODE_MAP)
-			node_free(n->keys[i]);
-		node_free(n->items[i]);
-	}
-	free(n->keys);
-	free(n->items);
-	free(n->text);
-	free(n);
-	return NULL;
+	if (!b.root || (b.root->kind == NODE_SCALAR && !*b.root->text))
+		b.root = new_node(&b, NODE_MAP, &(yaml_mark_t){0});
+	return b.root;
 }
 
 static size_t find(const struct node *map, const char *key)

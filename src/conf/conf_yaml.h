@@ -7,7 +7,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+struct arena;
 struct conf_messages;
 
 enum node_kind {
@@ -19,13 +21,13 @@ enum node_kind {
 struct node {
 	enum node_kind kind;
 	int line, col; /* from 1 */
-	char *text;    /* of a scalar */
+	int width;     /* columns it takes in its line, quotes too; >= 1 */
 	bool is_plain; /* not quoted */
 	bool is_exact; /* the file has the text as it is: no escapes, no folding */
-	int width;     /* columns it takes in its line, quotes too; >= 1 */
-	struct node **keys; /* of a map; scalars */
+	uint32_t count;
+	char *text;          /* of a scalar */
+	struct node **keys;  /* of a map; scalars */
 	struct node **items; /* values of a map, or elements of a list */
-	size_t count;
 };
 
 /* A file that is read: kept for the source lines in messages. */
@@ -35,9 +37,12 @@ struct source {
 	size_t len;
 };
 
-/* Fills messages; NULL when there is no tree at all. An empty file gives an empty map. */
-struct node *yaml_parse(const struct source *src, struct conf_messages *messages);
-void *node_free(struct node *n);
+/*
+ * Fills messages; NULL when there is no tree at all. An empty file gives an empty map.
+ * The tree lies in the arena.
+ */
+struct node *yaml_parse(
+	const struct source *src, struct arena *arena, struct conf_messages *messages);
 /* Value of a key of a map, or NULL. */
 const struct node *node_get(const struct node *map, const char *key);
 const struct node *node_key(const struct node *map, const char *key);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -29,6 +30,36 @@ static void buffer_has_a_maximum(void **state)
 	buf_consume(&b, 2);
 	assert_string_equal(buf_str(&b), "345");
 	buf_done(&b);
+}
+
+static void pieces_of_an_arena_do_not_touch(void **state)
+{
+	struct arena a = {0};
+	char *texts[2000];
+	char *large;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		uint64_t *words = arena_alloc(&a, (i % 9 + 1) * sizeof(*words));
+
+		assert_int_equal((uintptr_t)words % sizeof(*words), 0);
+		for (size_t k = 0; k <= i % 9; k++) {
+			assert_int_equal(words[k], 0);
+			words[k] = UINT64_MAX;
+		}
+		texts[i] = arena_strndup(&a, "some text", i % 10);
+	}
+	/* Longer than any block. */
+	large = arena_alloc(&a, 3 << 20);
+	assert_int_equal(large[0] + large[(3 << 20) - 1], 0);
+	memset(large, 'x', 3 << 20);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		assert_int_equal(strlen(texts[i]), i % 10);
+		assert_memory_equal(texts[i], "some text", i % 10);
+	}
+	arena_done(&a);
+	assert_null(a.block);
+	arena_done(&a);
 }
 
 static void calendar_arithmetic(void **state)
@@ -234,7 +265,9 @@ static void test_secrets(void **state)
 	assert_null(mem_secret_free(NULL));
 }
 
-UNIT_MAIN(cmocka_unit_test(buffer_has_a_maximum), cmocka_unit_test(calendar_arithmetic),
-	cmocka_unit_test(digests), cmocka_unit_test(json_reads), cmocka_unit_test(json_writes),
+UNIT_MAIN(cmocka_unit_test(buffer_has_a_maximum),
+	cmocka_unit_test(pieces_of_an_arena_do_not_touch),
+	cmocka_unit_test(calendar_arithmetic), cmocka_unit_test(digests),
+	cmocka_unit_test(json_reads), cmocka_unit_test(json_writes),
 	cmocka_unit_test(xml_paths), cmocka_unit_test(xml_refuses),
 	cmocka_unit_test(test_secrets), cmocka_unit_test(errors_are_filled_whole))

@@ -351,6 +351,14 @@ static void jobs_d_is_read_beside_the_main_file(void **state)
 	assert_non_null(strstr(m.items[0].file, "10-more.yaml"));
 	assert_non_null(strstr(m.items[0].text, "s3ferry.yaml"));
 	conf_messages_done(&m);
+	/* Whose `after` is whose is not asked of a name that stands twice. */
+	assert_int_equal(
+		load_text(GOOD_PROFILES "  more:\n    after: [nobody]\n" GOOD_SIDES
+					"  last:\n    after: more\n" GOOD_SIDES,
+			&c, &m),
+		-EINVAL);
+	assert_int_equal(m.count, 1);
+	conf_messages_done(&m);
 	unlink(one);
 	unlink(not_yaml);
 	rmdir(dir);
