@@ -80,5 +80,6 @@ void http_act(struct http *http, curl_socket_t fd, int events);
 
 /* http_watch.c: libcurl's wishes; arg: the http. */
 int http_on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg);
-curl_socket_t http_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
+/* A descriptor or negative errno. */
+int http_open_socket(struct http *http, const struct curl_sockaddr *address);
 int http_on_close(void *arg, curl_socket_t fd);

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -329,11 +328,10 @@ static curl_socket_t open_socket(
 	void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct http_call *call = arg;
-	int fd = socket(
-		address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	int fd = http_open_socket(call->http, address);
 
 	(void)purpose;
-	call->socket_errno = fd < 0 ? errno : 0;
+	call->socket_errno = fd < 0 ? -fd : 0;
 	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
@@ -373,8 +371,7 @@ void http_easy_init(struct http *http, CURL *e)
 	if (http->user_agent)
 		curl_easy_setopt(e, CURLOPT_USERAGENT, http->user_agent);
 	init_tls(http, e);
-	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, http_on_open);
-	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, http);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, http_on_close);
 	curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, http);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
@@ -406,7 +403,6 @@ int http_call_setup(struct http_call *call, const struct http_request *rq)
 	call->response.is_verified_peer = str_has_prefix(rq->url, "https://");
 
 	curl_easy_setopt(e, CURLOPT_PRIVATE, call);
-	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, call);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, call->errbuf);
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, receive_buffer(&call->http->options, rq));

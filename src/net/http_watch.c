@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -64,16 +65,14 @@ static struct http_watch *watch_of(const struct http *http, curl_socket_t fd)
 	return (size_t)fd < http->watch_room ? http->watches[fd] : NULL;
 }
 
-curl_socket_t http_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+int http_open_socket(struct http *http, const struct curl_sockaddr *address)
 {
-	struct http *http = arg;
-	curl_socket_t fd = socket(
+	int fd = socket(
 		address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	size_t room = http->watch_room;
 
-	(void)purpose;
 	if (fd < 0)
-		return CURL_SOCKET_BAD;
+		return -errno;
 	while (room <= (size_t)fd)
 		room = room ? 2 * room : 64;
 	if (room > http->watch_room) {
@@ -98,6 +97,17 @@ int http_on_close(void *arg, curl_socket_t fd)
 	return close(fd);
 }
 
+/* Of one that is paused, data would only wake us. */
+static bool is_paused(CURL *easy)
+{
+	char *private = NULL;
+	const struct http_call *call;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+	call = (const struct http_call *)(void *)private;
+	return call && (call->is_recv_paused || call->is_send_paused);
+}
+
 int http_on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 {
 	struct http *http = arg;
@@ -105,10 +115,9 @@ int http_on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sock
 	int events = (what & CURL_POLL_IN ? LOOP_READ : 0) |
 		     (what & CURL_POLL_OUT ? LOOP_WRITE : 0);
 
-	(void)easy;
 	if (what == CURL_POLL_REMOVE && w && w == watch_of(http, fd)) {
 		w->is_let_go = true;
-		loop_fd_set(w->fd, LOOP_READ);
+		loop_fd_set(w->fd, is_paused(easy) ? 0 : LOOP_READ);
 		return 0;
 	}
 	if (what == CURL_POLL_REMOVE) {
