@@ -20,7 +20,7 @@
 
 /*
  * Few streams are worth large buffers (performance over HTTP doubles); of many each is
- * slow enough for small ones.
+ * slow enough for small ones, and TLS cuts all into records of 16 KiB.
  */
 #define LARGE_RING   (256 << 10)
 #define LARGE_BUFFER (256 << 10)
@@ -184,6 +184,11 @@ static void want(struct turn *turn, size_t ring, size_t buffer)
 	turn->bytes = ring + 2 * buffer; /* one that receives, one that sends */
 }
 
+static bool is_plain(const struct engine_side *s)
+{
+	return s->scheme == ENGINE_S3 && str_has_prefix(s->endpoint_url, "http://");
+}
+
 /* Whether the buffers fit; one turn always does. */
 static bool fits(const struct turns *t, struct turn *turn)
 {
@@ -194,7 +199,8 @@ static bool fits(const struct turns *t, struct turn *turn)
 	want(turn, LARGE_RING, LARGE_BUFFER);
 	if (s->source_size >= 0 && s->source_size <= SMALL_BUFFER)
 		want(turn, SMALL_BUFFER, TINY_BUFFER);
-	else if (t->claimed + turn->bytes > t->o.memory / 4)
+	else if (t->claimed + turn->bytes > t->o.memory / 4 ||
+		 (!is_plain(&s->source) && !is_plain(&s->destination)))
 		want(turn, SMALL_RING, SMALL_BUFFER);
 	if (has_file)
 		turn->bytes += FILE_EXTRA;
