@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -184,6 +185,34 @@ def only(name, why):
     return pytest.mark.parametrize("server", [name], indirect=True, scope="session")
 
 
+# --- the canary: no secret of any test's daemon is anywhere but on its pages of secrets ---
+
+SIGNATURE = re.compile(rb"Signature=[0-9a-f]{64}")
+TEXT = re.compile(rb"(?<=\0)[!-~]{24,}(?=\0)")  # whole ones: no words of sentences
+NO_SECRET = re.compile(rb"arn:|\d{8}/|/|tx0|AssumeRole")  # what logs may have
+
+
+def mappings(pid, are_secret):
+    """Those that a core would not have, or would."""
+    with open(f"/proc/{pid}/smaps") as f, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in f:
+            m = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", line)
+            if m:
+                first, last = int(m[1], 16), int(m[2], 16)
+            elif line.startswith("VmFlags:") and " io" not in line and \
+                    (" dd" in line) == are_secret:
+                mem.seek(first)
+                try:
+                    yield mem.read(last - first)
+                except OSError:  # of the kernel's own
+                    pass
+
+
+def secrets_of(pid):
+    return {s for m in mappings(pid, True) for s in TEXT.findall(m)
+            if not NO_SECRET.match(s)}
+
+
 class Daemon:
     """s3ferryd with a configuration, a state directory and a socket of its own."""
 
@@ -240,8 +269,22 @@ jobs:
 
     def stop(self):
         if self.proc and self.proc.poll() is None:
+            secrets = secrets_of(self.proc.pid)
+            places = [f"/proc/{self.proc.pid}/cmdline"]
+            if not WRAP:  # which keeps a copy of what it was started with
+                places.append(f"/proc/{self.proc.pid}/environ")
+            self.has_no(secrets, places)
             self.proc.send_signal(signal.SIGTERM)
             assert self.proc.wait(40) == 0
+            state = [p for p in (self.tmp / "state").rglob("*") if p.is_file()]
+            self.has_no(secrets, [self.log_path, *state])
+
+    def has_no(self, secrets, places):
+        for place in places:
+            content = pathlib.Path(place).read_bytes()
+            for secret in secrets:
+                assert secret not in content, (place, secret[:8])
+            assert not SIGNATURE.search(content), place
 
     def kill(self):
         self.proc.kill()

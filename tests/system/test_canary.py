@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import MOVER
+from conftest import MOVER, mappings, secrets_of
 from faultproxy import FaultProxy
 
 TOKEN = re.compile(rb"<SessionToken>([^<]+)<")
@@ -101,24 +101,10 @@ def test_no_core_is_left(ferry, ears, tmp_path):
         assert MOVER[1].encode() not in p.read_bytes()
 
 
-def dumped(pid):
-    """What a core would hold: all mappings but those that are marked to be left out."""
-    with open(f"/proc/{pid}/smaps") as f, open(f"/proc/{pid}/mem", "rb", 0) as mem:
-        for line in f:
-            m = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", line)
-            if m:
-                first, last = int(m[1], 16), int(m[2], 16)
-            elif line.startswith("VmFlags:") and " dd" not in line and " io" not in line:
-                mem.seek(first)
-                try:
-                    yield mem.read(last - first)
-                except OSError:  # of the kernel's own
-                    pass
-
-
 def test_sessions_lie_on_pages_that_no_core_has(ferry, ears):
     ours = {MOVER[1].encode(), *SECRET.findall(ears.heard)}
     assert len(ours) > 2
-    for memory in dumped(ferry.proc.pid):
+    assert ours <= secrets_of(ferry.proc.pid)  # what each test's end looks for elsewhere
+    for memory in mappings(ferry.proc.pid, are_secret=False):
         for secret in ours:
             assert secret not in memory, memory[memory.index(secret) - 200:][:400]

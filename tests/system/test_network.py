@@ -174,6 +174,31 @@ def test_a_session_refused_as_ended_is_renewed(ferry, proxy, server, match):
     assert ferry.log("error") == []
 
 
+@only("rgw", "its chains, with external ids too, are in test_identity.py")
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_chains_of_roles(daemon, server, length):
+    """Who signs for the source's bucket is the last of so many roles."""
+    chain = ["222222222222:role/dst-writer", "111111111111:role/src-mover",
+             "111111111111:role/src-reader"]
+    hops = chain[-length:]
+    server.s.put_object(Bucket="account-s-bucket", Key="chain", Body=b"chained")
+    daemon.write(source="s3://account-s-bucket/chain", destination="s3://account-m-bucket/chain/",
+                 extra="    overwrite: always")
+    profiles = "".join(
+        f'  hop-{i}: {{ role_arn: "arn:aws:iam::{hop}", region: eu-west-1, endpoint_url: '
+        f'"{server.url}"{f", source_profile: hop-{i - 1}" if i else ""} }}\n'
+        for i, hop in enumerate(hops))
+    text = daemon.conf.read_text().replace("profiles:\n", "profiles:\n" + profiles)
+    text = text.replace("source: { profile: partner", f"source: {{ profile: hop-{length - 1}")
+    daemon.conf.write_text(text)
+    before = server.assumed()
+    daemon.start()
+    code, end = daemon.run()
+    assert (code, end["verdict"]) == (0, "succeeded"), daemon.log()
+    assert arrived(server, "chain/chain") == b"chained"
+    assert server.assumed() - before == length + 1  # and the destination's
+
+
 # --- TLS ---
 
 tls = only("rgw", "the sandbox speaks no TLS")
