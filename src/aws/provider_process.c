@@ -78,28 +78,31 @@ int creds_split_command(const char *command, char *text, char **words, size_t ma
 	return n ? (int)n : -1;
 }
 
-static void fail(struct provider_process *p, const char *code, const char *text)
+/* The program is named; what it is called with may be secret. */
+static void fail(struct provider_process *p, enum err_class class, const char *code,
+	const char *text)
 {
 	struct err e;
 
-	err_set(&e, ERR_CONFIG, ERR_FROM_CREDS, code, "credential_process: %s", text);
+	err_set(&e, class, ERR_FROM_CREDS, code, "credential_process %.150s: %s",
+		p->is_unreadable ? "" : p->words[0], text);
 	provider_done(&p->base, &e, NULL);
 }
 
 static void fail_by_status(struct provider_process *p, int status)
 {
-	char text[100];
+	char text[120];
 
 	if (WIFSIGNALED(status))
 		snprintf(text, sizeof(text), "the program died by signal %d",
 			WTERMSIG(status));
 	else
 		snprintf(text, sizeof(text),
-			"the program ended with code %d; what it wrote to stderr is in "
-			"the "
-			"debug log",
+			"the program ended with code %d; s3ferryd -v logs what it wrote to "
+			"stderr",
 			WEXITSTATUS(status));
-	fail(p, "process-failed", text);
+	/* What it asks may be away for a while: the job's retry may help. */
+	fail(p, ERR_RETRY, "process-failed", text);
 }
 
 static void on_exit_of(void *arg, const struct err *e, const struct child_result *r)
@@ -111,7 +114,8 @@ static void on_exit_of(void *arg, const struct err *e, const struct child_result
 
 	p->child = NULL;
 	if (e) {
-		fail(p, e->code, e->text);
+		fail(p, strcmp(e->code, "timeout") == 0 ? ERR_RETRY : ERR_CONFIG, e->code,
+			e->text);
 		return;
 	}
 	if (*r->errors)
@@ -122,7 +126,7 @@ static void on_exit_of(void *arg, const struct err *e, const struct child_result
 		return;
 	}
 	if (!provider_read_json(PROVIDER_PROCESS, r->out, r->out_len, now, &set, &bad)) {
-		fail(p, bad.code, bad.text);
+		fail(p, ERR_CONFIG, bad.code, bad.text);
 		return;
 	}
 	if (!set.account[0])
@@ -133,7 +137,7 @@ static void on_exit_of(void *arg, const struct err *e, const struct child_result
 
 static void on_unreadable(void *arg)
 {
-	fail(arg, "process-command",
+	fail(arg, ERR_CONFIG, "process-command",
 		"the command is empty, or a quote in it is not closed");
 }
 

@@ -404,9 +404,10 @@ static void test_process_fails(void **state)
 {
 	static const struct {
 		const char *script, *says;
+		bool is_transient; /* what it asks may be away for a while */
 	} cases[] = {
-		{"#!/bin/sh\necho my-secret >&2\nexit 3\n", "code 3"},
-		{"#!/bin/sh\nkill -9 $$\n", "signal 9"},
+		{"#!/bin/sh\necho my-secret >&2\nexit 3\n", "code 3", true},
+		{"#!/bin/sh\nkill -9 $$\n", "signal 9", true},
 		{"#!/bin/sh\necho my-secret\n", "JSON"},
 		{"#!/bin/sh\necho '{\"AccessKeyId\": \"my-secret\"}'\n", "Version"},
 		{"#!/bin/sh\necho '{\"Version\": 1, \"AccessKeyId\": \"my-secret\"}'\n",
@@ -425,9 +426,12 @@ static void test_process_fails(void **state)
 		struct provider *p = open_process(f, cases[i].script);
 
 		fetch(f, p);
-		assert_int_equal(f->err.class, ERR_CONFIG);
+		assert_int_equal(
+			f->err.class, cases[i].is_transient ? ERR_RETRY : ERR_CONFIG);
 		assert_contains(f->err.text, cases[i].says);
+		assert_contains(f->err.text, f->file); /* which program it is */
 		assert_null(strstr(f->err.text, "my-secret"));
+		assert_null(strstr(f->err.text, "a b")); /* nor its arguments */
 		provider_free(p);
 	}
 	reap(f); /* whoever waits is told of too much output before the child is gone */
