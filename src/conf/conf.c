@@ -88,6 +88,7 @@ static void job_free(struct conf_job *job)
 	conf_texts_done(&job->select.storage_classes);
 	template_free(job->rename);
 	template_free(job->delete.trash);
+	template_free(job->manifest_prefix);
 	side_done(&job->source);
 	side_done(&job->destination);
 	free(job);

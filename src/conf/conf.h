@@ -290,6 +290,7 @@ struct conf_job {
 	enum conf_priority priority;
 	struct conf_limits limits;
 	struct conf_manifest manifest;
+	struct template *manifest_prefix; /* in the destination's bucket; NULL: not put there */
 	struct conf_bandwidth bandwidth;
 	struct conf_texts after; /* the jobs that it follows; then it has no schedule */
 	struct conf_window window;

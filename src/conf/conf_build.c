@@ -652,6 +652,7 @@ void raw_job_done(struct raw_job *job)
 	conf_texts_done(&job->only_storage_class);
 	free(job->rename);
 	free(job->trash_prefix);
+	free(job->manifest_prefix);
 	free(job->expect.by);
 	conf_bandwidth_done(&job->bandwidth);
 	free(job->window.start);

@@ -217,7 +217,8 @@ static void compare_jobs(const struct conf_job *a, const struct conf_job *b, str
 		"limits");
 	note(out,
 		a->manifest.keep != b->manifest.keep ||
-			a->manifest.max_age_s != b->manifest.max_age_s,
+			a->manifest.max_age_s != b->manifest.max_age_s ||
+			!same_template(a->manifest_prefix, b->manifest_prefix),
 		"manifest");
 }
 

@@ -159,6 +159,7 @@ const struct schema_row schema_rows[] = {
 	CHILD(SCHEMA_JOB, "session_tags"),
 	JOB("role_session_name", SCHEMA_TEXT,     NULL,     role_session_name),
 	{SCHEMA_JOB, "manifest", SCHEMA_CHILD, .is_default_too = true},
+	JOB("manifest_prefix",   SCHEMA_TEXT,     NULL,     manifest_prefix),
 	PLANNED(SCHEMA_JOB, "notify"),
 
 	SIDE("profile", profile),

@@ -117,7 +117,7 @@ struct raw_job {
 	int64_t min_size, max_size; /* -1: not given */
 	int64_t archived, compare;
 	bool is_flat, is_deleting, allows_empty;
-	char *rename, *trash_prefix;
+	char *rename, *trash_prefix, *manifest_prefix;
 	struct raw_max_delete max_delete;
 	struct raw_if_missing if_missing;
 	struct raw_restore restore;

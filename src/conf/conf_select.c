@@ -56,18 +56,30 @@ static void take_select(const struct spot *s, struct raw_job *raw, struct conf_j
 			"stable_for is a key of the source");
 }
 
-/* What is moved below it must not be found, and moved, by the next run. */
-static void take_trash(const struct spot *s, const char *text, struct conf_job *job)
+/* What is put below it must not be found, and moved or deleted, by the next run. */
+static struct template *take_beside(const struct spot *s, const char *key,
+	const char *text, const struct conf_job *job)
 {
 	const struct conf_side *to = &job->destination;
 
-	job->delete.trash = key_compile(s, "trash_prefix", text, 0);
 	if (to->key && str_has_prefix(text, to->key))
-		spot_complain(s, "trash_prefix",
-			"a prefix beside that of the destination",
-			"the trash lies inside the destination");
+		spot_complain(s, key, "a prefix beside that of the destination",
+			"it lies inside the destination");
 	if (!str_has_suffix(text, "/"))
-		spot_complain(s, "trash_prefix", NULL, "a prefix ends in /");
+		spot_complain(s, key, NULL, "a prefix ends in /");
+	return key_compile(s, key, text, 0);
+}
+
+static void take_manifest(const struct spot *s, const char *text, struct conf_job *job)
+{
+	if (job->destination.scheme == CONF_FILE)
+		spot_complain(s, "manifest_prefix", "a destination in S3",
+			"it names a place in the destination's bucket");
+	else
+		job->manifest_prefix = take_beside(s, "manifest_prefix", text, job);
+	if (!job->manifest.keep)
+		spot_complain(s, "manifest_prefix", "manifest: {keep: 1}",
+			"no manifest is written");
 }
 
 static void take_delete(const struct spot *s, struct raw_job *raw, struct conf_job *job)
@@ -81,7 +93,8 @@ static void take_delete(const struct spot *s, struct raw_job *raw, struct conf_j
 	job->delete.max_percent = is_given ? max->percent : DELETE_PERCENT;
 	job->delete.max_count = is_given ? max->count : DELETE_COUNT;
 	if (raw->trash_prefix)
-		take_trash(s, raw->trash_prefix, job);
+		job->delete.trash =
+			take_beside(s, "trash_prefix", raw->trash_prefix, job);
 	if (raw->is_deleting && job->action != CONF_SYNC)
 		spot_complain(s, "delete", "action: sync",
 			"only a sync removes objects of the destination");
@@ -182,6 +195,8 @@ void select_finish(const struct spot *s, struct raw_job *raw, struct conf_job *j
 			s, "rename", raw->rename, job->source.is_glob ? GLOB_SPANS : 0);
 	take_select(s, raw, job);
 	take_delete(s, raw, job);
+	if (raw->manifest_prefix)
+		take_manifest(s, raw->manifest_prefix, job);
 	take_missing(s, raw, job);
 	take_expect(s, raw, job);
 	check_globs(s, "include", &job->select.include);

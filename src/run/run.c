@@ -42,6 +42,7 @@ static enum step_result step_close(struct run *r);
 static enum step_result step_backoff(struct run *r);
 static enum step_result step_drain(struct run *r);
 static enum step_result step_seal(struct run *r);
+static enum step_result step_upload(struct run *r);
 
 /* clang-format off */
 static const struct {
@@ -59,6 +60,7 @@ static const struct {
 	[RUN_BACKOFF] = {"backoff", step_backoff},
 	[RUN_DRAIN]   = {"drain",   step_drain},
 	[RUN_SEAL]    = {"seal",    step_seal},
+	[RUN_UPLOAD]  = {"upload",  step_upload},
 	[RUN_DONE]    = {"done",    NULL},
 };
 /* clang-format on */
@@ -171,7 +173,7 @@ static void on_creds(
 	struct engine_cmd cmd = {ENGINE_CMD_CREDS, .creds_id = side->creds_id};
 
 	side->wait = NULL;
-	if (r->step >= RUN_SEAL || r->must_stop)
+	if (r->step == RUN_DONE || r->must_stop || (e && r->step >= RUN_SEAL))
 		return;
 	if (e) {
 		if (r->step != RUN_CREDS) {
@@ -337,7 +339,12 @@ static enum step_result step_drain(struct run *r)
 
 static enum step_result step_seal(struct run *r)
 {
-	return run_manifest_seal(r) ? run_goto(r, RUN_DONE) : STEP_WAIT;
+	return run_manifest_seal(r) ? run_goto(r, RUN_UPLOAD) : STEP_WAIT;
+}
+
+static enum step_result step_upload(struct run *r)
+{
+	return run_manifest_upload(r) ? run_goto(r, RUN_DONE) : STEP_WAIT;
 }
 
 void run_on_engine(struct run *r, const struct engine_ev *ev)
@@ -412,6 +419,8 @@ void run_cancel(struct run *r, enum run_cancel_why why)
 			"its window ended; it goes on in the next one"},
 	};
 
+	if (r->step == RUN_UPLOAD)
+		run_objects_cancel(r); /* it ends as it would have */
 	if (r->step >= RUN_SEAL || r->must_stop)
 		return;
 	r->report.verdict = as[why].verdict;

@@ -200,11 +200,12 @@ static struct session_grant grant_of(const struct conf_side *side, const char *r
 }
 
 /* Beside the destination's prefix; the object there is proven by a HEAD. */
-static struct session_grant trash_grant(const struct conf_job *job, const char *role_arn)
+static struct session_grant beside_grant(
+	const struct conf_job *job, const struct template *prefix, const char *role_arn)
 {
 	struct session_grant g = grant_of(&job->destination, role_arn);
 
-	g.key = template_text(job->delete.trash);
+	g.key = template_text(prefix);
 	g.is_prefix = g.reads = g.writes = g.deletes = true;
 	return g;
 }
@@ -213,7 +214,7 @@ static struct session_grant trash_grant(const struct conf_job *job, const char *
 static char *make_policy(const struct conf_job *job, int side, const char *role_arn)
 {
 	const char *lock = job->destination.written.object_lock;
-	struct session_grant grants[3];
+	struct session_grant grants[4];
 	size_t count = 0;
 	bool is_widened;
 	char *policy;
@@ -238,7 +239,9 @@ static char *make_policy(const struct conf_job *job, int side, const char *role_
 		grants[count++].lists = true;
 	}
 	if (job->delete.trash && side == 1)
-		grants[count++] = trash_grant(job, role_arn);
+		grants[count++] = beside_grant(job, job->delete.trash, role_arn);
+	if (job->manifest_prefix && side == 1)
+		grants[count++] = beside_grant(job, job->manifest_prefix, role_arn);
 	policy = session_policy_make(grants, count, &is_widened);
 	if (is_widened)
 		log_warning(LOG_FIELDS({"JOB", job->name}),

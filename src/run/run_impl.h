@@ -33,6 +33,7 @@ enum run_step {
 	RUN_BACKOFF, /* waits for: the retry timer, then RUN_CREDS again         */
 	RUN_DRAIN,   /* waits for: objects that were told to stop                */
 	RUN_SEAL,    /* waits for: its manifest to be on disk                    */
+	RUN_UPLOAD,  /* waits for: the manifest to be at the destination         */
 	RUN_DONE,    /* terminal: r->report tells how it ended                   */
 };
 
@@ -69,6 +70,7 @@ enum run_work {
 	WORK_DELETE,  /* removed at the destination               */
 	WORK_ABORT,   /* an upload of an earlier run is aborted   */
 	WORK_RESTORE, /* a readable copy of it is asked for       */
+	WORK_MANIFEST, /* the run's manifest, to the destination  */
 };
 
 struct run_item {
@@ -116,7 +118,7 @@ struct run {
 	struct run_deletes *deletes;
 	struct manifest *manifest; /* NULL: none, or in the hands of: */
 	struct manifest_work *manifest_work; /* in the pool; NULL: nothing is under way */
-	bool has_opened_manifest;
+	bool has_opened_manifest, has_sealed_manifest, has_sent_manifest;
 	uint64_t restoring; /* objects of this round that are in an archive still */
 	uint64_t taken_bytes; /* of what was selected at the source */
 	int64_t newest_us;    /* of the same; 0: nothing */
@@ -177,6 +179,8 @@ struct run_item *run_item_find(struct run *r, uint64_t id);
 void run_item_copy(struct run_item *i);
 /* A removal at the source (of a move) or at the destination. */
 void run_item_remove(struct run_item *i, int side);
+/* A file of ours, keys[RUN_SOURCE] below `root`, to the destination. */
+void run_item_send_file(struct run_item *i, const char *root);
 /* A readable copy of an archived source object. */
 void run_item_restore(struct run_item *i);
 /* Copied below the trash; then the removal. */
@@ -239,6 +243,9 @@ void *run_deletes_free(struct run_deletes *d);
 bool run_manifest_open(struct run *r);
 /* True: it is on disk. False: run_go_on() comes. */
 bool run_manifest_seal(struct run *r);
+/* True: it is at the destination, or is not to be. False: an item is under way. */
+bool run_manifest_upload(struct run *r);
+void run_manifest_on_uploaded(struct run_item *i, const struct engine_result *result);
 void run_manifest_drop(struct run *r);
 /* What was told so far survives a kill. */
 void run_manifest_flush(struct run *r);

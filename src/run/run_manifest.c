@@ -151,8 +151,50 @@ bool run_manifest_seal(struct run *r)
 		r->manifest = manifest_abandon(r->manifest); /* to be taken up again */
 		return true;
 	}
+	r->has_sealed_manifest = true;
 	submit(r, close_file, verdicts[r->report.verdict]);
 	return false;
+}
+
+/* --- to the destination, by its identity --- */
+
+static void tell_not_uploaded(const struct run *r, const char *why)
+{
+	log_warning(LOG_FIELDS({"JOB", r->job->name}, {"RUN_ID", r->id}),
+		"%s: the manifest of run %s did not get to s3://%s: %s", r->job->name, r->id,
+		r->sides[RUN_DESTINATION].conf->bucket, why);
+}
+
+bool run_manifest_upload(struct run *r)
+{
+	_cleanup_free_ char *prefix = NULL, *from = NULL, *to = NULL;
+
+	if (r->has_sent_manifest)
+		return !r->in_flight;
+	if (!r->job->manifest_prefix || !r->has_sealed_manifest || r->must_stop)
+		return true;
+	r->has_sent_manifest = true;
+	prefix = run_names_expand(r, r->job->manifest_prefix);
+	from = mem_printf("%s/%s.jsonl.gz", r->job->name, r->id);
+	to = mem_printf("%s%s.jsonl.gz", prefix ? prefix : "", r->id);
+	if (!prefix || strlen(to) >= ENGINE_KEY_LEN) {
+		tell_not_uploaded(r, "its key would be too long");
+		return true;
+	}
+	run_item_send_file(run_item_new(r, from, to), r->env.manifest_dir);
+	return false;
+}
+
+void run_manifest_on_uploaded(struct run_item *i, const struct engine_result *result)
+{
+	const struct err *e = &result->err;
+	_cleanup_free_ char *why = NULL;
+
+	if (e->class != ERR_OK) {
+		why = mem_printf("%s %s: %s", e->operation, e->code, e->text);
+		tell_not_uploaded(i->run, why);
+	}
+	run_item_free(i);
 }
 
 void run_manifest_flush(struct run *r)

@@ -182,6 +182,18 @@ void run_item_copy(struct run_item *i)
 	send(i, x, WORK_COPY);
 }
 
+void run_item_send_file(struct run_item *i, const char *root)
+{
+	struct engine_xfer_spec *x = new_spec(i);
+
+	x->source = (struct engine_side){.scheme = ENGINE_FILE, .gid = -1};
+	snprintf(x->source.root, sizeof(x->source.root), "%s", root);
+	snprintf(x->source.key, sizeof(x->source.key), "%s", i->keys[RUN_SOURCE]);
+	x->fidelity.method = ENGINE_METHOD_STREAM;
+	x->fidelity.overwrite = ENGINE_OVERWRITE_ALWAYS;
+	send(i, x, WORK_MANIFEST);
+}
+
 void run_item_trash(struct run_item *i, const char *trash_key)
 {
 	struct run *r = i->run;

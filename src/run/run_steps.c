@@ -520,6 +520,10 @@ void run_steps_on_done(struct run *r, const struct engine_ev *ev)
 
 	if (!i)
 		return;
+	if (i->work == WORK_MANIFEST) {
+		run_manifest_on_uploaded(i, result);
+		return;
+	}
 	if (result->parts_resumed && i->work == WORK_COPY)
 		run_log_resumed(r, ev);
 	if (i->work == WORK_ABORT || (r->must_stop && result->err.class == ERR_CANCELLED))

@@ -415,6 +415,37 @@ def test_a_manifest_tells_of_each_object(mirror):
     assert code == 1 and not checked["is_good"] and checked["line"] > 1, checked
 
 
+def test_a_manifest_is_put_at_the_destination(mirror, server):
+    source, target = mirror.at
+    fill(*source, {"a": b"1"})
+    below = f"manifests-{mirror.prefix}${{date:%Y}}/"
+    # RGW knows no session policies of this kind.
+    policy = ["session_policy: auto"] if server.name == "sandbox" else []
+    mirror.write([f'manifest_prefix: "{below}"', *policy])
+    mirror.start()
+    code, end = mirror.run()
+    assert code == 0, end
+    key = below.replace("${date:%Y}", time.strftime("%Y")) + end["run"] + ".jsonl.gz"
+    body = target[0].get_object(Bucket=TARGET, Key=key)["Body"].read()
+    shown = mirror.ctl("show", end["run"], "--verify")[1]
+    assert body == open(shown[0]["manifest"], "rb").read() and shown[1]["is_good"]
+    assert "manifest" not in " ".join(mirror.log("warning"))
+    empty(target[0], TARGET, f"manifests-{mirror.prefix}")
+
+
+@only("sandbox", "RGW's roles may do all")
+def test_a_manifest_that_is_refused_changes_no_verdict(mirror, server):
+    fill(*mirror.at[0], {"a": b"1"})
+    mirror.write(['manifest_prefix: "manifests/"'])
+    server.faults((dict(operation="PutObject", path_prefix=f"/{TARGET}/manifests/", count=99),
+                   dict(status=403, code="AccessDenied")))
+    mirror.start()
+    code, end = mirror.run()
+    server.faults()
+    assert code == 0 and end["verdict"] == "succeeded", end
+    assert "did not get to" in " ".join(mirror.log("warning"))
+
+
 def test_what_a_brake_kept_has_rows(mirror):
     source, target = mirror.at
     fill(*target, {f"k{n}": b"x" for n in range(5)})
