@@ -83,6 +83,22 @@ static const struct {
 		failures_of},
 };
 
+static void put_engines(const struct json *e)
+{
+	const struct json *slowed = json_get(e, "slowed");
+
+	head("engines", "Engines, each with its own loop.");
+	printf("s3ferry_engines %" PRId64 "\n", json_get_int(e, "count", 0));
+	head("objects_under_way", "Objects that the engines move or remove now.");
+	printf("s3ferry_objects_under_way %" PRId64 "\n",
+		json_get_int(e, "transfers", 0));
+	head("bandwidth_limit_bytes_per_second", "Limit of all jobs together; 0: none.");
+	printf("s3ferry_bandwidth_limit_bytes_per_second %" PRId64 "\n",
+		json_get_int(e, "bandwidth_limit", 0));
+	head("slowed_buckets", "Buckets that asked for less and have not recovered.");
+	printf("s3ferry_slowed_buckets %zu\n", json_array_len(slowed));
+}
+
 int verb_metrics(const struct ctl_options *o)
 {
 	int code;
@@ -100,6 +116,7 @@ int verb_metrics(const struct ctl_options *o)
 		"When the running configuration was loaded.");
 	printf("s3ferry_config_last_reload_success_timestamp_seconds %" PRId64 "\n",
 		time_of(config, "loaded_at"));
+	put_engines(json_get(p, "engines"));
 	for (size_t m = 0; m < ARRAY_LEN(per_job); m++) {
 		head(per_job[m].name, per_job[m].help);
 		for (size_t i = 0; i < json_array_len(jobs); i++) {

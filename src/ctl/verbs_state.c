@@ -36,6 +36,34 @@ static void status_head(const struct json *p)
 		printf("rejected: %s\n", error);
 }
 
+/* What is under way, and what holds it back; nothing of an idle daemon. */
+static void status_engines(const struct json *e)
+{
+	const struct json *slowed = json_get(e, "slowed");
+	long long n = json_get_int(e, "count", 1),
+		  transfers = json_get_int(e, "transfers", 0);
+	int64_t limit = json_get_int(e, "bandwidth_limit", 0);
+	char text[32];
+
+	if (transfers || limit)
+		printf("%lld engine%s: %lld object%s under way", n, n == 1 ? "" : "s",
+			transfers, transfers == 1 ? "" : "s");
+	if (limit)
+		printf(", at most %s/s",
+			str_format_size((uint64_t)limit, text, sizeof(text)));
+	if (transfers || limit)
+		putchar('\n');
+	for (size_t i = 0; i < json_array_len(slowed); i++) {
+		const struct json *s = json_array_at(slowed, i);
+		const char *endpoint = json_get_str(s, "endpoint");
+
+		printf("bucket %s at %s asks for less: %lld at once\n",
+			json_get_str(s, "bucket"),
+			endpoint && *endpoint ? endpoint : "AWS",
+			(long long)json_get_int(s, "at_once", 0));
+	}
+}
+
 static void result_of(const struct json *job, char *out, size_t size)
 {
 	const struct json *running = json_get(job, "running"), *last = json_get(job, "last");
@@ -98,6 +126,7 @@ int verb_status(const struct ctl_options *o)
 		return CTL_OK;
 	}
 	status_head(p);
+	status_engines(json_get(p, "engines"));
 	t = table_new(columns);
 	for (size_t i = 0; i < json_array_len(jobs); i++)
 		status_row(t, json_array_at(jobs, i));

@@ -32,6 +32,8 @@
 #include "daemon/control_cmds.h"
 #include "daemon/core_impl.h"
 #include "daemon/ctl_proto.h"
+#include "engine/bandwidth.h"
+#include "engine/engine_set.h"
 
 #define COUNT_MAX 1000
 
@@ -216,6 +218,33 @@ static void put_job(struct core *c, struct json_writer *w, const struct conf_job
 	json_object_end(w);
 }
 
+static void put_slowed(void *arg, const struct engine_rate *rate)
+{
+	struct json_writer *w = arg;
+
+	json_object_begin(w, NULL);
+	json_put_str(w, "bucket", rate->bucket);
+	json_put_str(w, "endpoint", rate->endpoint_url);
+	json_put_int(w, "at_once", rate->at_once);
+	json_object_end(w);
+}
+
+/* What the engines have under way, and what holds them back. */
+static void put_engines(struct core *c, struct json_writer *w)
+{
+	int64_t limit = engine_set_get_limit(c->engines, BANDWIDTH_ALL);
+
+	json_object_begin(w, "engines");
+	json_put_int(w, "count", (int64_t)engine_set_count(c->engines));
+	json_put_int(w, "transfers", (int64_t)engine_set_transfers(c->engines));
+	if (limit)
+		json_put_int(w, "bandwidth_limit", limit);
+	json_array_begin(w, "slowed");
+	engine_set_each_slowed(c->engines, put_slowed, w);
+	json_array_end(w);
+	json_object_end(w);
+}
+
 static void on_status(void *arg, struct control_call *call, const struct json *params)
 {
 	struct core *c = arg;
@@ -230,6 +259,7 @@ static void on_status(void *arg, struct control_call *call, const struct json *p
 	cmd_put_time(&w, "loaded_at", c->conf->loaded_at_s);
 	json_put_str(&w, "error", c->config_error);
 	json_object_end(&w);
+	put_engines(c, &w);
 	json_array_begin(&w, "jobs");
 	for (size_t i = 0; i < c->conf->job_count; i++)
 		put_job(c, &w, c->conf->jobs[i]);

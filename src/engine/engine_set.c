@@ -221,6 +221,28 @@ int64_t engine_set_get_limit(const struct engine_set *set, uint64_t tag)
 	return l ? l->bytes_s : 0;
 }
 
+size_t engine_set_count(const struct engine_set *set)
+{
+	return set->count;
+}
+
+size_t engine_set_transfers(const struct engine_set *set)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < set->count; i++)
+		sum += set->seats[i].transfers;
+	return sum;
+}
+
+void engine_set_each_slowed(const struct engine_set *set, engine_rate_fn fn, void *arg)
+{
+	const struct rate_seen *seen;
+
+	LIST_FOREACH (seen, &set->rates, link)
+		fn(arg, &seen->rate);
+}
+
 /* --- events --- */
 
 static void on_ev(void *arg, const void *msg)

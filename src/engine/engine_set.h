@@ -44,5 +44,12 @@ void engine_set_send(struct engine_set *set, const struct engine_cmd *cmd);
 void engine_set_limit(struct engine_set *set, uint64_t tag, int64_t bytes_s);
 int64_t engine_set_get_limit(const struct engine_set *set, uint64_t tag);
 
+/* How many there are, and the objects given to them that are not yet at their end. */
+size_t engine_set_count(const struct engine_set *set);
+size_t engine_set_transfers(const struct engine_set *set);
+/* Buckets that ask for less than they were given, as last told; borrowed. */
+typedef void (*engine_rate_fn)(void *arg, const struct engine_rate *rate);
+void engine_set_each_slowed(const struct engine_set *set, engine_rate_fn fn, void *arg);
+
 /* Of the engines: an event on its way to the core. */
 void engine_set_post(struct mailbox *up, const struct engine_ev *ev);

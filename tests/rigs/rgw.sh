@@ -4,6 +4,7 @@
 #
 #   rgw.sh up            start; ends when the gateway answers
 #   rgw.sh down          end the processes by their pid files and remove DIR
+#   rgw.sh set OPT VALUE change an option of the gateway while it runs
 #   rgw.sh admin ARGS    radosgw-admin on it
 #
 # Environment: DIR; for up also MONPORT, RGWPORT and TLSPORT, free ports of the caller's.
@@ -150,12 +151,13 @@ down() {
 
 case ${1:-} in
 up | down) "$1" ;;
+set) ceph -c "$conf" --connect-timeout 10 config set client "$2" "$3" ;;
 admin)
     shift
     exec radosgw-admin -c "$conf" -n client.rgw.0 "$@"
     ;;
 *)
-    echo "usage: rgw.sh up | down | admin ARGS..." >&2
+    echo "usage: rgw.sh up | down | set OPTION VALUE | admin ARGS..." >&2
     exit 64
     ;;
 esac
