@@ -151,9 +151,27 @@ static bool is_plain_map(const struct node *map)
 	return map->count <= FEW_KEYS;
 }
 
-/* When the map ends, sorted: a search at each key would be quadratic. */
-static void check_keys(struct builder *b, const struct node *map)
+/* Those without a text go, and their values with them. */
+static void drop_doubles(struct node *map)
 {
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < map->count; i++) {
+		if (!map->keys[i]->text)
+			continue;
+		map->keys[n] = map->keys[i];
+		map->items[n++] = map->items[i];
+	}
+	map->count = n;
+}
+
+/*
+ * When the map ends, sorted: a search at each key would be quadratic. What stands twice
+ * is told here; nobody behind us meets it.
+ */
+static void check_keys(struct builder *b, struct node *map)
+{
+	const struct node *first = NULL;
 	struct node **keys;
 
 	if (map->kind != NODE_MAP || is_plain_map(map))
@@ -165,10 +183,15 @@ static void check_keys(struct builder *b, const struct node *map)
 		if (strcmp(keys[i]->text, "<<") == 0)
 			complain_of(b, keys[i], "defaults: holds what jobs share",
 				"merge keys are not accepted");
-		else if (i && strcmp(keys[i - 1]->text, keys[i]->text) == 0)
-			complain_of_double(b, keys[i], keys[i - 1]);
+		if (!first || strcmp(first->text, keys[i]->text) != 0) {
+			first = keys[i];
+			continue;
+		}
+		complain_of_double(b, keys[i], first);
+		keys[i]->text = NULL;
 	}
 	free(keys);
+	drop_doubles(map);
 }
 
 /* Puts a finished value where it belongs. */
