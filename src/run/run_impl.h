@@ -170,6 +170,8 @@ void run_plan_give_creds(struct run *r, int side);
 
 /* run_objects.c: the window. */
 struct s3_place run_side_place(const struct run_side *side);
+/* Of this slot; malloc'd. */
+char *run_side_url(const struct run_side *side);
 void run_objects_clear(struct run *r);
 /* As many objects as the job allows are not yet worked on. */
 bool run_has_room(const struct run *r);

@@ -197,11 +197,11 @@ void run_log_retry(const struct run *r, int side, const struct err *e, int attem
 
 void run_log_missing(const struct run *r, int64_t delay_ms)
 {
+	_cleanup_free_ char *url = run_side_url(&r->sides[RUN_SOURCE]);
 	char text[32];
 
 	log_info(LOG_FIELDS({"JOB", r->job->name}, {"RUN_ID", r->id}),
-		"%s: the source s3://%s/%s has nothing yet; looking again in %s",
-		r->job->name, r->sides[RUN_SOURCE].conf->bucket, r->sides[RUN_SOURCE].key,
+		"%s: the source %s has nothing yet; looking again in %s", r->job->name, url,
 		str_format_duration(delay_ms * 1000, text, sizeof(text)));
 }
 

@@ -37,12 +37,6 @@ static int64_t wall_us(const struct run *r)
 	return clock_wall_us(loop_clock(r->env.loop));
 }
 
-static char *url_of(const struct run_side *s)
-{
-	return mem_printf("%s%s/%s", s->conf->scheme == CONF_FILE ? "file://" : "s3://",
-		s->conf->bucket, s->key);
-}
-
 static void work_free(struct manifest_work *w)
 {
 	free(w->dir);
@@ -85,8 +79,8 @@ static void submit(struct run *r, void (*work)(struct pool_job *job), const char
 	w->dir = mem_strdup(r->env.manifest_dir);
 	w->job_name = mem_strdup(r->job->name);
 	w->id = mem_strdup(r->id);
-	w->source = url_of(&r->sides[RUN_SOURCE]);
-	w->destination = url_of(&r->sides[RUN_DESTINATION]);
+	w->source = run_side_url(&r->sides[RUN_SOURCE]);
+	w->destination = run_side_url(&r->sides[RUN_DESTINATION]);
 	w->slot_us = r->options.nominal_s * USEC_PER_SEC;
 	w->now_us = wall_us(r);
 	w->keep = r->job->manifest;

@@ -107,6 +107,12 @@ struct s3_place run_side_place(const struct run_side *side)
 	};
 }
 
+char *run_side_url(const struct run_side *side)
+{
+	return mem_printf("%s%s/%s", side->conf->scheme == CONF_FILE ? "file://" : "s3://",
+		side->conf->bucket, side->key);
+}
+
 static void fill_side(const struct run *r, struct engine_side *out,
 	const struct run_side *side, const char *key)
 {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "net/loop.h"
@@ -59,13 +60,12 @@ enum run_verdict run_park(struct run *r)
 static enum run_verdict judge_missing(struct run *r)
 {
 	struct run_report *rep = &r->report;
-	const struct run_side *s = &r->sides[RUN_SOURCE];
+	_cleanup_free_ char *url = run_side_url(&r->sides[RUN_SOURCE]);
 
 	snprintf(rep->reason, sizeof(rep->reason), "%s",
 		reason_code(REASON_RUN_SOURCE_MISSING));
 	snprintf(rep->message, sizeof(rep->message),
-		"source s3://%s/%.200s: nothing came within if_missing.wait",
-		s->conf->bucket, s->key);
+		"source %.400s: nothing came within if_missing.wait", url);
 	return r->job->missing.is_skipped ? RUN_ENDED_SKIPPED : RUN_ENDED_FAILED;
 }
 
