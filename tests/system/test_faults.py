@@ -158,11 +158,12 @@ def test_a_part_that_stalls_is_moved_again(ferry, server, right, part):
     server.faults((dict(operation="GetObject", skip=part, count=1), dict(stall_at=2_000_000)),
                   (dict(operation="UploadPart", skip=part - 1, count=1), dict(stall_at=0)))
     sent = server.requests("UploadPart")
+    ferry.verbose = True
     ferry.start()
     ferry.ctl("run", "daily-report")
     row = until(lambda: ended(ferry), "the end", 90)
     assert row["state"] == "succeeded", ferry.log()
-    assert any(" stall" in line for line in ferry.log("warning"))
+    assert any(" stall: " in line and "again in" in line for line in ferry.log("debug"))
     check(server, "succeeded", right)
     assert server.requests("UploadPart") - sent <= PARTS + 2
 
