@@ -20,25 +20,97 @@ import sys
 import tempfile
 import threading
 import time
+import typing
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 MIB = 1 << 20
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIANULL0000000000001", "AWS_SECRET_ACCESS_KEY": "nullSecret"}
 
-# name: (kind, object count or 0 for one, bytes each, whether HTTPS, sizes of --quick).
+
+
+class Case(typing.NamedTuple):
+    """kind: copy, get (to a file), put (from one), same (nothing to do), stall, idle."""
+    kind: str
+    count: int          # objects; 0: one
+    size: int           # bytes each
+    is_tls: bool
+    quick: tuple        # count and size of --quick
+    job: str = ""       # more keys of s3ferry's job, or ...
+    top: str = ""       # ... of its configuration
+    twin: str = ""      # the configuration of a second s3ferry beside it
+    signing: str = "auto"
+
+
 # A case more is a row more.
 CASES = {
-    "one-http": ("copy", 0, 1 << 30, False, (0, 8 * MIB)),
-    "one-https": ("copy", 0, 1 << 30, True, (0, 8 * MIB)),
-    "small-http": ("copy", 10000, 4096, False, (200, 4096)),
-    "small-https": ("copy", 10000, 4096, True, (200, 4096)),
-    "idle": ("idle", 10, 20, False, (10, 1)),
+    "one-http": Case("copy", 0, 1 << 30, False, (0, 8 * MIB), signing="never"),
+    "one-https": Case("copy", 0, 1 << 30, True, (0, 8 * MIB)),
+    "small-http": Case("copy", 10000, 4096, False, (200, 4096)),
+    "small-https": Case("copy", 10000, 4096, True, (200, 4096)),
+    "get-http": Case("get", 0, 1 << 30, False, (0, 8 * MIB)),
+    "put-http": Case("put", 0, 1 << 30, False, (0, 8 * MIB), signing="never"),
+    "get-https": Case("get", 0, 1 << 30, True, (0, 8 * MIB)),
+    "put-https": Case("put", 0, 1 << 30, True, (0, 8 * MIB)),
+    "parts64-https": Case("copy", 0, 2 << 30, True, (0, 80 * MIB),
+                          "limits: { parts: 64, part_size: 16 MiB }"),
+    "storm-https": Case("copy", 512, MIB, True, (64, 4096), "limits: { objects: 256 }"),
+    "stall": Case("stall", 4000, MIB, False, (64, 4096), "limits: { objects: 256 }"),
+    "same": Case("same", 100000, 4096, False, (2000, 4096)),
+    "idle": Case("idle", 10, 20, False, (10, 1)),
 }
 LONG_CASES = {
-    "huge-http": ("copy", 0, 100 << 30, False, (0, 8 * MIB)),
-    "middle-https": ("copy", 200, 8 * MIB, True, (4, MIB)),
-    "empty-http": ("copy", 10000, 0, False, (200, 0)),
+    "huge-http": Case("copy", 0, 100 << 30, False, (0, 8 * MIB), signing="never"),
+    "middle-https": Case("copy", 200, 8 * MIB, True, (4, MIB)),
+    "empty-http": Case("copy", 10000, 0, False, (200, 0)),
+    "engines-https": Case("copy", 8, 1 << 30, True, (4, MIB), twin="engines: 2"),
+    "engines-small": Case("copy", 10000, 4096, False, (200, 4096), twin="engines: 2"),
+    "same-million": Case("same", 1000000, 4096, False, (2000, 4096)),
+    "same-10-million": Case("same", 10000000, 4096, False, (2000, 4096)),
+    "files-million": Case("files", 1000000, 1, False, (200, 1)),
+}
+
+
+def of(tool, figure):
+    return lambda c: c["tools"][tool][figure]
+
+
+def to(tool):
+    return lambda c: c["tools"][tool]["s3ferry_cpu_ratio"]
+
+
+def us_each(c):
+    return c["tools"]["s3ferry"]["cpu"] * 1e6 / c["count"]
+
+
+# case: (what, how it comes from the case's figures, the most that is good)
+ONE = [("peak RSS MiB", of("s3ferry", "rss"), 20)]
+LISTED = [("us an object", us_each, 3), ("peak RSS MiB", of("s3ferry", "rss"), 16)]
+MILLIONS = [("peak RSS MiB", of("s3ferry", "rss"), 32)]
+GOALS = {
+    "one-http": [("CPU to rclone", to("rclone"), 1 / 10), ("CPU to pump", to("pump"), 1.3),
+                 *ONE],
+    "one-https": [("CPU to rclone", to("rclone"), 1 / 3), ("CPU to pump", to("pump"), 1.1),
+                  *ONE],
+    "huge-http": ONE,
+    "small-http": [("CPU us an object", us_each, 75), ("CPU to rclone", to("rclone"), 1 / 5)],
+    "small-https": [("CPU us an object", us_each, 95),
+                    ("CPU to rclone", to("rclone"), 1 / 5)],
+    "get-http": [("CPU to curl", to("curl"), 1.15)],
+    "get-https": [("CPU to curl", to("curl"), 1.15)],
+    "put-http": [("CPU to curl", to("curl"), 1.15), ("CPU to rclone", to("rclone"), 1 / 5)],
+    "put-https": [("CPU to curl", to("curl"), 1.15), ("CPU to rclone", to("rclone"), 1 / 5)],
+    "parts64-https": [("peak RSS MiB", of("s3ferry", "rss"), 48)],
+    "storm-https": [("CPU s", of("s3ferry", "cpu"), 0.3),
+                    ("peak RSS MiB", of("s3ferry", "rss"), 32)],
+    "stall": [("99.9 % of answers ms", of("s3ferry", "p999_ms"), 20)],
+    "same": [*LISTED, ("CPU to rclone", to("rclone"), 1 / 15), ("CPU to aws", to("aws"), 1 / 40)],
+    "same-million": MILLIONS, "same-10-million": MILLIONS, "files-million": MILLIONS,
+    # Cores to spare are the endpoints' and stunnel's, too.
+    "engines-https": [("wall to one engine's", lambda c: c["tools"]["s3ferry-twin"]["wall"]
+                       / c["tools"]["s3ferry"]["wall"], 1 / 1.6)],
+    "engines-small": [("us of wall an object", lambda c: c["tools"]["s3ferry-twin"]["wall"]
+                       * 1e6 / c["count"], 50)],
 }
 
 
@@ -55,7 +127,7 @@ def status_kib(pid, field):
 
 
 class Meter:
-    """Starts processes; counts CPU, wall and the sum of their peaks of memory.
+    """Starts processes; counts CPU, wall and the largest peak of memory.
 
     ru_maxrss would count this interpreter's own pages before the exec.
     """
@@ -90,7 +162,7 @@ class Meter:
         self.ended.set()
         self.watcher.join()
         return {"cpu": self.cpu, "wall": time.monotonic() - self.begun,
-                "rss": sum(self.peaks.values()) / 1024}
+                "rss": max(self.peaks.values()) / 1024}
 
 
 def run_pipe(*commands, env=None):
@@ -183,23 +255,54 @@ def until(condition, what, seconds=20):
 class Copy:
     """What a tool has to know of one round."""
 
-    def __init__(self, bench, count, size, is_tls):
-        self.build, self.tmp, self.count, self.size = bench.build, bench.tmp, count, size
-        self.is_tls = is_tls
+    def __init__(self, bench, case):
+        self.build, self.tmp, self.case = bench.build, bench.tmp, case
+        self.kind, self.count, self.size, self.is_tls = case[:4]
         e = bench.endpoints
-        self.ports = e.tls_ports if is_tls else e.ports
-        self.ca = e.ca if is_tls else None
-        self.urls = [f"http{'s' if is_tls else ''}://localhost:{p}" for p in self.ports]
-        self.source = f"list/{count}/{size}/" if count else f"virtual/{size}"
-        self.name = "out/" if count else "out/object"
+        self.ports = e.tls_ports if self.is_tls else e.ports
+        self.ca = e.ca if self.is_tls else None
+        self.urls = [f"http{'s' if self.is_tls else ''}://localhost:{p}" for p in self.ports]
+        listed = f"list/{self.count}/{self.size}/"
+        self.source = listed if self.count else f"virtual/{self.size}"
+        self.name = listed
+        self.file = bench.shm / "file"
+        if self.kind == "put":
+            with open(self.file, "wb") as f:
+                for _ in range(0, self.size, MIB):
+                    f.write(bytes(MIB))
+        if self.kind == "files":
+            self.file = bench.shm / "files"
+            make_files(self.file, self.count)
 
     def fresh(self, number):
-        self.name = f"out{number}/" + ("" if self.count else "object")
+        if self.kind == "get":
+            self.file.unlink(missing_ok=True)
+        elif self.kind in ("copy", "put", "stall"):
+            self.name = f"out{number}/" + ("" if self.count else "object")
         return self
+
+    def ends(self, *buckets):
+        """Source and destination as a tool calls them; buckets: its words for those."""
+        a, b = buckets[0] + self.source, buckets[1] + self.name
+        return (self.file if self.kind in ("put", "files") else a,
+                self.file if self.kind == "get" else b)
+
+    def clean(self):
+        if self.kind == "files":
+            shutil.rmtree(self.file)
+        else:
+            self.file.unlink(missing_ok=True)
 
     @property
     def bytes(self):
         return self.size * (self.count or 1)
+
+
+def make_files(folder, count):
+    folder.mkdir()
+    for i in range(count):
+        with open(folder / f"{i:08}", "wb") as f:
+            f.write(b"0")
 
 
 class Daemon:
@@ -210,19 +313,19 @@ class Daemon:
         self.dir.mkdir()
         self.conf, self.sock = self.dir / "s3ferry.yaml", self.dir / "sock"
 
-    def write(self, urls, jobs, ca=None):
-        """jobs: (name, source URL, destination URL)"""
+    def write(self, urls, jobs, ca=None, signing="auto", top=""):
+        """jobs: (name, source, destination, more keys)"""
         more = f', ca_bundle: "{ca}"' if ca else ""
         self.conf.write_text(
-            "version: 1\nprofiles:\n" + "".join(
+            f"version: 1\n{top}\nprofiles:\n" + "".join(
                 f"  side{i}: {{ role_arn: 'arn:aws:iam::{i + 1}11111111111:role/side{i}', "
+                f"payload_signing: {signing}, "
                 f"region: us-east-1, endpoint_url: '{url}'{more} }}\n"
                 for i, url in enumerate(urls)) + "jobs:\n" + "".join(
                 f"  {name}:\n    schedule: 'cron(0 7 1 1 ? *)'\n"
-                f"    method: stream\n    overwrite: always\n"
-                f"    source: {{ profile: side0, url: '{source}' }}\n"
-                f"    destination: {{ profile: side1, url: '{destination}' }}\n"
-                for name, source, destination in jobs))
+                f"    method: stream\n    {more_keys}\n"
+                f"    source: {{ {source} }}\n    destination: {{ {destination} }}\n"
+                for name, source, destination, more_keys in jobs))
 
     def start(self, meter, prefix=()):
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -253,15 +356,63 @@ class Daemon:
         self.log.close()
 
 
-def with_s3ferry(c):
+def side(number, end):
+    if isinstance(end, str):
+        return f"profile: side{number}, url: '{end}'"
+    return f"url: 'file://{end}{'/' if end.is_dir() else ''}'"
+
+
+def start_s3ferry(c, meter, top=""):
     d = Daemon(c.build, c.tmp)
-    d.write(c.urls, [("copy", f"s3://src/{c.source}", f"s3://dst/{c.name}")], c.ca)
-    meter = Meter()
+    source, destination = c.ends("s3://src/", "s3://dst/")
+    is_same = c.kind in ("same", "files")
+    how = "action: sync" if is_same else "overwrite: always"
+    if c.kind == "files": # the listing's times are older
+        how += "\n    compare: size"
+    d.write(c.urls, [("copy", side(0, source), side(1, destination),
+                      how + (f"\n    {c.case.job}" if c.case.job else ""))],
+            c.ca, c.case.signing, top or c.case.top)
     d.start(meter)
+    return d
+
+
+def with_s3ferry(c, top=""):
+    meter = Meter()
+    d = start_s3ferry(c, meter, top)
     d.run(meter)
     d.stop(meter)
     shutil.rmtree(d.dir)
     return meter.done()
+
+
+def with_twin(c):
+    return with_s3ferry(c, c.case.twin)
+
+
+def ping(path, ended, times):
+    """How long the core's loop takes to answer: it is the engine's loop, too."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(path))
+        while not ended.wait(0.001):
+            begun = time.monotonic()
+            s.sendall(b'{"method":"org.varlink.service.GetInfo"}\0')
+            while not s.recv(65536).endswith(b"\0"):
+                pass
+            times.append((time.monotonic() - begun) * 1000)
+
+
+def with_pings(c):
+    meter, ended, times = Meter(), threading.Event(), []
+    d = start_s3ferry(c, meter)
+    pinger = threading.Thread(target=ping, args=(d.sock, ended, times), daemon=True)
+    pinger.start()
+    d.run(meter)
+    ended.set()
+    pinger.join()
+    d.stop(meter)
+    times.sort()
+    return {**meter.done(), "p50_ms": times[len(times) // 2],
+            "p999_ms": times[int(len(times) * 0.999)], "max_ms": times[-1]}
 
 
 def with_pump(c):
@@ -285,10 +436,13 @@ def with_rclone(c):
                      ("SECRET_ACCESS_KEY", KEYS["AWS_SECRET_ACCESS_KEY"])):
             env[f"RCLONE_CONFIG_{side}_{k}"] = v
     many = ["--transfers", "32", "--checkers", "32"] if c.count else []
-    return run_pipe(["rclone", "copy" if c.count else "copyto", "--retries", "1",
+    if c.kind == "same":
+        many += ["--checksum", "--fast-list"]
+    return run_pipe(["rclone", "sync" if c.kind == "same" else "copy" if c.count
+                     else "copyto", "--retries", "1",
                      "--low-level-retries", "1", *many,
                      *(["--ca-cert", c.ca] if c.ca else []),
-                     f"src:src/{c.source}", f"dst:dst/{c.name}"], env=env)
+                     *c.ends("src:src/", "dst:dst/")], env=env)
 
 
 def with_awscli(c):
@@ -296,7 +450,11 @@ def with_awscli(c):
     env = {**clean_env(c), **KEYS, "AWS_DEFAULT_REGION": "us-east-1",
            "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
            "PYTHONWARNINGS": "ignore"}
-    common = [*(["--ca-bundle", c.ca] if c.ca else []), "s3", "cp"]
+    common = [*(["--ca-bundle", c.ca] if c.ca else []), "s3",
+              "sync" if c.kind == "same" else "cp"]
+    if c.kind != "copy": # both sides of a sync at one endpoint
+        return run_pipe([aws, "--endpoint-url", c.urls[0], *common,
+                         *c.ends("s3://src/", "s3://dst/")], env=env)
     return run_pipe([aws, "--endpoint-url", c.urls[0], *common, f"s3://src/{c.source}", "-"],
                     [aws, "--endpoint-url", c.urls[1], *common, "-", f"s3://dst/{c.name}"],
                     env=env)
@@ -309,18 +467,30 @@ def with_s3cmd(c):
                 "--secret_key", KEYS["AWS_SECRET_ACCESS_KEY"], "--host", host,
                 "--host-bucket", host, "--region", "us-east-1", "--no-progress", "-q",
                 *(["--ssl", "--ca-certs", c.ca] if c.ca else ["--no-ssl"]), *args]
+    if c.kind in ("get", "put"):
+        return run_pipe(s3cmd(c.urls[0], c.kind, *c.ends("s3://src/", "s3://dst/")),
+                        env=clean_env(c))
     return run_pipe(s3cmd(c.urls[0], "get", f"s3://src/{c.source}", "-"),
                     s3cmd(c.urls[1], "put", "-", f"s3://dst/{c.name}"),
                     env=clean_env(c))
 
 
-# name: (how, the program that must be there, whether it also copies many objects)
+def with_curl(c):
+    source, destination = c.ends(c.urls[0] + "/src/", c.urls[1] + "/dst/")
+    return run_pipe(["curl", "-sS", "--fail", *(["--cacert", c.ca] if c.ca else []),
+                     *(["-o", destination, source] if c.kind == "get"
+                       else ["-T", source, destination])], env=clean_env(c))
+
+
+# name: (how, the program that must be there, by kind: for one object, for many)
 TOOLS = {
-    "s3ferry": (with_s3ferry, None, True),
-    "pump": (with_pump, None, True),
-    "rclone": (with_rclone, "rclone", True),
-    "s3cmd": (with_s3cmd, "s3cmd", False),
-    "aws": (with_awscli, "aws", False),
+    "s3ferry": (with_s3ferry, None, ("copy", "get", "put"), ("copy", "same", "files")),
+    "s3ferry-twin": (with_twin, None, ("twin",), ("twin",)),
+    "pump": (with_pump, None, ("copy",), ("copy",)),
+    "curl": (with_curl, "curl", ("get", "put"), ()),
+    "rclone": (with_rclone, "rclone", ("copy", "get", "put"), ("copy", "same")),
+    "s3cmd": (with_s3cmd, "s3cmd", ("copy", "get", "put"), ()),
+    "aws": (with_awscli, "aws", ("copy", "get", "put"), ("same",)),
 }
 
 
@@ -328,7 +498,8 @@ def measure_idle(bench, jobs, seconds):
     """A daemon whose jobs are all far ahead."""
     d = Daemon(bench.build, bench.tmp)
     d.write([f"http://localhost:{p}" for p in bench.endpoints.ports],
-            [(f"job{i}", f"s3://src/a{i}", f"s3://dst/b{i}") for i in range(jobs)])
+            [(f"job{i}", side(0, f"s3://src/a{i}"), side(1, f"s3://dst/b{i}"), "")
+             for i in range(jobs)])
     meter = Meter()
     d.start(meter)
     time.sleep(1)
@@ -351,33 +522,39 @@ def measure_idle(bench, jobs, seconds):
 # --- all of it ---
 
 class Bench:
-    def __init__(self, options, tmp):
-        self.options, self.tmp = options, tmp
+    def __init__(self, options, tmp, shm):
+        self.options, self.tmp, self.shm = options, tmp, shm
         self.build = pathlib.Path(options.build).resolve()
         self.endpoints = Endpoints(self.build, tmp, options.workers)
         self.serial = 0
 
-    def tools(self, count):
-        for name, (how, program, does_many) in TOOLS.items():
+    def tools(self, case):
+        if case.kind == "stall":
+            yield "s3ferry", with_pings
+            return
+        for name, (how, program, one, many) in TOOLS.items():
             if self.options.tool and name not in self.options.tool:
                 continue
-            if (not program or shutil.which(program)) and (does_many or not count):
+            kinds = many if case.count else one
+            if case.kind not in kinds and not (case.twin and "twin" in kinds):
+                continue
+            if not program or shutil.which(program):
                 yield name, how
 
-    def copy(self, name, count, size, is_tls):
-        if is_tls and not self.endpoints.tls_ports:
+    def measure(self, name, case):
+        if case.is_tls and not self.endpoints.tls_ports:
             print(f"{name}: skipped, stunnel4 is not installed", flush=True)
             return None
-        rounds = {tool: [] for tool, _ in self.tools(count)}
-        case = Copy(self, count, size, is_tls)
-        for n in range(self.options.runs):
-            for tool, how in self.tools(count):
+        rounds = {tool: [] for tool, _ in self.tools(case)}
+        c = Copy(self, case)
+        for _ in range(self.options.runs):
+            for tool, how in self.tools(case):
                 self.serial += 1
                 before = self.endpoints.counters()
                 try:
-                    figures = how(case.fresh(self.serial))
+                    figures = how(c.fresh(self.serial))
                 except RuntimeError as e:
-                    if tool in ("s3ferry", "pump"):
+                    if tool in ("s3ferry", "s3ferry-twin", "pump"):
                         raise
                     print(f"{name}: {tool} is left out: {e}", flush=True)
                     rounds.pop(tool, None)
@@ -386,7 +563,23 @@ class Bench:
                     figures[k] = v - before[k]
                 if tool in rounds:
                     rounds[tool].append(figures)
-        return {"count": count, "bytes": case.bytes, "tools": summary(rounds)}
+        c.clean()
+        result = {"count": case.count, "bytes": c.bytes, "tools": summary(rounds)}
+        if not self.options.quick: # start and stop would be most of it
+            result["goals"] = judge(name, result)
+        return result
+
+
+def judge(name, result):
+    """What of GOALS can be said with the tools that were there."""
+    said = []
+    for what, figure, goal in GOALS.get(name, ()):
+        try:
+            value = figure(result)
+        except KeyError:
+            continue
+        said.append({"what": what, "value": value, "goal": goal, "is_reached": value <= goal})
+    return said
 
 
 def summary(rounds):
@@ -412,13 +605,18 @@ def print_copy(name, case):
               f"{f['cpu_min_max'][1]:.2f} | {f['wall']:.2f} | {f['rss']:.0f} "
               f"| {f['requests']:.0f} | {f['connections']:.0f} "
               f"| {f'{ratio:.3f}' if ratio else ''} |")
-    peers = {t: f for t, f in case["tools"].items() if t not in ("s3ferry", "pump")}
+    peers = {t: f for t, f in case["tools"].items()
+             if t not in ("s3ferry", "s3ferry-twin", "pump")}
     if peers and "s3ferry" in case["tools"]:
         us, best = case["tools"]["s3ferry"], {}
         for k in ("cpu", "wall", "rss", "requests"):
             best[k] = min(f[k] for f in peers.values())
         print("to the best peer: " + ", ".join(
-            f"{k} 1/{best[k] / us[k]:.1f}" for k in best if us[k]), flush=True)
+            f"{k} 1/{best[k] / us[k]:.1f}" for k in best if us[k]))
+    for g in case.get("goals", ()):
+        print(f"goal: {g['what']} {g['value']:.3g} (at most {g['goal']:.3g}): "
+              + ("reached" if g["is_reached"] else "MISSED"))
+    sys.stdout.flush()
 
 
 def install():
@@ -453,24 +651,26 @@ def main():
     options = parse()
     if not options.quick:
         install()
-    for _, program, _ in TOOLS.values():
+    for _, program, *_ in TOOLS.values():
         if program and not shutil.which(program):
             print(f"left out: {program} is not installed", flush=True)
     result = {"date": time.strftime("%Y-%m-%d"), "runs": options.runs, "cases": {}}
-    with tempfile.TemporaryDirectory(prefix="s3ferry-bench-") as tmp:
-        bench = Bench(options, pathlib.Path(tmp))
+    shm = "/dev/shm" if os.path.isdir("/dev/shm") else None # no disk's speed is measured
+    with tempfile.TemporaryDirectory(prefix="s3ferry-bench-") as tmp, \
+            tempfile.TemporaryDirectory(prefix="s3ferry-bench-", dir=shm) as files:
+        bench = Bench(options, pathlib.Path(tmp), pathlib.Path(files))
         try:
             for name in options.only or CASES:
-                kind, count, size, is_tls, quick = {**CASES, **LONG_CASES}[name]
+                row = {**CASES, **LONG_CASES}[name]
                 if options.quick:
-                    count, size = quick
-                if kind == "idle":
-                    case = measure_idle(bench, count, size)
+                    row = row._replace(count=row.quick[0], size=row.quick[1])
+                if row.kind == "idle":
+                    case = measure_idle(bench, row.count, row.size)
                     print(f"\n{name}: {case['jobs']} jobs, {case['seconds']} s: "
                           f"{case['cpu_ms']:.2f} ms CPU, {case['wakeups']} wake-ups, "
                           f"RSS {case['rss']:.1f} MiB", flush=True)
                 else:
-                    case = bench.copy(name, count, size, is_tls)
+                    case = bench.measure(name, row)
                     if case:
                         print_copy(name, case)
                 result["cases"][name] = case
