@@ -23,7 +23,7 @@
 #define SYSTEM_CA    "/etc/ssl/certs/ca-certificates.crt"
 #define IDLE_EASY    32  /* easy handles kept for the next call */
 #define STALL_TICK   500 /* ms; a stall is seen at most this much late */
-#define MAX_CONNECTS 64
+#define MAX_CONNECTS 256 /* of 64 parts and as many objects, two each */
 #define GATHER_MAX   (64 * 1024) /* up to here libcurl sends head and body at once */
 
 struct easy_idle {
