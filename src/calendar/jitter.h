@@ -1,6 +1,7 @@
 /*
  * The fixed delay of a job: the same on each start, spread over machines and names. Pure,
- * but for reading the machine's id.
+ * but for reading the machine's id. HMAC-SHA256 where one would expect SipHash: it is there
+ * anyway, and nobody can tell the delays apart.
  */
 #pragma once
 

@@ -244,10 +244,28 @@ static void diff_profiles(
 	}
 }
 
+/* Not what takes effect at the next start: the core knows what it began with. */
+static void diff_top(
+	const struct conf *before, const struct conf *after, struct conf_diff *ret)
+{
+	struct buf keys = BUF_INIT(1024);
+
+	note(&keys, !str_eq(before->aws_config_file, after->aws_config_file),
+		"aws_config_file");
+	note(&keys, !str_eq(before->aws_credentials_file, after->aws_credentials_file),
+		"aws_credentials_file");
+	note(&keys, before->max_parallel_runs != after->max_parallel_runs,
+		"max_parallel_runs");
+	note(&keys, !same_bandwidth(&before->bandwidth, &after->bandwidth), "bandwidth");
+	if (keys.len)
+		ret->top = buf_take(&keys);
+}
+
 void conf_diff_make(
 	const struct conf *before, const struct conf *after, struct conf_diff *ret)
 {
 	*ret = (struct conf_diff){0};
+	diff_top(before, after, ret);
 	for (size_t i = 0; i < before->job_count; i++) {
 		const struct conf_job *a = before->jobs[i];
 		const struct conf_job *b = conf_find_job(after, a->name);
@@ -278,5 +296,6 @@ void conf_diff_done(struct conf_diff *d)
 		free(d->items[i].detail);
 	}
 	free(d->items);
+	free(d->top);
 	*d = (struct conf_diff){0};
 }

@@ -24,6 +24,7 @@ struct conf_diff_item {
 struct conf_diff {
 	struct conf_diff_item *items;
 	size_t count;
+	char *top; /* keys of the top level that differ and work at once, or NULL */
 };
 
 void conf_diff_make(

@@ -127,6 +127,8 @@ static int open_net(struct core *c)
 		.buffer_bytes = (uint64_t)c->conf->memory_bytes,
 		.user_agent = options.user_agent};
 
+	c->engines_began_with = c->conf->engines;
+	c->memory_began_with = c->conf->memory_bytes;
 	creds_env_get_proxies(
 		c->env, &options.https_proxy, &options.http_proxy, &options.no_proxy);
 	engines.https_proxy = options.https_proxy;

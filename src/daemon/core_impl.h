@@ -59,6 +59,7 @@ struct core {
 	char *config_error; /* of the last reload, or NULL */
 	int64_t watchdog_usec;
 	int64_t started_at_s;
+	int64_t engines_began_with, memory_began_with; /* as the configuration had them */
 	bool is_boot_due; /* jobs at boot are to be looked at */
 	bool is_batching; /* a transaction of core_sched.c is open */
 	bool is_stopping;

@@ -35,11 +35,24 @@ void core_log_config(const char *text, int level, const char *message_id)
 	}
 }
 
-static void describe(const struct conf_diff *d, struct buf *out)
+static void describe_top(const struct core *c, const struct conf *next,
+	const struct conf_diff *d, struct buf *out)
+{
+	if (d->top)
+		buf_printf(out, "~ %s\n", d->top);
+	if (next->engines != c->engines_began_with)
+		buf_puts(out, "~ engines: takes effect at the next start\n");
+	if (next->memory_bytes != c->memory_began_with)
+		buf_puts(out, "~ memory_limit: takes effect at the next start\n");
+}
+
+static void describe(const struct core *c, const struct conf *next,
+	const struct conf_diff *d, struct buf *out)
 {
 	static const char signs[] = {
 		[CONF_ADDED] = '+', [CONF_REMOVED] = '-', [CONF_CHANGED] = '~'};
 
+	describe_top(c, next, d, out);
 	for (size_t i = 0; i < d->count; i++) {
 		const struct conf_diff_item *item = &d->items[i];
 
@@ -49,7 +62,7 @@ static void describe(const struct conf_diff *d, struct buf *out)
 			buf_printf(out, ": %s", item->detail);
 		buf_putc(out, '\n');
 	}
-	if (d->count == 0)
+	if (out->len == 0)
 		buf_puts(out, "nothing changed\n");
 }
 
@@ -72,7 +85,7 @@ static char *swap(struct core *c, const struct conf *next)
 	struct conf_diff diff;
 
 	conf_diff_make(c->conf, next, &diff);
-	describe(&diff, &text);
+	describe(c, next, &diff, &text);
 	conf_diff_done(&diff);
 	conf_unref(c->conf);
 	c->conf = next;

@@ -174,6 +174,20 @@ def test_reload_takes_a_good_file_and_refuses_a_bad_one(daemon):
 
 
 @once
+def test_reload_says_what_waits_for_the_next_start(daemon):
+    daemon.start()
+    text = daemon.conf.read_text()
+    daemon.conf.write_text(text + "engines: 2\nmax_parallel_runs: 3\n")
+    changes = daemon.ctl("reload")[1][0]["changes"]
+    assert changes == "~ max_parallel_runs\n~ engines: takes effect at the next start\n"
+    # Until then it is said each time.
+    assert daemon.ctl("reload")[1][0]["changes"] == "~ engines: takes effect at the next start\n"
+    daemon.conf.write_text(text)
+    assert daemon.ctl("reload")[1][0]["changes"] == "~ max_parallel_runs\n"
+    assert daemon.ctl("reload")[1][0]["changes"] == "nothing changed\n"
+
+
+@once
 def test_a_second_daemon_is_refused(daemon, tmp_path):
     daemon.start()
     r = subprocess.run([f"{BUILD}/src/s3ferryd", "-c", str(daemon.conf), "--state-dir",
