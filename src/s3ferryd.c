@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "conf/conf_json.h"
 #include "conf/conf_load.h"
 #include "daemon/core.h"
 #include "net/http.h"
@@ -27,15 +28,28 @@ static void usage(FILE *out)
 	fprintf(out,
 		"usage: s3ferryd [-c FILE] [--state-dir DIR] [--socket PATH] [-v]\n"
 		"       s3ferryd --check [FILE]\n"
+		"       s3ferryd --schema\n"
 		"\n"
 		"  -c, --config FILE   configuration (%s)\n"
 		"      --state-dir DIR where runs are remembered (%s)\n"
 		"      --socket PATH   control socket (%s)\n"
 		"      --check         read the configuration, say what is wrong, exit\n"
+		"      --schema        the keys of the configuration, as JSON Schema\n"
 		"  -v, --verbose       log each object too\n"
 		"  -V, --version\n"
 		"  -h, --help\n",
 		DEFAULT_CONFIG, DEFAULT_STATE, DEFAULT_SOCKET);
+}
+
+static int print_schema(void)
+{
+	struct buf text = BUF_INIT(1024 * 1024);
+	int r = conf_json_schema(&text);
+
+	if (r == 0)
+		fputs(buf_str(&text), stdout);
+	buf_done(&text);
+	return r == 0 && fflush(stdout) == 0 ? CORE_EXIT_OK : CORE_EXIT_OS;
 }
 
 static int check(const char *path)
@@ -97,12 +111,13 @@ static int serve(const struct core_options *options, int level)
 
 int main(int argc, char **argv)
 {
-	enum { OPT_STATE = 256, OPT_SOCKET, OPT_CHECK };
+	enum { OPT_STATE = 256, OPT_SOCKET, OPT_CHECK, OPT_SCHEMA };
 	static const struct option longs[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"state-dir", required_argument, NULL, OPT_STATE},
 		{"socket", required_argument, NULL, OPT_SOCKET},
 		{"check", no_argument, NULL, OPT_CHECK},
+		{"schema", no_argument, NULL, OPT_SCHEMA},
 		{"verbose", no_argument, NULL, 'v'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
@@ -126,6 +141,8 @@ int main(int argc, char **argv)
 		case OPT_CHECK:
 			is_check = true;
 			break;
+		case OPT_SCHEMA:
+			return print_schema();
 		case 'v':
 			level = LOG_DEBUG;
 			break;
