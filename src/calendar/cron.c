@@ -3,6 +3,7 @@
 
 #include "calendar/cron.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -106,7 +107,10 @@ static int take_value(struct cursor *c, int *ret)
 			return 0;
 		}
 	}
-	return fail(c, start, "", c->s == c->end ? "a value is missing" : "not a value");
+	return fail(c, start,
+		c->s < c->end && *start == 'H' ? "jitter: spreads jobs, the same each day"
+					       : "",
+		c->s == c->end ? "a value is missing" : "not a value");
 }
 
 void cron_set(struct cron *c, enum cron_field field, int v)
@@ -327,7 +331,13 @@ static int take_element(struct cursor *c)
 	}
 	if (r < 0)
 		return r;
-	return at_end(c) ? 0 : fail(c, c->s, "", "unexpected character");
+	if (at_end(c))
+		return 0;
+	return fail(c, c->s,
+		c->field->names && isalpha((unsigned char)*c->s)
+			? "a name has three letters: MON, JAN"
+			: "",
+		"unexpected character");
 }
 
 static bool is_day_field(const struct cursor *c)
@@ -440,6 +450,9 @@ static int check_shape(const char *text, struct schedule_error *e)
 	if (strncasecmp(text, "CRON_TZ=", 8) == 0 || strncasecmp(text, "TZ=", 3) == 0)
 		return schedule_fail(e, 0, "use the job's key timezone:",
 			"the zone does not belong into the expression");
+	if (strncasecmp(text, "@every", 6) == 0)
+		return schedule_fail(e, 0,
+			"use the job's key every: 15m, without schedule:", "not a macro");
 	if (*text == '@')
 		return schedule_fail(
 			e, 0, "@yearly @monthly @weekly @daily @hourly", "not a macro");
@@ -451,8 +464,9 @@ static int check_shape(const char *text, struct schedule_error *e)
 			"five fields are expected, here are %d", n);
 	if (n < 5)
 		return schedule_fail(e, strlen(text),
-			"minute hour day-of-month month "
-			"day-of-week",
+			n == 1 && isdigit((unsigned char)*text)
+				? "for a period use the job's key every: 15m"
+				: "minute hour day-of-month month day-of-week",
 			"five fields are expected, here %s %d", n == 1 ? "is" : "are", n);
 	return 0;
 }
