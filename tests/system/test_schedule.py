@@ -209,6 +209,32 @@ def test_a_backfill_runs_past_dates(daemon, source):
 
 
 @SANDBOX
+def test_a_backfill_names_keys_by_the_date_of_each_slot(daemon, server):
+    """In the job's zone: its midnight is the day before in UTC."""
+    def day(n, form):
+        return (datetime.date(2026, 3, 28) + datetime.timedelta(days=n)).strftime(form)
+
+    for n in range(-1, 4):
+        server.s.put_object(Bucket="account-s-bucket", Key=f"dates/{day(n, '%Y/%m/%d')}.csv",
+                            Body=day(n, "%F").encode())
+    text = daemon.conf.read_text()
+    daemon.conf.write_text(text + """  dated:
+    schedule: "0 0 * * *"
+    timezone: Europe/Berlin
+    source: { profile: partner, url: "s3://account-s-bucket/dates/${date-1d:%Y/%m/%d}.csv" }
+    destination: { profile: ours, url: "s3://account-m-bucket/dated/dt=${date:%F}/in.csv" }
+""")
+    daemon.start()
+    assert daemon.ctl("run", "dated", "--wait", "--date", day(0, "%F"))[0] == 0
+    assert daemon.ctl("backfill", "dated", day(0, "%F"), day(3, "%F"))[1][0]["count"] == 3
+    until(lambda: [h[0] for h in history(daemon, "dated")] == ["succeeded"] * 4, "four dates")
+    listed = server.m.list_objects_v2(Bucket="account-m-bucket", Prefix="dated/")["Contents"]
+    assert {o["Key"]: server.m.get_object(Bucket="account-m-bucket", Key=o["Key"])["Body"].read()
+            for o in listed} == {f"dated/dt={day(n, '%F')}/in.csv": day(n - 1, "%F").encode()
+                                 for n in range(4)}
+
+
+@SANDBOX
 def test_a_backfill_survives_a_crash_and_can_be_cancelled(daemon, server, source):
     write_jobs(daemon, daily='schedule: "0 0 * * *"')
     server.faults((dict(operation="GetObject", count=1000), dict(stall_at=1)))
