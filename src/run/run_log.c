@@ -61,9 +61,10 @@ static const char *reason_of(int side, const struct err *e)
 /* What to look at; "" when the error says it all. */
 static const char *advice(int side, const struct err *e)
 {
-	/* aws/creds wrote it, it knows the hop. What no call met is of metadata services. */
+	/* aws/creds wrote it, it knows the hop. Without a call it is of a metadata service. */
 	if (e->origin == ERR_FROM_STS || e->origin == ERR_FROM_CREDS ||
-		!e->operation[0] || str_has_prefix(e->operation, "AssumeRole"))
+		(e->origin == ERR_FROM_NET && !e->operation[0]) ||
+		str_has_prefix(e->operation, "AssumeRole"))
 		return "";
 	if (e->class == ERR_DENIED && strcmp(e->code, "SignatureDoesNotMatch") == 0)
 		return "; look at the secret key and at a proxy that changes requests";
