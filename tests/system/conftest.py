@@ -189,6 +189,7 @@ def only(name, why):
 
 SIGNATURE = re.compile(rb"Signature=[0-9a-f]{64}")
 TEXT = re.compile(rb"(?<=\0)[!-~]{24,}(?=\0)")  # whole ones: no words of sentences
+SHADOW = 16 << 20  # larger mappings are a sanitizer's, terabytes of them
 NO_SECRET = re.compile(rb"arn:|\d{8}/|/|tx0|AssumeRole")  # what logs may have
 
 
@@ -200,7 +201,7 @@ def mappings(pid, are_secret):
             if m:
                 first, last = int(m[1], 16), int(m[2], 16)
             elif line.startswith("VmFlags:") and " io" not in line and \
-                    (" dd" in line) == are_secret:
+                    (" dd" in line) == are_secret and last - first < SHADOW:
                 mem.seek(first)
                 try:
                     yield mem.read(last - first)
