@@ -522,9 +522,8 @@ void engine_take(struct engine *e, const struct engine_cmd *cmd)
 			free(cmd->removal);
 		if (cmd->type == ENGINE_CMD_RATE)
 			free(cmd->rate);
-		if (cmd->type == ENGINE_CMD_CREDS) {
+		if (cmd->type == ENGINE_CMD_CREDS)
 			mem_secret_free(cmd->creds);
-		}
 		return;
 	}
 	switch (cmd->type) {

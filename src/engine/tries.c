@@ -25,8 +25,7 @@ static void say_used_up(const struct tries_peer *p, struct err *e)
 
 	snprintf(e->text + n, sizeof(e->text) - n,
 		"%snot sent again at once: too many requests to %.100s failed lately, "
-		"its "
-		"retry quota is used up",
+		"its retry quota is used up",
 		n ? "; " : "", p->bucket);
 }
 

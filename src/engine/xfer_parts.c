@@ -1,6 +1,7 @@
 /*
- * Parts of one upload: their map, their children, the calls around them. The order of
- * things is xfer.c's; what one part does is a transfer like any other.
+ * Parts of one upload: their map and their children. The order of things is xfer.c's, the
+ * calls around the parts are xfer_upload.c's; what one part does is a transfer like any
+ * other.
  */
 #include "config.h"
 
@@ -15,12 +16,11 @@
 #include "base/crc.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "engine/xfer_file.h"
-#include "net/loop.h"
 #include "engine/xfer_copy.h"
-#include "engine/xfer_headers.h"
-#include "engine/xfer_look.h"
+#include "engine/xfer_file.h"
 #include "engine/xfer_sums.h"
+#include "engine/xfer_upload.h"
+#include "net/loop.h"
 #include "s3/copy.h"
 #include "s3/multipart.h"
 
@@ -28,38 +28,6 @@
 #define MIB          (INT64_C(1) << 20)
 #define AT_ONCE      8 /* parts of one object, where the spec does not say */
 #define WHOLE_PARTS  4 /* an object of so many goes in one piece */
-#define ABORTS_MAX   3
-
-enum part_state {
-	PART_MISSING,
-	PART_CLAIMED, /* our notes have it; the server was not asked yet */
-	PART_MOVING,
-	PART_STORED,
-};
-
-struct part {
-	enum part_state state;
-	uint64_t crc;
-	char *etag;
-};
-
-struct xfer_upload {
-	struct xfer *x;
-	struct xfer_env env; /* of the children */
-	char *id;            /* NULL: not created yet */
-	bool is_listed, is_completed, is_aborted, is_resumed, is_creating;
-	bool wants_checksum, has_checksum;
-	int64_t size, part_size;
-	int count, stored, resumed, first_missing, marker, aborts;
-	struct part *parts;
-	struct list children;
-	struct s3_call *call;
-	/*
-	 * MD5 of what is stored so far, where nothing else proves the source: then parts
-	 * go one by one, in order. NULL: not kept.
-	 */
-	struct crypto_hash *md5;
-};
 
 int64_t xfer_part_size(int64_t size, int64_t wanted)
 {
@@ -93,7 +61,7 @@ static int64_t part_length(const struct xfer_upload *u, int i)
 	return i + 1 < u->count ? u->part_size : u->size - (u->count - 1) * u->part_size;
 }
 
-static void store_part(struct xfer_upload *u, int i, uint64_t crc, const char *etag)
+void xfer_upload_store(struct xfer_upload *u, int i, uint64_t crc, const char *etag)
 {
 	struct part *p = &u->parts[i];
 
@@ -118,7 +86,7 @@ static void on_part_end(struct xfer_upload *u, struct xfer *child)
 
 		x->has_no_crc |= child->has_no_crc;
 		xfer_sums_take_part(x, child);
-		store_part(u, i, child->crc, etag);
+		xfer_upload_store(u, i, child->crc, etag);
 		if (u->md5) {
 			crypto_hash_free(u->md5);
 			u->md5 = MEM_STEAL(child->running);
@@ -285,109 +253,6 @@ enum xfer_state xfer_parts_entry(const struct xfer *x)
 	return u->stored < u->count ? XFER_PARTS : XFER_COMPLETE;
 }
 
-/* --- create --- */
-
-static void on_created(
-	void *arg, const struct err *err, const char *upload_id, bool has_checksum)
-{
-	struct xfer *x = arg;
-	struct xfer_upload *u = x->upload;
-	bool is_refused = err && (err->http_status == 400 || err->http_status == 501);
-
-	u->call = NULL;
-	u->is_creating = false;
-	if (!err) {
-		u->id = mem_strdup(upload_id);
-		u->has_checksum = has_checksum;
-	} else if (is_refused && u->wants_checksum) {
-		u->wants_checksum = false; /* an older server: once more without */
-	} else {
-		/* Unless it was refused, it may have been done: what comes next needs an
-		 * intent of its own. */
-		x->is_create_lost = err->http_status < 400 || err->http_status >= 500;
-		x->is_intended = !x->is_create_lost;
-		xfer_fail(x, XFER_DESTINATION, err);
-	}
-	xfer_run(x);
-}
-
-static void create_upload(struct xfer *x)
-{
-	struct xfer_upload *u = x->upload;
-	struct s3_meta headers;
-	struct s3_place place;
-	struct s3_env env;
-
-	if (u->call || u->id || !xfer_io_env(x, XFER_DESTINATION, &place, &env))
-		return;
-	u->is_creating = true;
-	xfer_headers_make(x, XFER_BY_PUT, &headers);
-	u->call = s3_create_upload(&env, x->spec->destination.key, &headers,
-		u->wants_checksum, on_created, x);
-	s3_meta_done(&headers);
-}
-
-/* --- what the server has of it --- */
-
-/* Stored, if the server's part is the one our notes or its own checksum tell. */
-static void take_listed(struct xfer_upload *u, const struct s3_part *s)
-{
-	struct part *p = s->number >= 1 && s->number <= u->count ? &u->parts[s->number - 1]
-								  : NULL;
-	uint64_t crc = 0;
-
-	if (!p || s->size != part_length(u, s->number - 1))
-		return;
-	if (p->state == PART_CLAIMED && str_eq(p->etag, s->etag))
-		crc = p->crc;
-	else if (!s->crc64nvme[0] || crc64nvme_parse(s->crc64nvme, &crc) < 0)
-		return;
-	u->x->has_no_crc |= crc == 0; /* copied by a server that tells none */
-	store_part(u, s->number - 1, crc, s->etag);
-	u->resumed++;
-}
-
-static void end_list(struct xfer_upload *u)
-{
-	for (int i = 0; i < u->count; i++)
-		if (u->parts[i].state == PART_CLAIMED)
-			u->parts[i].state = PART_MISSING;
-	u->is_listed = true;
-}
-
-static void on_listed(void *arg, const struct err *err, const struct s3_part_page *page)
-{
-	struct xfer *x = arg;
-	struct xfer_upload *u = x->upload;
-
-	u->call = NULL;
-	if (err) {
-		xfer_fail(x, XFER_DESTINATION, err);
-	} else {
-		for (size_t i = 0; i < page->count; i++)
-			take_listed(u, &page->parts[i]);
-		/* A marker that does not grow would go round for ever. */
-		if (page->next_marker > u->marker)
-			u->marker = page->next_marker;
-		else
-			end_list(u);
-	}
-	xfer_run(x);
-}
-
-void xfer_parts_list(struct xfer *x)
-{
-	struct xfer_upload *u = x->upload;
-	const struct s3_upload upload = {x->spec->destination.key, u->id};
-	struct s3_place place;
-	struct s3_env env;
-
-	if (u->call || u->is_listed)
-		return;
-	if (xfer_io_env(x, XFER_DESTINATION, &place, &env))
-		u->call = s3_list_parts(&env, &upload, u->marker, on_listed, x);
-}
-
 /* --- parts --- */
 
 static void start_part(struct xfer_upload *u, int i, const struct turn *turn)
@@ -459,108 +324,6 @@ void xfer_parts_pump(struct xfer *x)
 	u->first_missing = i;
 }
 
-/* --- complete --- */
-
-static void on_completed(void *arg, const struct err *err, const struct s3_head *head)
-{
-	struct xfer *x = arg;
-	struct xfer_upload *u = x->upload;
-
-	u->call = NULL;
-	if (err) {
-		/* No answer, or "no such upload" to a repeated call: it may be done. */
-		x->is_lost = !x->is_failed && (err->class == ERR_NOTFOUND ||
-						      err->class == ERR_RETRY);
-		xfer_fail(x, XFER_DESTINATION, err);
-	} else {
-		x->heads[XFER_DESTINATION] = *head;
-		u->is_completed = true;
-	}
-	xfer_run(x);
-}
-
-static void complete_upload(struct xfer *x)
-{
-	struct xfer_upload *u = x->upload;
-	struct s3_complete c = {.upload = {x->spec->destination.key, u->id},
-		.count = (size_t)u->count, .size = u->size};
-	const struct s3_condition condition = xfer_look_condition(x);
-	char crc[CRC64_BASE64_LEN];
-	struct s3_part *parts;
-	struct s3_place place;
-	struct s3_env env;
-
-	if (u->call || !xfer_io_env(x, XFER_DESTINATION, &place, &env))
-		return;
-	parts = mem_array(c.count, sizeof(*parts));
-	for (int i = 0; i < u->count; i++) {
-		parts[i].number = i + 1;
-		str_copy(parts[i].etag, sizeof(parts[i].etag), u->parts[i].etag);
-	}
-	crc64nvme_base64(xfer_parts_crc(x), crc);
-	c.parts = parts;
-	c.crc64nvme = u->has_checksum && !x->has_no_crc ? crc : NULL;
-	c.condition = &condition;
-	u->call = s3_complete_upload(&env, &c, on_completed, x);
-	free(parts);
-}
-
-/* --- abort --- */
-
-/* A part that was under way may land after an abort: the list tells. */
-static void on_abort_checked(
-	void *arg, const struct err *err, const struct s3_part_page *page)
-{
-	struct xfer *x = arg;
-	struct xfer_upload *u = x->upload;
-
-	(void)page;
-	u->call = NULL;
-	u->is_aborted = err || u->aborts == ABORTS_MAX;
-	if (err && err->class == ERR_NOTFOUND)
-		mem_replace(&u->id, NULL);
-	xfer_run(x);
-}
-
-static void on_aborted(void *arg, const struct err *err, const struct s3_head *head)
-{
-	struct xfer *x = arg;
-	struct xfer_upload *u = x->upload;
-	const struct s3_upload upload = {x->spec->destination.key, u->id};
-	struct s3_place place;
-	struct s3_env env;
-
-	(void)head;
-	u->call = NULL;
-	if (err && err->class == ERR_NOTFOUND) {
-		mem_replace(&u->id, NULL);
-		u->is_aborted = true;
-	} else if (!err && xfer_io_env(x, XFER_DESTINATION, &place, &env)) {
-		u->call = s3_list_parts(&env, &upload, 0, on_abort_checked, x);
-		return;
-	} else {
-		u->is_aborted = u->aborts == ABORTS_MAX || (err && !err_is_transient(err));
-	}
-	xfer_run(x);
-}
-
-static void abort_upload(struct xfer *x)
-{
-	struct xfer_upload *u = x->upload;
-	struct s3_upload upload = {x->spec->destination.key, u->id};
-	struct s3_place place;
-	struct s3_env env;
-
-	if (u->call || u->is_aborted)
-		return;
-	if (!u->id || !xfer_io_env(x, XFER_DESTINATION, &place, &env)) {
-		u->is_aborted = true;
-		return;
-	}
-	u->aborts++;
-	u->call = s3_abort_upload(&env, &upload, on_aborted, x);
-}
-
 /* --- by the destination's scheme --- */
 
 static const struct {
@@ -568,7 +331,7 @@ static const struct {
 	void (*complete)(struct xfer *x);
 	void (*abort)(struct xfer *x);
 } makers[ENGINE_SCHEMES] = {
-	[ENGINE_S3] = {create_upload, complete_upload, abort_upload},
+	[ENGINE_S3] = {xfer_upload_create, xfer_upload_complete, xfer_upload_abort},
 	[ENGINE_FILE] = {xfer_file_create, xfer_file_complete, xfer_file_abort},
 };
 
