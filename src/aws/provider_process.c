@@ -84,8 +84,8 @@ static void fail(struct provider_process *p, enum err_class class, const char *c
 {
 	struct err e;
 
-	err_set(&e, class, ERR_FROM_CREDS, code, "credential_process %.150s: %s",
-		p->is_unreadable ? "" : p->words[0], text);
+	err_set(&e, class, ERR_FROM_CREDS, code, "credential_process%s%.150s: %s",
+		p->is_unreadable ? "" : " ", p->is_unreadable ? "" : p->words[0], text);
 	provider_done(&p->base, &e, NULL);
 }
 

@@ -227,7 +227,6 @@ static void planned_key(const struct scope *s, const struct node *key)
 static const struct schema_row *row_of(const struct scope *s, const struct node *key)
 {
 	const struct schema_row *row = schema_find(s->section, key->text);
-
 	bool was_told = !row && (secret_is_key(key->text) || secret_is_value(key->text) ||
 					strcmp(key->text, "<<") == 0);
 

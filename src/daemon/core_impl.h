@@ -94,8 +94,8 @@ void core_watcher_remove(struct core_watcher *w);
 int core_prune(struct core *c, const struct store_run *row);
 /* A write to the state failed: stop with the right exit code. */
 void core_store_failed(struct core *c, int error, const char *what);
-/* of struct core: those that wait go on at the next start */
-void core_stop_waiting(void *c);
+/* Runs that wait are put down and go on at the next start; a core, as loop_defer() wants. */
+void core_stop_waiting(void *core);
 
 /* core_sched.c: the ledger's side of the scheduler. */
 const struct sched_ops *core_sched_ops(struct core *c, struct sched_ops *ret);

@@ -13,16 +13,7 @@
 #include "base/buf.h"
 #include "base/xml.h"
 #include "s3/answer.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "%s\n", what);
-	abort();
-}
+#include "fuzz.h"
 
 static void on_text(void *arg, const char *path, const char *text, size_t len)
 {

@@ -17,16 +17,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "conf/conf_load.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "%s\n", what);
-	abort();
-}
+#include "fuzz.h"
 
 static void check_messages(const struct conf_messages *m, const uint8_t *data, size_t size)
 {

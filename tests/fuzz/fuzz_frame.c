@@ -14,16 +14,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "daemon/ctl_proto.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(bool holds, const char *what, const char *text)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "%s: %s\n", what, text);
-	abort();
-}
+#include "fuzz.h"
 
 static void check_call(const char *text)
 {
@@ -32,14 +23,14 @@ static void check_call(const char *text)
 	struct buf once = BUF_INIT(CTL_REPLY_MAX), twice = BUF_INIT(CTL_REPLY_MAX);
 	const struct json *params = json_get(call, "parameters");
 
-	demand(call || (why && *why), "refused without a reason", text);
+	demand_of(call || (why && *why), "refused without a reason", text);
 	json_get_str(call, "method");
 	json_get_bool(call, "more", false);
 	json_get_int(params, "limit", 0);
 	json_array_len(json_get(params, "jobs"));
 	if (call && json_dump(call, &once) == 0) {
 		again = json_parse(buf_str(&once), once.len, &unused);
-		demand(again && json_dump(again, &twice) == 0 &&
+		demand_of(again && json_dump(again, &twice) == 0 &&
 				strcmp(buf_str(&once), buf_str(&twice)) == 0,
 			"printed it is another", text);
 	}
@@ -58,12 +49,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	left = in.len;
 	while ((r = ctl_take_frame(&in, CTL_REQUEST_MAX, &text)) == 1) {
-		demand(strlen(text) + 1 + in.len == left, "bytes are lost", text);
+		demand_of(strlen(text) + 1 + in.len == left, "bytes are lost", text);
 		left = in.len;
 		check_call(text);
 		free(text);
 	}
-	demand(r == 0 || (r == -EMSGSIZE && left > CTL_REQUEST_MAX), "refused", "a frame");
+	demand_of(r == 0 || (r == -EMSGSIZE && left > CTL_REQUEST_MAX), "refused", "a frame");
 	buf_done(&in);
 	return 0;
 }

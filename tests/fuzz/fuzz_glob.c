@@ -12,16 +12,7 @@
 
 #include "base/glob.h"
 #include "base/mem.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(bool holds, const char *what, const char *pattern)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "%s: '%s'\n", what, pattern);
-	abort();
-}
+#include "fuzz.h"
 
 static void check_match(const struct glob *g, const char *key, size_t len)
 {
@@ -33,14 +24,14 @@ static void check_match(const struct glob *g, const char *key, size_t len)
 	size_t fixed = glob_prefix(g, prefix), count, end = 0;
 
 	for (int i = 0; i < 2; i++)
-		demand(glob_set_match(set, key, len) == is_match, "in a set it differs",
+		demand_of(glob_set_match(set, key, len) == is_match, "in a set it differs",
 			glob_text(g));
-	demand(!is_match || (fixed <= len && memcmp(prefix, key, fixed) == 0),
+	demand_of(!is_match || (fixed <= len && memcmp(prefix, key, fixed) == 0),
 		"a match without its prefix", glob_text(g));
 	count = glob_capture(g, key, len, spans);
-	demand(is_match || !count, "wildcards of no match", glob_text(g));
+	demand_of(is_match || !count, "wildcards of no match", glob_text(g));
 	for (size_t i = 0; i < count; i++) {
-		demand(spans[i].at >= end && spans[i].at + spans[i].len <= len,
+		demand_of(spans[i].at >= end && spans[i].at + spans[i].len <= len,
 			"a wildcard outside the key", glob_text(g));
 		end = spans[i].at + spans[i].len;
 	}
@@ -62,8 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_match(g, end ? (const char *)end + 1 : "", key_len);
 		glob_free(g);
 	} else {
-		demand(e.at <= strlen(pattern), "the error lies outside", pattern);
-		demand(e.text[0] && memchr(e.text, 0, sizeof(e.text)), "no text",
+		demand_of(e.at <= strlen(pattern), "the error lies outside", pattern);
+		demand_of(e.text[0] && memchr(e.text, 0, sizeof(e.text)), "no text",
 			pattern);
 	}
 	free(pattern);

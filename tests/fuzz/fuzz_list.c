@@ -11,16 +11,7 @@
 
 #include "s3/list.h"
 #include "s3/list_parse.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "%s\n", what);
-	abort();
-}
+#include "fuzz.h"
 
 static bool is_same_text(
 	const struct s3_page *a, uint32_t a_at, const struct s3_page *b, uint32_t b_at)

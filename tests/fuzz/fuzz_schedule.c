@@ -12,25 +12,16 @@
 
 #include "base/mem.h"
 #include "calendar/slot.h"
+#include "fuzz.h"
 
 #define NOW   INT64_C(1795503600) /* 2026-11-24T07:00:00Z */
 #define SLOTS 5
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(bool holds, const char *what, const char *expression)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "%s: '%s'\n", what, expression);
-	abort();
-}
-
 static void check_error(const struct schedule_error *e, const char *expression)
 {
-	demand(e->position <= strlen(expression), "the error lies outside", expression);
-	demand(e->text[0] != '\0', "the error has no text", expression);
-	demand(memchr(e->text, 0, sizeof(e->text)) && memchr(e->hint, 0, sizeof(e->hint)),
+	demand_of(e->position <= strlen(expression), "the error lies outside", expression);
+	demand_of(e->text[0] != '\0', "the error has no text", expression);
+	demand_of(memchr(e->text, 0, sizeof(e->text)) && memchr(e->hint, 0, sizeof(e->hint)),
 		"a text without end", expression);
 }
 
@@ -41,13 +32,13 @@ static void check_slots(const struct schedule *s, const char *expression)
 	int n = 0;
 
 	for (; n < SLOTS && schedule_next(s, at, &slot) == 0; n++) {
-		demand(slot.at_s > at, "a slot that is not later", expression);
-		demand(schedule_prev(s, slot.at_s, &back) == 0 &&
+		demand_of(slot.at_s > at, "a slot that is not later", expression);
+		demand_of(schedule_prev(s, slot.at_s, &back) == 0 &&
 				back.at_s == slot.at_s && slot_compare(&back, &slot) == 0,
 			"a slot that is not found backwards", expression);
 		at = slot.at_s;
 	}
-	demand(schedule_count(s, NOW, at, 1000) == (uint64_t)n, "another count",
+	demand_of(schedule_count(s, NOW, at, 1000) == (uint64_t)n, "another count",
 		expression);
 }
 

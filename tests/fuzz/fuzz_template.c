@@ -14,16 +14,7 @@
 #include "base/mem.h"
 #include "calendar/template.h"
 #include "calendar/tz.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(bool holds, const char *what, const char *text)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "%s: '%s'\n", what, text);
-	abort();
-}
+#include "fuzz.h"
 
 static void check_expand(const struct template *t, uint8_t choice)
 {
@@ -41,11 +32,11 @@ static void check_expand(const struct template *t, uint8_t choice)
 	struct tz *tz;
 	int r;
 
-	demand(tz_load(zones[choice % 4], &tz) == 0, "no such zone", zones[choice % 4]);
+	demand_of(tz_load(zones[choice % 4], &tz) == 0, "no such zone", zones[choice % 4]);
 	v.zone = tz;
 	r = template_expand(t, &v, &once);
-	demand(r == 0 || r == -ENOBUFS, "it cannot be filled in", template_text(t));
-	demand(template_expand(t, &v, &again) == r &&
+	demand_of(r == 0 || r == -ENOBUFS, "it cannot be filled in", template_text(t));
+	demand_of(template_expand(t, &v, &again) == r &&
 			strcmp(buf_str(&once), buf_str(&again)) == 0,
 		"filled in twice it differs", template_text(t));
 	buf_done(&once);
@@ -64,11 +55,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text = mem_strndup((const char *)data + 1, size - 1);
 	if (template_compile(text, 2, &t, &e) == 0) {
 		check_expand(t, data[0]);
-		demand(template_matches(t) <= 2, "a wildcard that is not there", text);
+		demand_of(template_matches(t) <= 2, "a wildcard that is not there", text);
 		template_free(t);
 	} else {
-		demand(e.at <= strlen(text), "the error lies outside", text);
-		demand(e.text[0] && memchr(e.text, 0, sizeof(e.text)), "no text", text);
+		demand_of(e.at <= strlen(text), "the error lies outside", text);
+		demand_of(e.text[0] && memchr(e.text, 0, sizeof(e.text)), "no text", text);
 	}
 	free(text);
 	return 0;

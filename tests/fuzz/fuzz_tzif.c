@@ -10,12 +10,11 @@
 #include <string.h>
 
 #include "calendar/tz.h"
+#include "fuzz.h"
 
 #define FROM      INT64_C(-5000000000) /* 1811 */
 #define TO        INT64_C(7300000000)  /* 2201 */
 #define INTERVALS 400
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_interval(const struct tz_interval *in, int64_t at)
 {

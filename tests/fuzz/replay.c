@@ -14,14 +14,13 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "fuzz.h"
 
 #define INPUT_MAX  65536
 #define INPUTS_MAX 4096
 #define CASES      3000
 #define SLOW_S     10 /* an input that takes longer is a finding: SIGALRM ends us */
 #define MUTATIONS  6
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct input {
 	uint8_t *data;
