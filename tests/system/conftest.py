@@ -270,13 +270,16 @@ jobs:
 
     def stop(self):
         if self.proc and self.proc.poll() is None:
-            secrets = secrets_of(self.proc.pid)
             places = [f"/proc/{self.proc.pid}/cmdline"]
             if not WRAP:  # which keeps a copy of what it was started with
                 places.append(f"/proc/{self.proc.pid}/environ")
-            self.has_no(secrets, places)
-            self.proc.send_signal(signal.SIGTERM)
-            assert self.proc.wait(40) == 0
+            try:
+                secrets = secrets_of(self.proc.pid)
+                self.has_no(secrets, places)
+            finally:
+                self.proc.send_signal(signal.SIGTERM)
+                code = self.proc.wait(40)
+            assert code == 0
             state = [p for p in (self.tmp / "state").rglob("*") if p.is_file()]
             self.has_no(secrets, [self.log_path, *state])
 
