@@ -190,7 +190,8 @@ def only(name, why):
 SIGNATURE = re.compile(rb"Signature=[0-9a-f]{64}")
 TEXT = re.compile(rb"(?<=\0)[!-~]{24,}(?=\0)")  # whole ones: no words of sentences
 SHADOW = 16 << 20  # larger mappings are a sanitizer's, terabytes of them
-NO_SECRET = re.compile(rb"arn:|\d{8}/|/|tx0|AssumeRole")  # what logs may have
+# What logs may have. A secret key, 40 of base64's letters, may begin as a path does.
+NO_SECRET = re.compile(rb"(?![A-Za-z0-9+/]{40}\Z)(arn:|\d{8}/|/|tx0|AssumeRole)")
 
 
 def mappings(pid, are_secret):
