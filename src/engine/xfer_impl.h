@@ -102,7 +102,7 @@ struct xfer {
 	/* xfer_look.c: what was at the destination; status 0: nothing, or not asked */
 	struct s3_head found;
 	char replaces[128]; /* its ETag as the server wants it in a condition */
-	char unless[280]; /* ETags of the source that mean that it is there */
+	char unless[128]; /* ETag of the source that means that it is there */
 	bool is_looked, is_looked_twice, is_blind, is_same;
 	enum engine_skip skipped;
 	int checked; /* sides of XFER_CHECK that have answered */

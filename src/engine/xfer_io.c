@@ -293,11 +293,21 @@ void xfer_io_get_ended(struct xfer *x, const struct err *err)
 	xfer_run(x);
 }
 
+/* It is the one that was named, whether the 304 says so or not. */
+static void note_unmodified(
+	struct xfer *x, const struct err *err, const struct s3_head *head)
+{
+	if (err && err->http_status == 304)
+		str_copy(x->heads[XFER_SOURCE].etag, sizeof(head->etag),
+			head->etag[0] ? head->etag : xfer_look_unless(x));
+}
+
 static void on_get_done(void *arg, const struct err *err, const struct s3_head *head)
 {
 	struct xfer *x = arg;
 
 	x->calls[XFER_SOURCE] = NULL;
+	note_unmodified(x, err, head);
 	xfer_io_get_ended(x, err);
 }
 
@@ -339,8 +349,8 @@ static void on_head_done(void *arg, const struct err *err, const struct s3_head 
 {
 	struct xfer *x = arg;
 
-	(void)head;
 	x->calls[XFER_SOURCE] = NULL;
+	note_unmodified(x, err, head);
 	xfer_io_head_ended(x, err);
 }
 

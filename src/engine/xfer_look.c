@@ -28,8 +28,9 @@ bool xfer_look_is_due(const struct xfer *x)
 {
 	bool is_file = x->spec->destination.scheme == ENGINE_FILE;
 
-	/* A file tells of no bytes: it is there or not. */
-	if (is_file && overwrite(x) != ENGINE_OVERWRITE_NEVER)
+	/* A file tells of no bytes: it is the one that was recorded, or it is there. */
+	if (is_file && overwrite(x) == ENGINE_OVERWRITE_CHANGED &&
+		!x->spec->known_source_etag[0])
 		return false;
 	return overwrite(x) != ENGINE_OVERWRITE_ALWAYS && !x->is_looked &&
 	       !x->range.length && !x->spec->resume;
@@ -46,7 +47,7 @@ static bool is_digest(const struct s3_head *head)
 	return head->is_etag_md5 || (n == 32 && p[n] == '-');
 }
 
-static void note_etags(struct xfer *x)
+static void note_etag(struct xfer *x)
 {
 	const struct engine_xfer_spec *s = x->spec;
 	bool is_known = s->known_source_etag[0] &&
@@ -55,10 +56,11 @@ static void note_etags(struct xfer *x)
 	x->unless[0] = '\0';
 	if (overwrite(x) != ENGINE_OVERWRITE_CHANGED)
 		return;
-	snprintf(x->unless, sizeof(x->unless), "%s%s%s",
-		is_known ? s->known_source_etag : "",
-		is_known && is_digest(&x->found) ? ", " : "",
-		is_digest(&x->found) ? x->found.etag : "");
+	/* One alone: not every server tells with its 304 which of them it has. */
+	if (is_known)
+		str_copy(x->unless, sizeof(x->unless), s->known_source_etag);
+	else if (is_digest(&x->found))
+		str_copy(x->unless, sizeof(x->unless), x->found.etag);
 }
 
 /* Older servers of others compare If-Match with the ETag as they keep it, unquoted. */
@@ -97,7 +99,7 @@ void xfer_look_ended(struct xfer *x, const struct err *err, const struct s3_head
 		xfer_io_fail(x, XFER_DESTINATION, ERR_CONFLICT, "destination-changed",
 			"another object came to the key while this one was moved");
 	note_condition(x);
-	note_etags(x);
+	note_etag(x);
 	xfer_run(x);
 }
 

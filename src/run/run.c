@@ -267,7 +267,8 @@ static enum step_result step_open(struct run *r)
 	run_record_flush(r);
 	r->record = run_record_free(r->record);
 	r->deletes = run_deletes_free(r->deletes);
-	if (!r->is_single || r->job->action == CONF_MOVE)
+	if (!r->is_single || r->job->action == CONF_MOVE ||
+		r->job->overwrite == CONF_OVERWRITE_CHANGED)
 		r->record = run_record_new(r);
 	run_plan_open(r);
 	return run_goto(r, RUN_WORK);

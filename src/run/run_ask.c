@@ -98,7 +98,8 @@ static void finish_unlisted(struct run_item *i)
 	plan_decide(&r->plan, i->entries[RUN_SOURCE], i->entries[RUN_DESTINATION], &step);
 	if (step.action == PLAN_ASK) {
 		const struct compare_case c = {i->entries[RUN_SOURCE],
-			i->entries[RUN_DESTINATION], NULL, &from->told, &to->told};
+			i->entries[RUN_DESTINATION], step.delivered, &from->told,
+			&to->told};
 
 		plan_settle(&r->plan, &c, &step);
 	}

@@ -224,6 +224,11 @@ void *run_ask_free(struct run_ask *a);
 struct run_record *run_record_new(struct run *r);
 void *run_record_free(struct run_record *rec);
 const struct compare_delivered *run_record_find(void *run, const char *key, size_t len);
+/* Of a whole key at the destination; NULL: none, or no record is kept. */
+const struct compare_delivered *run_record_of(struct run *r, const char *destination_key);
+/* As run_record_find(), where the job has one key. */
+const struct compare_delivered *run_record_find_single(
+	void *run, const char *key, size_t len);
 /* The step of a key that no listing of the destination tells about. */
 void run_record_decide(
 	struct run *r, const struct lister_entry *source, struct plan_step *ret);

@@ -178,12 +178,26 @@ static void send(struct run_item *i, struct engine_xfer_spec *x, enum run_work w
 	engine_set_send(i->run->env.engines, &cmd);
 }
 
+/* No listing says what the one key has at the destination: the record may. */
+static void take_record(struct engine_xfer_spec *x, const struct run_item *i)
+{
+	const struct compare_delivered *d =
+		i->run->is_single ? run_record_of(i->run, i->keys[RUN_DESTINATION]) : NULL;
+
+	if (!d || x->fidelity.overwrite != ENGINE_OVERWRITE_CHANGED)
+		return;
+	str_copy(x->known_source_etag, sizeof(x->known_source_etag), d->source.etag);
+	str_copy(x->known_destination_etag, sizeof(x->known_destination_etag),
+		d->destination.etag);
+}
+
 void run_item_copy(struct run_item *i)
 {
 	struct run *r = i->run;
 	struct engine_xfer_spec *x = new_spec(i);
 
 	pin(x, i->entries[RUN_SOURCE]);
+	take_record(x, i);
 	x->resume = r->ops.resume(r->ops.arg, x->id, i->keys[RUN_DESTINATION]);
 	send(i, x, WORK_COPY);
 }

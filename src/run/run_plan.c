@@ -213,6 +213,8 @@ void run_plan_open(struct run *r)
 	forget_round(r);
 	r->plan = (struct plan){.compare = COMPARE_PROOF, /* as the engine does */
 		.overwrite = overwrites[r->job->overwrite],
+		.delivered = run_record_find_single,
+		.arg = r,
 		.now_us = wall_us(r)};
 	if (r->is_single)
 		return;
@@ -221,7 +223,6 @@ void run_plan_open(struct run *r)
 	r->plan.compare = mode_of(r->job);
 	r->plan.deletes = r->job->delete.is_on;
 	r->plan.delivered = run_record_find;
-	r->plan.arg = r;
 	open_side(r, RUN_SOURCE);
 	if (!r->is_renamed) /* renamed keys are in another order */
 		open_side(r, RUN_DESTINATION);

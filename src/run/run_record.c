@@ -137,6 +137,24 @@ const struct compare_delivered *run_record_find(void *run, const char *key, size
 	return n < (int)sizeof(whole) ? find(r->record, whole) : NULL;
 }
 
+const struct compare_delivered *run_record_of(struct run *r, const char *destination_key)
+{
+	return r->record ? find(r->record, destination_key) : NULL;
+}
+
+const struct compare_delivered *run_record_find_single(
+	void *run, const char *key, size_t len)
+{
+	struct run *r = run;
+	char to[ENGINE_KEY_LEN];
+
+	(void)key;
+	(void)len;
+	return run_destination_key(r, r->sides[RUN_SOURCE].key, to, sizeof(to)) < 0
+		       ? NULL
+		       : run_record_of(r, to);
+}
+
 static const struct compare_delivered *get_found(void *arg, const char *key, size_t len)
 {
 	struct run_record *rec = arg;

@@ -386,6 +386,13 @@ bool run_steps_take(struct run *r)
 
 /* --- ends --- */
 
+/* Files of a folder have the time of their source, which a listing shows. */
+static bool is_recorded(const struct run *r)
+{
+	return r->record && (r->is_single ||
+				    r->sides[RUN_DESTINATION].conf->scheme == CONF_S3);
+}
+
 static void copied(struct run_item *i, const struct engine_result *result)
 {
 	struct run *r = i->run;
@@ -399,7 +406,7 @@ static void copied(struct run_item *i, const struct engine_result *result)
 	run_note_delivered(r, result);
 	if (result->skipped)
 		done = result->skipped == ENGINE_SKIP_SAME ? REASON_SAME : REASON_EXISTS;
-	if (r->record && !result->skipped && r->sides[RUN_DESTINATION].conf->scheme == CONF_S3)
+	if (is_recorded(r) && !result->skipped)
 		run_record_put(r, i, result);
 	if (r->job->action != CONF_MOVE || done == REASON_EXISTS) {
 		run_count(r, done, result->bytes);

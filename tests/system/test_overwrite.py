@@ -75,6 +75,23 @@ def test_the_checksum_tells_where_etags_differ(ferry, server):
     assert did == {"HeadObject": 1, "GetObject": 1}
 
 
+def test_the_record_tells_where_nothing_else_does(ferry, server):
+    """Parts there, one PUT here, and RGW keeps no checksum of either."""
+    upload = server.s.create_multipart_upload(Bucket=S, Key="shared/parts")["UploadId"]
+    parts = [{"PartNumber": n, "ETag": server.s.upload_part(
+        Bucket=S, Key="shared/parts", UploadId=upload, PartNumber=n,
+        Body=b"x" * ((5 << 20) + n))["ETag"]} for n in (1, 2)]
+    server.s.complete_multipart_upload(Bucket=S, Key="shared/parts", UploadId=upload,
+                                       MultipartUpload={"Parts": parts})
+    ferry.configure("changed", source="shared/parts")
+    assert ferry.run()[1]["bytes_done"] == (10 << 20) + 3
+    code, end = ferry.run()
+    assert (code, end["bytes_done"], "1 there already" in end["message"]) == (0, 0, True), end
+    assert "same" in str(ferry.ctl("plan", "daily-report")), ferry.ctl("plan", "daily-report")
+    server.m.put_object(Bucket=M, Key=TO, Body=b"somebody else's")
+    assert ferry.run()[1]["bytes_done"] == (10 << 20) + 3
+
+
 @pytest.mark.parametrize("method", ["stream", "auto"])
 def test_never_leaves_what_is_there(ferry, server, method):
     server.m.put_object(Bucket=M, Key=TO, Body=b"older")
