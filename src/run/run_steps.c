@@ -417,6 +417,8 @@ static void copied(struct run_item *i, const struct engine_result *result)
 	i->result = mem_alloc(sizeof(*i->result));
 	*i->result = *result;
 	i->work = WORK_RECORD;
+	if (result->skipped) /* nothing new to record: no commit would come for it */
+		run_item_remove(i, RUN_SOURCE);
 }
 
 /* The record is on disk: what a move has delivered may leave the source. */

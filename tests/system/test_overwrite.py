@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from botocore.exceptions import ClientError
 
 from conftest import only, until
 
@@ -90,6 +91,19 @@ def test_the_record_tells_where_nothing_else_does(ferry, server):
     assert "same" in str(ferry.ctl("plan", "daily-report")), ferry.ctl("plan", "daily-report")
     server.m.put_object(Bucket=M, Key=TO, Body=b"somebody else's")
     assert ferry.run()[1]["bytes_done"] == (10 << 20) + 3
+
+
+def test_a_move_of_what_is_there_already_ends_and_takes_it_away(ferry, server):
+    server.s.put_object(Bucket=S, Key="shared/moved", Body=BODY)
+    server.m.put_object(Bucket=M, Key=TO, Body=BODY)
+    ferry.write(source=f"s3://{S}/shared/moved", destination=f"s3://{M}/{TO}",
+                extra="    action: move", role="src-mover")
+    ferry.start()
+    code, end = ferry.run()
+    assert (code, "1 there already" in end["message"]) == (0, True), end
+    assert arrived(server) == BODY
+    with pytest.raises(ClientError):
+        server.s.head_object(Bucket=S, Key="shared/moved")
 
 
 @pytest.mark.parametrize("method", ["stream", "auto"])
