@@ -4,6 +4,8 @@
 #include "ctl/client.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,9 +17,12 @@
 #include "base/mem.h"
 #include "daemon/ctl_proto.h"
 
+#define SILENCE_MS 5000
+
 struct client {
 	int fd;
 	struct buf in;
+	bool has_told; /* that no answer came for long */
 };
 
 struct client *client_open(const char *path)
@@ -73,13 +78,30 @@ int client_call(struct client *c, const char *method, const char *params, bool m
 	return r;
 }
 
+/* A daemon that hangs, or that lists millions of keys, is waited for, but not silently. */
+static ssize_t receive(struct client *c, char *out, size_t size)
+{
+	struct pollfd fd = {.fd = c->fd, .events = POLLIN};
+	int r = poll(&fd, 1, c->has_told ? -1 : SILENCE_MS);
+
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		fputs("s3ferryctl: no answer yet; still waiting (Ctrl-C ends that)\n",
+			stderr);
+		c->has_told = true;
+		return receive(c, out, size);
+	}
+	return recv(c->fd, out, size, 0);
+}
+
 int client_reply(struct client *c, struct json **ret, const char **ret_error)
 {
 	char *text, chunk[65536];
 	int r;
 
 	while ((r = ctl_take_frame(&c->in, CTL_REPLY_MAX, &text)) == 0) {
-		ssize_t n = recv(c->fd, chunk, sizeof(chunk), 0);
+		ssize_t n = receive(c, chunk, sizeof(chunk));
 
 		if (n < 0 && errno == EINTR)
 			return -EINTR;

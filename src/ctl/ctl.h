@@ -31,6 +31,8 @@ struct ctl_options {
 	const char *date, *month;         /* of run, of calendar */
 	bool is_again, is_dry_run, is_verify; /* of backfill, of run, of show */
 	int64_t allow_deletes;            /* of run; 0: as the job says */
+	const char *given[16]; /* names of the options, but for those of all verbs */
+	size_t given_count;
 	int argc;   /* what stands behind the verb */
 	char **argv;
 };
@@ -38,6 +40,7 @@ struct ctl_options {
 struct ctl_verb {
 	const char *name, *args, *help;
 	int min_args, max_args;
+	const char *options; /* names of those it looks at, without dashes */
 	int (*run)(const struct ctl_options *o);
 };
 extern const struct ctl_verb ctl_verbs[];

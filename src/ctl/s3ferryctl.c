@@ -17,21 +17,24 @@
 
 /* clang-format off */
 const struct ctl_verb ctl_verbs[] = {
-	{"status",   "",                   "jobs, what they do and did last (default)", 0, 0, verb_status},
-	{"run",      "JOB [--wait]",       "run a job now, or for a --date",            1, 1, verb_run},
-	{"plan",     "JOB [--date DATE]",  "what a run would do; writes nothing",       1, 1, verb_plan},
-	{"show",     "RUN|JOB [--verify]", "a run, and its objects by reason",          1, 1, verb_show},
-	{"explain",  "JOB KEY",            "why a key is copied, or is not",            2, 2, verb_explain},
-	{"next",     "[JOB|EXPRESSION]",   "the next slots; needs no daemon",           0, 1, verb_next},
-	{"calendar", "JOB|EXPRESSION [--month] [YYYY-MM]", "a month at a glance",       1, 2, verb_calendar},
-	{"history",  "[JOB] [-n N]",       "the ledger, newest first",                  0, 1, verb_history},
-	{"metrics",  "",                   "for the textfile collector of Prometheus",  0, 0, verb_metrics},
-	{"backfill", "JOB FROM TO",        "run the slots of past dates",               3, 3, verb_backfill},
-	{"cancel",   "RUN|JOB",            "stop a run, or the backfill of a job",      1, 1, verb_cancel},
-	{"pause",    "JOB [--for 2h]",     "run no slots of a job, or --all",           0, 1, verb_pause},
-	{"resume",   "JOB",                "run slots again, or --all",                 0, 1, verb_resume},
-	{"reload",   "[--wait]",           "load the configuration anew",               0, 0, verb_reload},
-	{"check",    "[FILE]",             "say what is wrong with a configuration",    0, 1, verb_check},
+	{"status",   "", "jobs, what they do and did last (default)", 0, 0, "", verb_status},
+	{"run",      "JOB [--wait] [--date DATE] [--dry-run] [--allow-deletes N]",
+		"run a job now, or for a date", 1, 1, "wait date dry-run allow-deletes n", verb_run},
+	{"plan",     "JOB [--date DATE] [-n N]", "what a run would do; writes nothing", 1, 1, "date n", verb_plan},
+	{"show",     "RUN|JOB [--verify]", "a run, and its objects by reason", 1, 1, "verify", verb_show},
+	{"explain",  "JOB KEY [--date DATE]", "why a key is copied, or is not", 2, 2, "date", verb_explain},
+	{"next",     "[JOB|EXPRESSION] [-n N] [--from TIME] [--timezone Z] [-c FILE]",
+		"the next slots; needs no daemon", 0, 1, "n from timezone config", verb_next},
+	{"calendar", "JOB|EXPRESSION [--month] [YYYY-MM] [--timezone Z] [-c FILE]",
+		"a month at a glance", 1, 2, "month timezone config", verb_calendar},
+	{"history",  "[JOB] [-n N]", "the ledger, newest first", 0, 1, "n", verb_history},
+	{"metrics",  "", "for the textfile collector of Prometheus", 0, 0, "", verb_metrics},
+	{"backfill", "JOB FROM TO [--dry-run] [--again]", "run the slots of past dates", 3, 3, "dry-run again", verb_backfill},
+	{"cancel",   "RUN|JOB", "stop a run, or the backfill of a job", 1, 1, "", verb_cancel},
+	{"pause",    "JOB|--all [--for 2h]", "run no slots of a job", 0, 1, "all for", verb_pause},
+	{"resume",   "JOB|--all", "run slots again", 0, 1, "all", verb_resume},
+	{"reload",   "[--wait]", "load the configuration anew", 0, 0, "wait", verb_reload},
+	{"check",    "[FILE]", "say what is wrong with a configuration", 0, 1, "config", verb_check},
 	{NULL},
 };
 /* clang-format on */
@@ -44,9 +47,9 @@ static void usage(FILE *out)
 			v->name, v->args, strlen(v->args) > 18 ? "" : v->help,
 			strlen(v->args) > 18 ? v->help : "");
 	fprintf(out,
-		"\n      --socket PATH  control socket (%s, or $S3FERRY_SOCKET)\n"
+		"\n      --socket PATH  not %s, nor $S3FERRY_SOCKET\n"
 		"      --json         for programs: one JSON object a line\n"
-		"  -c, --config FILE  next, calendar: of this file\n"
+		"  -c, --config FILE  next, calendar, check: of this file\n"
 		"  -n N               so many rows\n"
 		"      --from TIME    next: not from now but from 2026-11-01, 2026-11-01T07:00\n"
 		"      --timezone Z   next, calendar: of an expression\n"
@@ -92,10 +95,11 @@ struct client *ctl_connect(const struct ctl_options *o, int *ret_exit)
 		return c;
 	*ret_exit = errno == EACCES ? CTL_NOPERM : CTL_UNAVAILABLE;
 	fprintf(stderr, "s3ferryctl: %s: %s\n", o->socket, strerror(errno));
-	fputs(*ret_exit == CTL_NOPERM
-			? "  only root and members of the group s3ferry may ask the daemon\n"
-			: "  does the daemon run? systemctl start s3ferryd\n",
-		stderr);
+	if (*ret_exit == CTL_NOPERM)
+		fputs("  only root and members of the group s3ferry may ask the daemon\n",
+			stderr);
+	else if (errno == ENOENT || errno == ECONNREFUSED)
+		fputs("  does the daemon run? systemctl start s3ferryd\n", stderr);
 	return NULL;
 }
 
@@ -104,7 +108,11 @@ static const struct {
 	const char *error, *text;
 	int exit;
 } said[] = {
-	{"io.s3ferry.NoSuchRun", "no such run is under way", CTL_NOINPUT},
+	{"io.s3ferry.NoSuchRun",
+		"there is no such run and no such job; s3ferryctl history has the runs",
+		CTL_NOINPUT},
+	{"io.s3ferry.NotRunning", "it is not under way: nothing to cancel", CTL_NOINPUT},
+	{"io.s3ferry.NoRunYet", "the job has not run yet", CTL_NOINPUT},
 	{"io.s3ferry.NoManifest", "no manifest is kept of this run", CTL_NOINPUT},
 	{"io.s3ferry.AlreadyRunning", "the job runs already (overlap: skip)", CTL_TEMPFAIL},
 	{"io.s3ferry.PausedInConfig",
@@ -180,20 +188,48 @@ struct json *ctl_ask(const struct ctl_options *o, const char *method, const char
 	return reply;
 }
 
+/* Whether the blank-separated list has the word. */
+static bool is_listed(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = list; (at = strstr(at, word)); at += len)
+		if ((at == list || at[-1] == ' ') && (!at[len] || at[len] == ' '))
+			return true;
+	return false;
+}
+
+/* An option that a verb would not look at is a mistake, not a wish. */
+static int call_verb(const struct ctl_verb *v, const struct ctl_options *o)
+{
+	const char *odd = NULL;
+
+	for (size_t i = 0; i < o->given_count && !odd; i++)
+		if (!is_listed(v->options, o->given[i]))
+			odd = o->given[i];
+	if (!odd && o->argc >= v->min_args && o->argc <= v->max_args)
+		return v->run(o);
+	if (odd)
+		fprintf(stderr, "s3ferryctl: %s takes no %s%s\n", v->name,
+			odd[1] ? "--" : "-", odd);
+	fprintf(stderr, "usage: s3ferryctl %s%s%s\n", v->name, *v->args ? " " : "", v->args);
+	return CTL_USAGE;
+}
+
 static int dispatch(const char *name, const struct ctl_options *o)
 {
 	const char *names[32];
 	const char *near;
 	size_t n = 0;
 
+	if (strcmp(name, "help") == 0) {
+		usage(stdout);
+		return CTL_OK;
+	}
 	for (const struct ctl_verb *v = ctl_verbs; v->name; v++) {
 		names[n++] = v->name;
-		if (strcmp(v->name, name) != 0)
-			continue;
-		if (o->argc >= v->min_args && o->argc <= v->max_args)
-			return v->run(o);
-		fprintf(stderr, "usage: s3ferryctl %s %s\n", v->name, v->args);
-		return CTL_USAGE;
+		if (strcmp(v->name, name) == 0)
+			return call_verb(v, o);
 	}
 	names[n] = NULL;
 	near = str_nearest(name, names);
@@ -271,6 +307,40 @@ static bool take_text(int opt, struct ctl_options *o)
 	return false;
 }
 
+/* What a verb may refuse; --socket and --json are of all. */
+static void note_given(int opt, struct ctl_options *o)
+{
+	const char *name = opt == 'n' ? "n" : NULL;
+
+	for (size_t i = 0; longs[i].name; i++)
+		if (longs[i].val == opt)
+			name = longs[i].name;
+	if (name && opt != OPT_SOCKET && opt != OPT_JSON &&
+		o->given_count < ARRAY_LEN(o->given))
+		o->given[o->given_count++] = name;
+}
+
+/* opt: '?', or ':' where the value is missing. */
+static int tell_bad_option(int opt, const char *text)
+{
+	const char *names[ARRAY_LEN(longs)], *near = NULL;
+	size_t n = 0;
+
+	if (opt == ':') {
+		fprintf(stderr, "s3ferryctl: %s needs a value; see --help\n", text);
+		return CTL_USAGE;
+	}
+	for (; longs[n].name; n++)
+		names[n] = longs[n].name;
+	names[n] = NULL;
+	if (strncmp(text, "--", 2) == 0)
+		near = str_nearest(text + 2, names);
+	fprintf(stderr, "s3ferryctl: there is no option '%s'", text);
+	fprintf(stderr, near ? "; did you mean '--%s'?\n" : "; see --help%s\n",
+		near ? near : "");
+	return CTL_USAGE;
+}
+
 /* -1, or how to end. */
 static int take_option(int opt, struct ctl_options *o)
 {
@@ -312,11 +382,13 @@ int main(int argc, char **argv)
 	struct ctl_options o = {.socket = env && *env ? env : CTL_SOCKET};
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "c:n:hV", longs, NULL)) != -1) {
-		int end = take_option(opt, &o);
+	while ((opt = getopt_long(argc, argv, ":c:n:hV", longs, NULL)) != -1) {
+		int end = opt == '?' || opt == ':' ? tell_bad_option(opt, argv[optind - 1])
+						   : take_option(opt, &o);
 
 		if (end >= 0)
 			return end;
+		note_given(opt, &o);
 	}
 	argc -= optind;
 	argv += optind;

@@ -59,7 +59,9 @@ static void print_messages(const struct conf_messages *m)
 
 int verb_check(const struct ctl_options *o)
 {
-	const char *path = o->argc ? o->argv[0] : SYSCONFDIR "/s3ferry/s3ferry.yaml";
+	const char *path = o->argc     ? o->argv[0]
+			   : o->config ? o->config
+				       : SYSCONFDIR "/s3ferry/s3ferry.yaml";
 	struct conf_messages messages = {0};
 	struct buf text = BUF_INIT(1024 * 1024);
 	const struct conf *conf = NULL;

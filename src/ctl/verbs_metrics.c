@@ -108,6 +108,11 @@ int verb_metrics(const struct ctl_options *o)
 
 	if (!reply)
 		return code;
+	if (o->is_json) {
+		ctl_print_json(reply);
+		json_free(reply);
+		return CTL_OK;
+	}
 	head("build_info", "The running s3ferryd.");
 	printf("s3ferry_build_info{version=\"%s\"} 1\n", json_get_str(p, "version"));
 	head("config_last_reload_successful", "0: the newest configuration was rejected.");

@@ -144,8 +144,8 @@ int verb_plan(const struct ctl_options *o)
 	return code;
 }
 
-/* What the newest manifest of the job says; without one, nothing. */
-static void show_last(const struct ctl_options *o)
+/* What the newest manifest of the job says; without one, nothing. key: as it names it. */
+static void show_last(const struct ctl_options *o, const char *key)
 {
 	_cleanup_free_ char *params = NULL;
 	struct buf out = BUF_INIT(8192);
@@ -158,7 +158,7 @@ static void show_last(const struct ctl_options *o)
 	json_writer_init(&w, &out);
 	json_object_begin(&w, NULL);
 	json_put_str(&w, "target", o->argv[0]);
-	json_put_str(&w, "key", o->argv[1]);
+	json_put_str(&w, "key", key);
 	json_object_end(&w);
 	params = buf_take(&out);
 	reply = ctl_ask(o, "io.s3ferry.Find", params, &code);
@@ -190,21 +190,25 @@ int verb_explain(const struct ctl_options *o)
 	const struct json *p = json_get(reply, "parameters");
 	const struct json *now = json_array_at(json_get(p, "objects"), 0);
 	const struct json *last = json_get(p, "delivered");
+	const char *key = json_get_str(p, "key");
 
 	if (!reply)
 		return code;
-	if (o->is_json) {
+	if (o->is_json)
 		ctl_print_json(reply);
+	if (key)
+		show_last(o, key);
+	if (!key && !o->is_json)
+		puts("the source of this job is one key, and another one");
+	if (o->is_json || !key) {
 		json_free(reply);
-		show_last(o);
 		return CTL_OK;
 	}
-	show_last(o);
 	if (last)
 		printf("delivered: from ETag %s, to ETag %s\n",
 			json_get_str(last, "source_etag"),
 			json_get_str(last, "destination_etag"));
-	else
+	else if (!json_get_bool(p, "is_single", false)) /* of those nothing is remembered */
 		printf("delivered: not by this job, as far as it remembers\n");
 	if (now)
 		printf("now:       %s: %s\n", json_get_str(now, "reason"),

@@ -198,6 +198,8 @@ int verb_history(const struct ctl_options *o)
 		json_free(reply);
 		return CTL_OK;
 	}
+	if (!json_array_len(runs))
+		puts("no runs yet");
 	t = table_new(columns);
 	for (size_t i = 0; i < json_array_len(runs); i++) {
 		const struct json *r = json_array_at(runs, i);

@@ -455,9 +455,17 @@ static void on_next(void *arg, struct control_call *call, const struct json *par
 
 /* --- History, Cancel, Reload --- */
 
+struct history {
+	struct json_writer *w;
+	size_t count;
+};
+
 static void put_history_row(void *arg, const struct store_run *row)
 {
-	cmd_put_run(arg, NULL, row);
+	struct history *h = arg;
+
+	h->count++;
+	cmd_put_run(h->w, NULL, row);
 }
 
 static void on_history(void *arg, struct control_call *call, const struct json *params)
@@ -466,14 +474,21 @@ static void on_history(void *arg, struct control_call *call, const struct json *
 	const char *name = json_get_str(params, "job");
 	int64_t limit = json_get_int(params, "limit", 20);
 	struct json_writer w;
+	struct history h = {&w, 0};
 	struct buf out;
 
 	if (limit < 1 || limit > COUNT_MAX)
 		limit = COUNT_MAX;
 	cmd_begin(&w, &out);
 	json_array_begin(&w, "runs");
-	if (store_run_history(c->store, name, (int)limit, put_history_row, &w) < 0)
+	if (store_run_history(c->store, name, (int)limit, put_history_row, &h) < 0)
 		w.failed = true;
+	/* A job that was removed is known by its rows. */
+	if (name && !h.count && !w.failed && !conf_find_job(c->conf, name)) {
+		buf_done(&out);
+		cmd_no_such_job(c, call, name);
+		return;
+	}
 	json_array_end(&w);
 	json_object_end(&w);
 	cmd_reply(call, &out, &w, false);
@@ -486,11 +501,16 @@ static void on_cancel(void *arg, struct control_call *call, const struct json *p
 	struct core_run *cr = target ? core_find_run(c, target) : NULL;
 	/* By its name a job ends all that was asked of it, by its id one run. */
 	bool is_backfill = target && core_backfill_end(c, target) == 0;
+	struct store_run row;
 	struct json_writer w;
 	struct buf out;
 
 	if (!cr && !is_backfill) {
-		control_error(call, "io.s3ferry.NoSuchRun", NULL);
+		bool is_known = target && (conf_find_job(c->conf, target) ||
+						  store_run_get(c->store, target, &row) == 0);
+
+		control_error(call,
+			is_known ? "io.s3ferry.NotRunning" : "io.s3ferry.NoSuchRun", NULL);
 		return;
 	}
 	cmd_begin(&w, &out);

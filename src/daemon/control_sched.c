@@ -134,22 +134,28 @@ void cmd_resume(void *arg, struct control_call *call, const struct json *params)
 
 /* --- Backfill --- */
 
+static void bad_date(struct control_call *call, const char *text, const char *hint)
+{
+	struct json_writer w;
+	struct buf out;
+
+	cmd_begin(&w, &out);
+	json_put_str(&w, "text", text);
+	json_put_str(&w, "hint", hint);
+	json_object_end(&w);
+	control_error(call, "io.s3ferry.BadDate", buf_str(&out));
+	buf_done(&out);
+}
+
 bool cmd_take_period(struct control_call *call, const struct json *params,
 	const char *key, const char *timezone, int64_t *ret_from_s, int64_t *ret_until_s)
 {
 	const char *text = json_get_str(params, key);
 	struct schedule_error e;
-	struct json_writer w;
-	struct buf out;
 
 	if (period_parse(text ? text : "", timezone, ret_from_s, ret_until_s, &e) == 0)
 		return true;
-	cmd_begin(&w, &out);
-	json_put_str(&w, "text", e.text);
-	json_put_str(&w, "hint", e.hint);
-	json_object_end(&w);
-	control_error(call, "io.s3ferry.BadDate", buf_str(&out));
-	buf_done(&out);
+	bad_date(call, e.text, e.hint);
 	return false;
 }
 
@@ -231,6 +237,10 @@ void cmd_backfill(void *arg, struct control_call *call, const struct json *param
 	if (!cmd_take_period(call, params, "from", job->timezone, &from, &unused) ||
 		!cmd_take_period(call, params, "to", job->timezone, &unused, &b.until_s))
 		return;
+	if (b.until_s <= from) {
+		bad_date(call, "FROM is later than TO", "the earlier date comes first");
+		return;
+	}
 	b.after_s = from - 1;
 	b.until_s--;
 	answer_backfill(c, call, job, &b, json_get_bool(params, "dry_run", false));

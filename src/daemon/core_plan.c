@@ -58,8 +58,7 @@ static void on_planned(void *arg, struct run *r, const struct run_planned *plann
 {
 	struct core_plan *p = arg;
 
-	(void)r;
-	if (p->lines <= 0)
+	if (p->lines <= 0 || (p->key && !run_get_asked(r)))
 		return;
 	p->lines--;
 	json_object_begin(&p->w, NULL);
@@ -120,6 +119,8 @@ static void on_done(void *arg, struct run *r, const struct run_report *report)
 	control_on_gone(call, NULL, NULL);
 	json_array_end(&p->w);
 	put_counts(&p->w, report);
+	json_put_str(&p->w, "key", run_get_asked(r));
+	json_put_bool(&p->w, "is_single", run_is_single(r));
 	if (d) {
 		json_object_begin(&p->w, "delivered");
 		json_put_str(&p->w, "source_etag", d->source.etag);
@@ -249,7 +250,10 @@ void cmd_show(void *arg, struct control_call *call, const struct json *params)
 	if (target && store_run_get(c->store, target, &row) < 0)
 		store_run_history(c->store, target, 1, keep_run, &row);
 	if (!row.id[0]) {
-		control_error(call, "io.s3ferry.NoSuchRun", NULL);
+		control_error(call,
+			target && conf_find_job(c->conf, target) ? "io.s3ferry.NoRunYet"
+								 : "io.s3ferry.NoSuchRun",
+			NULL);
 		return;
 	}
 	cmd_begin(&w, &out);

@@ -524,6 +524,21 @@ void run_get_key(const struct run *r, uint64_t xfer, int side, char *ret_key)
 	run_object_key(r, xfer, side, ret_key);
 }
 
+const char *run_get_asked(const struct run *r)
+{
+	const char *key = r->options.only_key;
+
+	/* run_names_open() took what is above the keys of the source off. */
+	if (!key || !r->is_single)
+		return key;
+	return *key ? NULL : r->sides[RUN_SOURCE].key;
+}
+
+bool run_is_single(const struct run *r)
+{
+	return r->is_single;
+}
+
 const struct compare_delivered *run_get_delivered(struct run *r)
 {
 	const char *key = r->options.only_key;

@@ -138,6 +138,12 @@ const struct conf_job *run_job(const struct run *r);
 uint64_t run_serial(const struct run *r);
 /* Source (0) or destination (1) key of a transfer in flight; size ENGINE_KEY_LEN. */
 void run_get_key(const struct run *r, uint64_t xfer, int side, char *ret_key);
+/*
+ * options.only_key as the manifest names it. NULL: nothing was asked, or the job's source
+ * is one key and not this one. Borrowed from r.
+ */
+const char *run_get_asked(const struct run *r);
+bool run_is_single(const struct run *r);
 /* The record of options.only_key; NULL: none. Borrowed from r. */
 const struct compare_delivered *run_get_delivered(struct run *r);
 void run_get_progress(const struct run *r, struct run_progress *ret);
