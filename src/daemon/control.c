@@ -308,6 +308,7 @@ static bool somebody_listens(const struct sockaddr_un *addr)
 static int listen_at(const char *path, char *why, size_t why_size)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct stat st;
 	int fd;
 
 	if (strlen(path) >= sizeof(addr.sun_path)) {
@@ -315,6 +316,10 @@ static int listen_at(const char *path, char *why, size_t why_size)
 		return -1;
 	}
 	memcpy(addr.sun_path, path, strlen(path) + 1);
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
+		snprintf(why, why_size, "it is there already, and no socket");
+		return -1;
+	}
 	if (somebody_listens(&addr)) {
 		snprintf(why, why_size, "another daemon listens there");
 		return -1;
