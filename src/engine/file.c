@@ -170,7 +170,9 @@ static int take_regular(
 		return fail(err, EISDIR, "open", place);
 	if (!S_ISREG(st.st_mode)) {
 		err_set(err, ERR_LOCAL, ERR_FROM_LOCAL, "not-regular",
-			"it is a device, a pipe or a socket, not a regular file");
+			"it is a device, a pipe or a socket, not a regular file: its end "
+			"would not tell all of it from half of it; write a file, and move "
+			"that");
 		snprintf(err->operation, sizeof(err->operation), "open");
 		return -1;
 	}

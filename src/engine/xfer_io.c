@@ -123,14 +123,16 @@ static bool is_fit(struct xfer *x, const struct s3_head *head)
 {
 	int64_t want = x->range.length;
 
-	if (is_other_object(x, head) ||
-		(x->upload && !xfer_parts_is_size(x, head->length)))
+	if (head->length < 0)
+		/* Then nothing tells its end from a connection that was closed early. */
+		xfer_io_fail(x, XFER_SOURCE, ERR_FATAL, "no-length",
+			"the source does not tell the object's length: something on the "
+			"way leaves Content-Length out, as proxies that change answers do");
+	else if (is_other_object(x, head) ||
+		 (x->upload && !xfer_parts_is_size(x, head->length)))
 		/* Not every server heeds If-Match. */
 		xfer_io_fail(x, XFER_SOURCE, ERR_CONFLICT, "changed",
 			"the object changed since it was looked at");
-	else if (head->length < 0)
-		xfer_io_fail(x, XFER_SOURCE, ERR_FATAL, "no-length",
-			"the source does not tell the object's length");
 	else if (want && (head->length != want || head->status != 206))
 		xfer_io_fail(x, XFER_SOURCE, ERR_FATAL, "range",
 			"the source does not answer with the range that was asked for");

@@ -6,6 +6,7 @@ line will do), and counts bytes of one direction of that connection from there o
 
 import asyncio
 import dataclasses
+import re
 import threading
 
 PIECE = 16384
@@ -14,7 +15,8 @@ PIECE = 16384
 @dataclasses.dataclass
 class Fault:
     match: bytes      # in what the client sends
-    do: str           # "cut", "flip", "stall" or "rate"
+    do: str           # "cut", "flip", "stall" or "rate"; "chunk": the head of the answer
+                      # tells no length, as when a proxy sends it on in chunks
     at: int = 0       # after so many bytes: of the answer, or with is_up of the request
     value: float = 0  # seconds of a stall, bytes a second of a rate
     times: int = 1    # requests that it may still strike
@@ -113,6 +115,11 @@ class FaultProxy:
                 return data[:left], True
             if fault.do == "flip":
                 data[left] ^= 1
+            elif fault.do == "chunk":
+                head, body = bytes(data).split(b"\r\n\r\n", 1)
+                length = re.search(rb"\r\n[Cc]ontent-[Ll]ength: (\d+)", head)
+                head = head.replace(length[0], b"\r\nTransfer-Encoding: chunked")
+                data[:] = head + b"\r\n\r\n%x\r\n" % int(length[1]) + body
             elif fault.do == "stall":
                 await asyncio.sleep(fault.value)
         return data, False

@@ -41,6 +41,22 @@ def arrived(server, key="incoming/report.csv"):
         assert e.response["Error"]["Code"] == "NoSuchKey"
 
 
+@pytest.mark.parametrize("size,part", [(SIZE, 1), ((64 << 20) + 1, 1), ((64 << 20) + 1, 3)])
+def test_a_source_without_a_length_is_told_and_nothing_is_written(
+        ferry, proxy, server, size, part):
+    """Where its answer ends, nobody could say: it may be half of the object."""
+    server.s.put_object(Bucket="account-s-bucket", Key="daily/report.csv", Body=b"x" * size)
+    match = GET if part == 1 else b"-%d\r\n" % ((part << 24) - 1)  # the end of its range
+    proxy.faults.append(Fault(match, "chunk"))
+    ferry.start()
+    code, end = ferry.run()
+    assert (code, end["verdict"]) == (1, "failed"), ferry.log()
+    assert "no-length: the source does not tell the object's length" in end["message"]
+    assert proxy.faults[0].struck == 1
+    assert arrived(server) is None
+    assert not server.m.list_multipart_uploads(Bucket="account-m-bucket").get("Uploads")
+
+
 @pytest.mark.parametrize("fault,level,word", [
     (Fault(GET, "cut", at=40), "debug", "GetObject short"),
     (Fault(GET, "cut", at=SIZE // 2), "debug", "GetObject short"),
