@@ -286,6 +286,7 @@ static void on_connection(void *arg, int events)
 	buf_init(&cl->out, PENDING_MAX);
 	cl->deadline = loop_timer_new(c->loop, on_half_request, cl);
 	cl->watch = loop_fd_new(c->loop, fd, LOOP_READ, on_client, cl);
+	loop_fd_hurry(cl->watch);
 	list_append(&c->clients, &cl->link);
 	if (++c->client_count >= CLIENTS_MAX)
 		loop_fd_set(c->watch, 0); /* the backlog waits until one leaves */
@@ -354,6 +355,7 @@ struct control *control_new(struct loop *loop, const char *path,
 	snprintf(c->path, sizeof(c->path), "%s", path);
 	list_init(&c->clients);
 	c->watch = loop_fd_new(loop, fd, LOOP_READ, on_connection, c);
+	loop_fd_hurry(c->watch);
 	return c;
 }
 

@@ -13,13 +13,21 @@
 #include "base/list.h"
 #include "base/mem.h"
 
-#define IDLE_MS 3600000
+#define IDLE_MS   3600000
+#define BUDGET_US (5 * USEC_PER_MSEC) /* a turn for descriptors; for deferred calls */
+
+enum priority {
+	PRIORITY_URGENT,
+	PRIORITY_USUAL,
+	PRIORITIES,
+};
 
 struct deferred {
 	struct list link;
 	loop_fn fn;
 	void *(*free_fn)(void *);
 	void *arg;
+	uint64_t round; /* of the loop, when it came */
 };
 
 struct loop_timer {
@@ -34,6 +42,7 @@ struct loop_fd {
 	struct loop *loop;
 	struct event *ev;
 	int fd, events;
+	bool is_urgent;
 	loop_fd_fn fn;
 	void *arg;
 };
@@ -48,12 +57,14 @@ struct signal_watch {
 struct loop {
 	const struct clock *clock;
 	struct event_base *base;
-	struct event *wake; /* ends the wait when the first timer is due */
+	struct event *wake;       /* ends the wait when the first timer is due */
 	struct loop_timer **heap; /* by due_us, smallest first */
 	size_t heap_len, heap_cap;
 	struct list deferred, graveyard, signals;
 	struct deferred *current; /* the deferred call that runs now */
 	uint64_t turns;
+	uint64_t round;         /* begins when deferred calls are due */
+	int64_t budget_ends_us; /* of this turn's descriptors; 0: none was ready yet */
 	bool must_stop;
 };
 
@@ -78,21 +89,28 @@ struct loop *loop_new(const struct clock *clock)
 		free(loop);
 		return NULL;
 	}
+	event_base_priority_init(loop->base, PRIORITIES);
 	loop->clock = clock;
 	loop->wake = evtimer_new(loop->base, on_wake, NULL);
 	if (!loop->wake)
 		abort();
+	event_priority_set(loop->wake, PRIORITY_URGENT);
 	list_init(&loop->deferred);
 	list_init(&loop->graveyard);
 	list_init(&loop->signals);
 	return loop;
 }
 
-static void bury_all(struct loop *loop)
+/* Not what a call may still use that was deferred as early and has not run yet. */
+static void bury(struct loop *loop)
 {
+	const struct deferred *first = LIST_FIRST(&loop->deferred, struct deferred, link);
+	uint64_t before = first ? first->round : loop->round;
 	struct deferred *d, *tmp;
 
 	LIST_FOREACH_SAFE (d, tmp, &loop->graveyard, link) {
+		if (before < loop->round && d->round >= before)
+			return;
 		list_remove(&d->link);
 		d->free_fn(d->arg);
 		free(d);
@@ -106,11 +124,11 @@ void *loop_free(struct loop *loop)
 
 	if (!loop)
 		return NULL;
-	bury_all(loop);
 	LIST_FOREACH_SAFE (d, dtmp, &loop->deferred, link) {
 		list_remove(&d->link);
 		free(d);
 	}
+	bury(loop);
 	LIST_FOREACH_SAFE (s, stmp, &loop->signals, link) {
 		event_free(s->ev);
 		free(s);
@@ -244,8 +262,15 @@ static void run_timers(struct loop *loop)
 static void on_fd(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop_fd *f = arg;
+	struct loop *loop = f->loop; /* f may go */
 
-	f->fn(f->arg, (what & EV_READ ? LOOP_READ : 0) | (what & EV_WRITE ? LOOP_WRITE : 0));
+	if (!loop->budget_ends_us)
+		loop->budget_ends_us = clock_mono_us(loop->clock) + BUDGET_US;
+	f->fn(f->arg,
+		(what & EV_READ ? LOOP_READ : 0) | (what & EV_WRITE ? LOOP_WRITE : 0));
+	/* What is ready besides stays so: timers and urgent ones come between. */
+	if (clock_mono_us(loop->clock) >= loop->budget_ends_us)
+		event_base_loopbreak(loop->base);
 }
 
 void loop_fd_set(struct loop_fd *f, int events)
@@ -260,6 +285,7 @@ void loop_fd_set(struct loop_fd *f, int events)
 		return;
 	what |= (events & LOOP_READ ? EV_READ : 0) | (events & LOOP_WRITE ? EV_WRITE : 0);
 	event_assign(f->ev, f->loop->base, f->fd, what, on_fd, f);
+	event_priority_set(f->ev, f->is_urgent ? PRIORITY_URGENT : PRIORITY_USUAL);
 	event_add(f->ev, NULL);
 }
 
@@ -277,6 +303,15 @@ struct loop_fd *loop_fd_new(
 		abort();
 	loop_fd_set(f, events);
 	return f;
+}
+
+void loop_fd_hurry(struct loop_fd *f)
+{
+	int events = f->events;
+
+	f->is_urgent = true;
+	loop_fd_set(f, 0);
+	loop_fd_set(f, events);
 }
 
 void *loop_fd_free(struct loop_fd *f)
@@ -302,7 +337,8 @@ int loop_on_signal(struct loop *loop, int signo, loop_fn fn, void *arg)
 	s->fn = fn;
 	s->arg = arg;
 	s->ev = evsignal_new(loop->base, signo, on_signal, s);
-	if (!s->ev || event_add(s->ev, NULL) < 0) {
+	if (!s->ev || event_priority_set(s->ev, PRIORITY_URGENT) < 0 ||
+		event_add(s->ev, NULL) < 0) {
 		if (s->ev)
 			event_free(s->ev);
 		free(s);
@@ -314,18 +350,19 @@ int loop_on_signal(struct loop *loop, int signo, loop_fn fn, void *arg)
 
 /* --- deferred calls --- */
 
-static struct deferred *enqueue(struct list *queue, void *arg)
+static struct deferred *enqueue(struct loop *loop, struct list *queue, void *arg)
 {
 	struct deferred *d = mem_alloc(sizeof(*d));
 
 	d->arg = arg;
+	d->round = loop->round;
 	list_append(queue, &d->link);
 	return d;
 }
 
 void loop_defer(struct loop *loop, loop_fn fn, void *arg)
 {
-	enqueue(&loop->deferred, arg)->fn = fn;
+	enqueue(loop, &loop->deferred, arg)->fn = fn;
 }
 
 void loop_undefer(struct loop *loop, void *arg)
@@ -342,21 +379,28 @@ void loop_undefer(struct loop *loop, void *arg)
 
 void loop_bury(struct loop *loop, void *(*free_fn)(void *), void *arg)
 {
-	enqueue(&loop->graveyard, arg)->free_fn = free_fn;
+	enqueue(loop, &loop->graveyard, arg)->free_fn = free_fn;
 }
 
-/* Calls that a deferred call defers wait for the next turn: nobody can hog the loop. */
+/*
+ * Calls that a deferred call defers wait for the next turn, and so do those beyond the
+ * budget: nobody can hog the loop.
+ */
 static void run_deferred(struct loop *loop)
 {
+	int64_t ends_us = clock_mono_us(loop->clock) + BUDGET_US;
 	struct deferred fence = {0};
 	struct deferred *d;
 
+	loop->round++;
 	list_append(&loop->deferred, &fence.link);
 	while (loop->deferred.next != &fence.link) {
 		d = LIST_FIRST(&loop->deferred, struct deferred, link);
 		list_remove(&d->link);
 		d->fn(d->arg);
 		free(d);
+		if (clock_mono_us(loop->clock) >= ends_us)
+			break;
 	}
 	list_remove(&fence.link);
 }
@@ -384,10 +428,11 @@ void loop_turn(struct loop *loop, bool may_wait)
 
 	if (us > 0)
 		evtimer_add(loop->wake, &tv);
+	loop->budget_ends_us = 0;
 	event_base_loop(loop->base, EVLOOP_ONCE | (us > 0 ? 0 : EVLOOP_NONBLOCK));
 	run_timers(loop);
 	run_deferred(loop);
-	bury_all(loop);
+	bury(loop);
 	loop->turns++;
 }
 

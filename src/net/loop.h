@@ -23,7 +23,10 @@ const struct clock *loop_clock(const struct loop *loop);
 /* Returns after loop_stop(). */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
-/* One turn: due timers, ready descriptors (waits only if may_wait), deferred calls. */
+/*
+ * One turn: due timers, ready descriptors (waits only if may_wait), deferred calls. Of
+ * those that want longer than a few milliseconds the rest waits for the next turn.
+ */
 void loop_turn(struct loop *loop, bool may_wait);
 /* Turns so far: the watchdog is fed only when this moved. */
 uint64_t loop_turns(const struct loop *loop);
@@ -51,6 +54,8 @@ typedef void (*loop_fd_fn)(void *arg, int events);
 struct loop_fd *loop_fd_new(
 	struct loop *loop, int fd, int events, loop_fd_fn fn, void *arg);
 void loop_fd_set(struct loop_fd *f, int events); /* 0: sleep */
+/* It comes before others that are ready: for people, who wait, not for bulk. */
+void loop_fd_hurry(struct loop_fd *f);
 void *loop_fd_free(struct loop_fd *f);
 
 /* Signals are delivered between turns of the loop, never in signal context. */

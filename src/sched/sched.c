@@ -417,7 +417,8 @@ struct sched *sched_new(
 	if (s->timer_fd < 0)
 		return sched_free(s);
 	s->timer_event = loop_fd_new(loop, s->timer_fd, LOOP_READ, on_timer_fd, s);
-	return s->timer_event ? s : sched_free(s);
+	loop_fd_hurry(s->timer_event);
+	return s;
 }
 
 void *sched_free(struct sched *s)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -151,8 +153,8 @@ static void mailbox_is_ordered_and_bounded(void **state)
 	assert_int_equal(mailbox_send(m, &(int){99}), -ENOBUFS);
 	assert_string_equal(buf_str(&f->seen), "");
 	loop_turn(f->loop, false);
-	assert_string_equal(buf_str(&f->seen),
-		"0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,");
+	assert_string_equal(
+		buf_str(&f->seen), "0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,");
 	assert_int_equal(mailbox_send(m, &(int){7}), 0);
 	mailbox_free(m);
 }
@@ -188,7 +190,72 @@ static void mailbox_crosses_threads(void **state)
 	mailbox_free(m);
 }
 
+struct ready {
+	struct fixture *f;
+	int fd;
+	char name;
+};
+
+/* Says its name and takes longer than a turn may. */
+static void on_ready(void *arg, int events)
+{
+	struct ready *r = arg;
+	uint64_t count;
+
+	(void)events;
+	assert_int_equal(read(r->fd, &count, sizeof(count)), sizeof(count));
+	buf_putc(&r->f->seen, r->name);
+	clock_fake_advance(&r->f->fake, 50000);
+}
+
+static void ready_ones_share_turns_with_timers(void **state)
+{
+	struct fixture *f = *state;
+	struct ready ready[3];
+	struct loop_fd *fds[3];
+
+	for (int i = 0; i < 3; i++) {
+		ready[i] = (struct ready){f, eventfd(1, EFD_CLOEXEC), (char)('x' + i)};
+		fds[i] = loop_fd_new(
+			f->loop, ready[i].fd, LOOP_READ, on_ready, &ready[i]);
+	}
+	loop_fd_hurry(fds[2]);
+	f->timers[0] = loop_timer_new(f->loop, say_a, f);
+	loop_timer_set(f->timers[0], 1);
+	for (int i = 0; i < 3; i++)
+		loop_turn(f->loop, false);
+	assert_string_equal(buf_str(&f->seen), "zaxy");
+	for (int i = 0; i < 3; i++) {
+		loop_fd_free(fds[i]);
+		close(ready[i].fd);
+	}
+}
+
+static void say_slowly(void *arg)
+{
+	struct fixture *f = arg;
+
+	buf_putc(&f->seen, 's');
+	clock_fake_advance(&f->fake, 50000);
+}
+
+static void deferred_calls_share_turns_with_timers(void **state)
+{
+	struct fixture *f = *state;
+
+	loop_defer(f->loop, say_slowly, f);
+	loop_defer(f->loop, say_slowly, f);
+	loop_bury(f->loop, bury, f); /* the second call may still use it */
+	f->timers[0] = loop_timer_new(f->loop, say_a, f);
+	loop_timer_set(f->timers[0], 1);
+	loop_turn(f->loop, true);
+	assert_string_equal(buf_str(&f->seen), "s");
+	loop_turn(f->loop, true);
+	assert_string_equal(buf_str(&f->seen), "sas.");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 UNIT_MAIN(T(timers_fire_by_time_and_once), T(a_timer_that_sets_itself_yields),
 	T(undefer_forgets), T(many_timers_keep_order), T(mailbox_is_ordered_and_bounded),
-	T(mailbox_crosses_threads))
+	T(mailbox_crosses_threads), T(ready_ones_share_turns_with_timers),
+	T(deferred_calls_share_turns_with_timers))
