@@ -12,12 +12,14 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "sandbox/changes.h"
 
 struct rule {
 	char *method, *path_prefix, *operation, *access_key; /* NULL: any */
 	char *code, *message, *error_in_200;
 	int64_t skip, count; /* count < 0: for ever */
 	int64_t matched, fired;
+	struct change change;
 	struct fault fault;
 };
 
@@ -40,6 +42,7 @@ void *faults_free(struct faults *f)
 		free(r->code);
 		free(r->message);
 		free(r->error_in_200);
+		change_done(&r->change);
 	}
 	free(f->rules);
 	free(f);
@@ -104,14 +107,14 @@ static void read_action(struct rule *r, const struct json *a)
 	f->error_in_200 = r->error_in_200;
 }
 
-static char *read_rule(struct rule *r, const struct json *v)
+static char *read_rule(struct rule *r, const struct json *v, const struct objects *all)
 {
 	static const char *const rule_keys[] = {"match", "action", NULL};
 	static const char *const match_keys[] = {"method", "path_prefix", "operation",
 		"access_key", "skip", "count", "nth", NULL};
 	static const char *const action_keys[] = {"reset_at", "stall_at", "flip_at",
 		"truncate_at", "status", "code", "message", "error_in_200",
-		"expired_token", "delay_ms", "clock_offset_s", "same_id", NULL};
+		"expired_token", "delay_ms", "clock_offset_s", "same_id", "object", NULL};
 	const struct json *action = json_get(v, "action");
 	const char *unknown;
 
@@ -126,10 +129,14 @@ static char *read_rule(struct rule *r, const struct json *v)
 		return mem_printf("unknown key \"%s\"", unknown);
 	read_match(r, json_get(v, "match"));
 	read_action(r, action);
-	return NULL;
+	if (!json_get(action, "object"))
+		return NULL;
+	r->fault.change = &r->change;
+	return change_read(&r->change, json_get(action, "object"), all);
 }
 
-struct faults *faults_load(const char *text, size_t len, char **ret_error)
+struct faults *faults_load(
+	const char *text, size_t len, const struct objects *all, char **ret_error)
 {
 	_cleanup_json_ struct json *root = json_parse(text, len, ret_error);
 	const struct json *list;
@@ -148,7 +155,7 @@ struct faults *faults_load(const char *text, size_t len, char **ret_error)
 		_cleanup_free_ char *why = NULL;
 
 		f->count++;
-		why = read_rule(&f->rules[i], json_array_at(list, i));
+		why = read_rule(&f->rules[i], json_array_at(list, i), all);
 		if (why) {
 			*ret_error = mem_printf("rule %zu: %s", i + 1, why);
 			return faults_free(f);

@@ -3,7 +3,8 @@
  * "access_key", "skip", "count", "nth"}, "action": {...}}]}; the first live rule that
  * matches is taken. Actions: reset_at, stall_at, flip_at, truncate_at (bytes of the
  * body), status + code + message, error_in_200 (a code), expired_token, delay_ms,
- * clock_offset_s, same_id (of an upload that is there).
+ * clock_offset_s, same_id (of an upload that is there), object (a change, made before the
+ * request is answered as ever; see changes.h).
  */
 #pragma once
 
@@ -11,8 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct change;
 struct faults;
 struct json_writer;
+struct objects;
 
 struct fault {
 	int64_t reset_at, stall_at, flip_at, truncate_at; /* negative: not */
@@ -22,10 +25,15 @@ struct fault {
 	const char *error_in_200; /* NULL: not */
 	bool expired_token, same_id;
 	int64_t delay_ms, clock_offset_s;
+	const struct change *change; /* NULL: none; borrowed from the rule */
 };
 
-/* NULL on a malformed text; then *ret_error is a malloc'd sentence. */
-struct faults *faults_load(const char *text, size_t len, char **ret_error);
+/*
+ * NULL on a malformed text; then *ret_error is a malloc'd sentence. all: whose buckets
+ * changes may name.
+ */
+struct faults *faults_load(
+	const char *text, size_t len, const struct objects *all, char **ret_error);
 void *faults_free(struct faults *f);
 /* Counts one request; NULL when no rule applies. Valid until faults_free(). */
 const struct fault *faults_match(struct faults *f, const char *method, const char *path,

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "base/xml.h"
 #include "sandbox/accounts.h"
+#include "sandbox/changes.h"
 
 #define COUNTERS_MAX 4096
 #define HEAD_BYTES   (64 * 1024)
@@ -160,7 +161,7 @@ int sandbox_set_accounts(
 
 int sandbox_set_faults(struct sandbox *sb, const char *text, size_t len, char **ret_error)
 {
-	struct faults *f = faults_load(text, len, ret_error);
+	struct faults *f = faults_load(text, len, sb->objects, ret_error);
 
 	if (!f)
 		return -1;
@@ -205,6 +206,8 @@ void request_is(struct request *r, const char *operation)
 		r->sb->faults, r->x->method, r->x->path, operation, r->auth.access_key);
 	if (!f)
 		return;
+	if (f->change)
+		change_apply(f->change, r->sb->objects, r->now_s);
 	r->now_s += f->clock_offset_s;
 	r->x->delay_ms = f->delay_ms;
 	r->x->flip_at = f->flip_at;
@@ -362,19 +365,48 @@ static void report(struct request *r)
 	buf_done(&out);
 }
 
+static void refuse_or_accept(struct request *r, const char *why)
+{
+	struct buf out = BUF_INIT(4096);
+
+	if (!why) {
+		request_reply_empty(r, 204);
+		return;
+	}
+	buf_printf(&out, "%s\n", why);
+	request_reply(r, 400, "text/plain", &out);
+	buf_done(&out);
+}
+
 static void set_faults(struct request *r)
 {
 	const struct blob *b = r->body.blob;
 	_cleanup_free_ char *why = NULL;
-	struct buf out = BUF_INIT(4096);
 
-	if (sandbox_set_faults(r->sb, b->data ? b->data : "", b->len, &why) < 0) {
-		buf_printf(&out, "%s\n", why);
-		request_reply(r, 400, "text/plain", &out);
-		buf_done(&out);
-		return;
-	}
-	request_reply_empty(r, 204);
+	sandbox_set_faults(r->sb, b->data ? b->data : "", b->len, &why);
+	refuse_or_accept(r, why);
+}
+
+static void tell_objects(struct request *r)
+{
+	const char *prefix = query_get(&r->query, "prefix");
+	struct buf out = BUF_INIT(64 << 20);
+
+	changes_list(r->sb->objects, query_get(&r->query, "bucket"), prefix ? prefix : "",
+		&out);
+	request_reply(r, 200, "application/json", &out);
+	buf_done(&out);
+}
+
+static void set_objects(struct request *r)
+{
+	const struct blob *b = r->body.blob;
+	_cleanup_free_ char *why = NULL;
+	_cleanup_json_ struct json *list = json_parse(b->data ? b->data : "", b->len, &why);
+
+	if (list)
+		why = changes_make(list, r->sb->objects, r->now_s);
+	refuse_or_accept(r, why);
 }
 
 void admin_end(struct request *r)
@@ -388,6 +420,10 @@ void admin_end(struct request *r)
 	} else if (str_eq(what, "faults") && str_eq(method, "DELETE")) {
 		sandbox_set_faults(r->sb, none, strlen(none), NULL);
 		request_reply_empty(r, 204);
+	} else if (str_eq(what, "objects") && str_eq(method, "PUT")) {
+		set_objects(r);
+	} else if (str_eq(what, "objects") && str_eq(method, "GET")) {
+		tell_objects(r);
 	} else if (str_eq(what, "thaw") && str_eq(method, "PUT")) {
 		s3_thaw(r->sb->objects, r->now_s);
 		request_reply_empty(r, 204);
@@ -399,7 +435,8 @@ void admin_end(struct request *r)
 	} else {
 		s3_fail(r, 404, "NoSuchEndpoint",
 			"GET or DELETE /_sandbox/log, PUT or DELETE "
-			"/_sandbox/faults, PUT /_sandbox/thaw",
+			"/_sandbox/faults, GET or PUT /_sandbox/objects, PUT "
+			"/_sandbox/thaw",
 			NULL);
 	}
 }

@@ -9,6 +9,7 @@ import os
 import pathlib
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -128,6 +129,33 @@ def test_session_expires(box):
     assert code_of(s3.list_objects_v2, Bucket=M) == (400, "ExpiredToken")
     sts = box.client("sts", keys, token)
     assert code_of(sts.get_caller_identity) == (403, "ExpiredToken")
+
+
+# --- the back door ---
+
+def test_objects_change_behind_the_back_of_clients(box):
+    s3 = box.s3("owner-s")
+    box.admin("PUT", "objects", [{"bucket": S, "key": "door/a b", "body": "1"},
+                                 {"bucket": S, "key": "door/c", "body": ""}])
+    assert s3.get_object(Bucket=S, Key="door/a b")["Body"].read() == b"1"
+    told = json.loads(box.admin("GET", f"objects?bucket={S}&prefix=door/"))["objects"]
+    listed = s3.list_objects_v2(Bucket=S, Prefix="door/")["Contents"]
+    assert [(o["key"], o["etag"], o["size"], o["modified"]) for o in told] == \
+        [(o["Key"], o["ETag"], o["Size"], o["LastModified"].timestamp()) for o in listed]
+    box.admin("PUT", "objects", [{"bucket": S, "key": "door/c"}])
+    assert code_of(s3.head_object, Bucket=S, Key="door/c") == (404, "404")
+    for bad in ([{"bucket": S}], [{"bucket": "nowhere", "key": "k"}], {}):
+        with pytest.raises(urllib.error.HTTPError):
+            box.admin("PUT", "objects", bad)
+
+
+def test_a_rule_changes_an_object_before_the_answer(box):
+    s3 = box.s3("owner-s")
+    s3.put_object(Bucket=S, Key="rule", Body=b"1")
+    box.faults({"match": {"operation": "GetObject", "nth": 2},
+                "action": {"object": {"bucket": S, "key": "rule", "body": "2"}}})
+    assert [s3.get_object(Bucket=S, Key="rule")["Body"].read() for _ in range(3)] == \
+        [b"1", b"2", b"2"]
 
 
 # --- signatures ---
