@@ -25,7 +25,8 @@ char *change_read(struct change *c, const struct json *v, const struct objects *
 	if (!c->key || !*c->key)
 		return mem_strdup("\"key\" is missing");
 	if (!c->bucket || !objects_find_bucket(all, c->bucket))
-		return mem_printf("there is no bucket \"%s\"", c->bucket ? c->bucket : "");
+		return mem_printf(
+			"there is no bucket \"%s\"", c->bucket ? c->bucket : "");
 	return NULL;
 }
 
@@ -71,7 +72,8 @@ char *changes_make(const struct json *list, struct objects *all, int64_t now_s)
 {
 	size_t count = json_array_len(list);
 	struct change *changes = mem_array(count + 1, sizeof(*changes));
-	char *why = json_is_array(list) ? NULL : mem_strdup("a list of changes is missing");
+	char *why = json_is_array(list) ? NULL
+					: mem_strdup("a list of changes is missing");
 
 	for (size_t i = 0; i < count && !why; i++)
 		why = change_read(&changes[i], json_array_at(list, i), all);
@@ -83,8 +85,8 @@ char *changes_make(const struct json *list, struct objects *all, int64_t now_s)
 	return why;
 }
 
-void changes_list(
-	const struct objects *all, const char *bucket, const char *prefix, struct buf *out)
+void changes_list(const struct objects *all, const char *bucket, const char *prefix,
+	struct buf *out)
 {
 	const struct bucket *b = bucket ? objects_find_bucket(all, bucket) : NULL;
 	struct json_writer w;

@@ -306,6 +306,17 @@ void s3_put_object(struct request *r)
 
 void s3_delete_object(struct request *r)
 {
+	const char *match = http_field(r->x, "if-match");
+	struct object *o = match ? bucket_get(r->bucket, r->key) : NULL;
+	bool is_other = o && !s3_etag_is_in(match, o->etag);
+
+	object_unref(o);
+	if (is_other) { /* one that is gone already is no other one */
+		s3_fail(r, 412, "PreconditionFailed",
+			"At least one of the pre-conditions you specified did not hold",
+			"<Condition>If-Match</Condition>");
+		return;
+	}
 	bucket_delete(r->bucket, r->key);
 	request_reply_empty(r, 204);
 }

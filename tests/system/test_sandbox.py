@@ -131,6 +131,26 @@ def test_session_expires(box):
     assert code_of(sts.get_caller_identity) == (403, "ExpiredToken")
 
 
+def test_a_delete_is_of_the_object_that_was_meant(box):
+    s3 = box.s3("owner-s")
+    meant = s3.put_object(Bucket=S, Key="meant", Body=b"1")["ETag"]
+    other = s3.put_object(Bucket=S, Key="meant", Body=b"2")["ETag"]
+
+    def remove(etag):
+        # Debian's botocore knows no IfMatch of a delete.
+        s3.meta.events.register_first("before-sign.s3.DeleteObject", lambda request, **_:
+                                      request.headers.add_header("If-Match", etag), "if")
+        try:
+            return s3.delete_object(Bucket=S, Key="meant")
+        finally:
+            s3.meta.events.unregister("before-sign.s3.DeleteObject", unique_id="if")
+
+    assert code_of(remove, meant) == (412, "PreconditionFailed")
+    remove(other)
+    remove(other)
+    assert code_of(s3.head_object, Bucket=S, Key="meant") == (404, "404")
+
+
 # --- the back door ---
 
 def test_objects_change_behind_the_back_of_clients(box):
