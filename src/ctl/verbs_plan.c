@@ -170,7 +170,10 @@ static void show_last(const struct ctl_options *o, const char *key)
 		const char *error = json_get_str(row, "error");
 		const char *at = json_get_str(json_get(p, "run"), "ended_at");
 
-		printf("last run:  %s%s%s (run %s, %s)\n", json_get_str(row, "reason"),
+		printf("last run:  %s%s%s%s (run %s, %s)\n", json_get_str(row, "reason"),
+			json_get_bool(row, "begun", false)
+				? ", begun, and the daemon was stopped"
+				: "",
 			error ? ": " : "", error ? error : "",
 			json_get_str(json_get(p, "run"), "run"),
 			render_time(at, ended, sizeof(ended)));

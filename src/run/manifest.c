@@ -190,7 +190,11 @@ void manifest_add(struct manifest *m, const struct manifest_row *row)
 	put_time(m, "at", row->at_us);
 	json_put_int(&m->json, "duration_us", row->duration_us);
 	put(m, "error", row->error);
+	if (row->is_begun)
+		json_put_bool(&m->json, "begun", true);
 	end(m);
+	if (row->is_begun)
+		return;
 	m->counts[row->reason]++;
 	m->bytes += row->bytes;
 }
@@ -231,18 +235,23 @@ static void put_head(struct manifest *m, const struct manifest_head *head)
 	end(m);
 }
 
-/* What a row that was written before counts for. */
-static void count_again(struct manifest *m, const char *line, size_t len)
+/* A row that was written before, and what it counts for. False: it closes the manifest. */
+static bool write_again(struct manifest *m, const char *line, size_t len)
 {
 	struct json *v = json_parse(line, len, NULL);
 	enum reason r = reason_find(json_get_str(v, "reason"), false);
 	int64_t count = json_get_int(v, "count", 1);
+	bool is_begun = json_get_bool(v, "begun", false);
+	bool is_closing = json_get_str(v, "verdict");
 
-	if (r != REASON_NONE && count > 0)
+	if (r != REASON_NONE && count > 0 && !is_begun)
 		m->counts[r] += (uint64_t)count;
-	if (json_get_str(v, "key"))
+	if (json_get_str(v, "key") && !is_begun)
 		m->bytes += (uint64_t)json_get_int(v, "bytes", 0);
 	json_free(v);
+	if (!is_closing)
+		write_line(m, line, len);
+	return !is_closing;
 }
 
 /* The rows of a run that was killed: all that are whole and follow each other. */
@@ -253,11 +262,9 @@ static void take_up(struct manifest *m, int old)
 
 	memcpy(chain, m->chain, sizeof(chain));
 	while (gzip_read_line(r, &m->row) == 1 &&
-		manifest_follows(chain, m->row.data, m->row.len)) {
+		manifest_follows(chain, m->row.data, m->row.len) &&
+		write_again(m, m->row.data, m->row.len))
 		memcpy(m->chain, chain, sizeof(chain));
-		count_again(m, m->row.data, m->row.len);
-		write_line(m, m->row.data, m->row.len);
-	}
 	gzip_reader_free(r);
 }
 
@@ -278,6 +285,9 @@ static int open_part(struct manifest *m, const struct manifest_head *head)
 	_cleanup_free_ char *fresh = mem_printf("%s" FRESH, m->path);
 	int old = open(m->part, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
+	/* Killed between this name and the ledger's row: the run is taken up as well. */
+	if (old < 0)
+		old = open(m->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	m->fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (m->fd < 0) {
 		int r = -errno;

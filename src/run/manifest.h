@@ -45,6 +45,8 @@ struct manifest_row {
 	int64_t at_us; /* wall clock, when it was settled */
 	int64_t duration_us;
 	const char *error; /* NULL: none */
+	/* What is about to be done: its end has another row, unless we are killed. Not counted. */
+	bool is_begun;
 };
 
 /*

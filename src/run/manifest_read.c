@@ -57,6 +57,8 @@ static void count(struct manifest_summary *s, const struct json *v)
 	enum reason r = reason_find(json_get_str(v, "reason"), false);
 	int64_t n = json_get_int(v, "count", 1);
 
+	if (json_get_bool(v, "begun", false))
+		return;
 	if (r != REASON_NONE && n > 0)
 		s->counts[r] += (uint64_t)n;
 	if (json_get_str(v, "key"))

@@ -261,6 +261,8 @@ void run_manifest_left(struct run *r, enum reason why, const struct lister_entry
 /* What became of an item. result: of its copy, NULL where there was none; e: NULL-able. */
 void run_manifest_item(const struct run_item *i, enum reason why,
 	const struct engine_result *result, const struct err *e);
+/* It is about to be removed, which no later listing would tell of: survives a kill. */
+void run_manifest_begin(const struct run_item *i, enum reason why);
 /* A key that did not become an item. */
 void run_manifest_key(struct run *r, enum reason why, int side, const char *key,
 	const struct err *e);

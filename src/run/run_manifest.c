@@ -268,16 +268,14 @@ static void take_result(struct manifest_row *row, const struct engine_result *x)
 		x->proof == ENGINE_PROOF_CHECKSUM ? x->checksum : NULL};
 }
 
-void run_manifest_item(const struct run_item *i, enum reason why,
-	const struct engine_result *result, const struct err *e)
+static struct manifest_row row_of(const struct run_item *i, enum reason why,
+	const struct engine_result *result)
 {
 	struct run *r = i->run;
 	bool is_delete = i->work == WORK_DELETE || i->work == WORK_TRASH;
 	const char *to = below(r, RUN_DESTINATION, i->keys[RUN_DESTINATION]);
 	struct manifest_row row = {.reason = why};
 
-	if (!r->manifest)
-		return;
 	row.key = is_delete ? to : below(r, RUN_SOURCE, i->keys[RUN_SOURCE]);
 	if (!str_eq(row.key, to))
 		row.destination_key = i->keys[RUN_DESTINATION];
@@ -287,5 +285,25 @@ void run_manifest_item(const struct run_item *i, enum reason why,
 	take_entry(&row.destination, i->entries[RUN_DESTINATION]);
 	if (result)
 		take_result(&row, result);
-	add(r, &row, e);
+	return row;
+}
+
+void run_manifest_item(const struct run_item *i, enum reason why,
+	const struct engine_result *result, const struct err *e)
+{
+	struct manifest_row row = row_of(i, why, result);
+
+	if (i->run->manifest)
+		add(i->run, &row, e);
+}
+
+void run_manifest_begin(const struct run_item *i, enum reason why)
+{
+	struct manifest_row row = row_of(i, why, i->result);
+
+	if (!i->run->manifest)
+		return;
+	row.is_begun = true;
+	add(i->run, &row, NULL);
+	manifest_flush(i->run->manifest);
 }

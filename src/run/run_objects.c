@@ -266,6 +266,9 @@ void run_item_remove(struct run_item *i, int side)
 	if (x->has_absent)
 		fill_side(r, &x->absent, &r->sides[RUN_SOURCE], i->keys[RUN_SOURCE]);
 	i->work = side == RUN_SOURCE ? WORK_LEAVE : WORK_DELETE;
+	run_manifest_begin(i, side == RUN_SOURCE           ? REASON_MOVED
+			      : i->why == REASON_TRASHED ? REASON_TRASHED
+							 : REASON_DELETED);
 	engine_set_send(r->env.engines, &cmd);
 }
 

@@ -396,7 +396,8 @@ def test_a_manifest_tells_of_each_object(mirror):
     assert copied["source"]["etag"] == copied["destination"]["etag"] == there["ETag"]
     assert {(r["from"], r["to"], r["count"]) for r in rows if r["reason"] == "same"} == {
         ("a", "d", 3)}
-    assert [r["key"] for r in rows if r["reason"] == "deleted"] == ["old"]
+    assert [(r["key"], r.get("begun")) for r in rows if r["reason"] == "deleted"] == [
+        ("old", True), ("old", None)]
     assert last["counts"] == counts(mirror) and last["verdict"] == "succeeded"
     assert end["message"].endswith("; 1 copied, 1 deleted, 3 same, 1 filtered"), end
 

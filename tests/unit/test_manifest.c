@@ -340,11 +340,52 @@ static void takes_up_what_is_whole(void **state)
 		assert_true(s.counts[REASON_COPIED] <= last);
 		last = s.counts[REASON_COPIED];
 		/* for the next turn: a part again */
+		assert_int_equal(unlink(f->path), 0);
 		m = begin(f);
 		for (uint64_t i = 0; i < last; i++)
 			add(m, REASON_COPIED, "k", 1);
 		manifest_abandon(m);
 	}
+}
+
+/* Closed, but killed before the ledger knew: the run is taken up, and its manifest. */
+static void a_closed_one_is_taken_up(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest *m = begin(f);
+	struct manifest_summary s;
+	uint64_t line;
+
+	add(m, REASON_DELETED, "gone", 0);
+	assert_int_equal(manifest_close(m, "succeeded", "", NULL), 0);
+	m = begin(f);
+	manifest_left(m, REASON_SAME, "a", 1);
+	assert_int_equal(manifest_close(m, "succeeded", "", NULL), 0);
+	assert_int_equal(verify(f, &s, &line), 0);
+	assert_int_equal(s.counts[REASON_DELETED], 1);
+	assert_int_equal(s.counts[REASON_SAME], 1);
+	assert_found(f, "gone", "deleted");
+}
+
+/* What was begun is known after a kill, and counts when it has ended. */
+static void what_was_begun_counts_once(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest *m = begin(f);
+	struct manifest_summary s;
+	const struct manifest_row row = {
+		.reason = REASON_MOVED, .key = "a", .bytes = 7, .is_begun = true};
+	uint64_t line;
+
+	manifest_add(m, &row);
+	manifest_abandon(m);
+	m = begin(f);
+	add(m, REASON_SOURCE_KEPT, "b", 0);
+	assert_int_equal(manifest_close(m, "partial", "", NULL), 0);
+	assert_int_equal(verify(f, &s, &line), 0);
+	assert_int_equal(s.counts[REASON_MOVED], 0);
+	assert_int_equal(s.bytes, 0);
+	assert_found(f, "a", "moved");
 }
 
 static void an_error_is_told_at_the_end(void **state)
@@ -442,5 +483,6 @@ UNIT_MAIN(TEST(is_whole_and_verifies), TEST(tells_of_each_key),
 	TEST(late_and_listed_again),
 	TEST(a_changed_byte_shows), TEST(lost_and_swapped_rows_show),
 	TEST(a_cut_off_file_shows), TEST(goes_on_after_a_kill),
-	TEST(takes_up_what_is_whole), TEST(an_error_is_told_at_the_end),
+	TEST(takes_up_what_is_whole), TEST(a_closed_one_is_taken_up),
+		TEST(what_was_begun_counts_once), TEST(an_error_is_told_at_the_end),
 	TEST(is_kept_by_count_and_age), TEST(lines_of_gzip))
