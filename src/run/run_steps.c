@@ -128,6 +128,7 @@ static void skip(struct run *r, const struct plan_step *step)
 	}
 	key = mem_printf("%s%s", r->sides[RUN_SOURCE].key, step->source->key);
 	run_count_failed(r, step->reason, RUN_SOURCE, key, NULL);
+	run_manifest_key(r, step->reason, RUN_SOURCE, step->source->key, NULL);
 }
 
 /* NULL: its key would be too long, and that was counted. */
@@ -397,6 +398,7 @@ static void copied(struct run_item *i, const struct engine_result *result)
 {
 	struct run *r = i->run;
 	enum reason done = REASON_COPIED;
+	bool is_news = is_recorded(r) && !result->skipped;
 
 	r->denials = 0;
 	if (r->is_single) {
@@ -406,7 +408,7 @@ static void copied(struct run_item *i, const struct engine_result *result)
 	run_note_delivered(r, result);
 	if (result->skipped)
 		done = result->skipped == ENGINE_SKIP_SAME ? REASON_SAME : REASON_EXISTS;
-	if (is_recorded(r) && !result->skipped)
+	if (is_news)
 		run_record_put(r, i, result);
 	if (r->job->action != CONF_MOVE || done == REASON_EXISTS) {
 		run_count(r, done, result->bytes);
@@ -416,8 +418,9 @@ static void copied(struct run_item *i, const struct engine_result *result)
 	}
 	i->result = mem_alloc(sizeof(*i->result));
 	*i->result = *result;
-	i->work = WORK_RECORD;
-	if (result->skipped) /* nothing new to record: no commit would come for it */
+	if (is_news)
+		i->work = WORK_RECORD;
+	else /* no commit would come for it */
 		run_item_remove(i, RUN_SOURCE);
 }
 

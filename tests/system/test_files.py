@@ -62,11 +62,11 @@ def side(url, keys):
     return "{ " + ", ".join(filter(None, [keys, f"url: {json.dumps(url)}"])) + " }"
 
 
-def write(daemon, source, destination, keys="", job=""):
+def write(daemon, source, destination, keys="", job="", role="src-reader"):
     """keys: of the local side, job: of the job."""
     daemon.conf.write_text(f"""version: 1
 profiles:
-  partner: {{ role_arn: "arn:aws:iam::111111111111:role/src-reader", external_id: ferry-42,
+  partner: {{ role_arn: "arn:aws:iam::111111111111:role/{role}", external_id: ferry-42,
              region: eu-west-1, endpoint_url: "{daemon.url}" }}
   ours: {{ role_arn: "arn:aws:iam::222222222222:role/dst-writer", region: eu-central-1,
           endpoint_url: "{daemon.url}" }}
@@ -606,6 +606,27 @@ def test_files_are_moved_once_they_are_proven(daemon, server, folder, faults):
     assert daemon.run()[1]["verdict"] == "succeeded"
     assert only_files(folder) == []
     assert keys_of(server, "moved/") == ["a", "b/c", "b/d"]
+
+
+@SANDBOX  # whose reader of the source may delete there, by the name of src-mover
+def test_objects_are_moved_to_files(daemon, server, folder):
+    for name in ("a", "b/c"):
+        server.s.put_object(Bucket=BUCKET_S, Key="leave/" + name, Body=name.encode())
+    write(daemon, f"s3://{BUCKET_S}/leave/", f"file://{folder}/", job="action: move",
+          role="src-mover")
+    daemon.start()
+    assert daemon.run()[1]["verdict"] == "succeeded", daemon.log()
+    assert only_files(folder) == ["a", "b/c"]
+    assert not server.s.list_objects_v2(Bucket=BUCKET_S, Prefix="leave/").get("Contents")
+    # One that is there already leaves as well, without another record.
+    for name in ("one", "two"):
+        server.s.put_object(Bucket=BUCKET_S, Key="leave/" + name, Body=b"1")
+        (folder / name).write_text("1")
+        write(daemon, f"s3://{BUCKET_S}/leave/{name}", f"file://{folder}/{name}",
+              job="action: move", role="src-mover")
+        assert daemon.ctl("reload", "--wait")[0] == 0
+        assert daemon.run()[1]["verdict"] == "succeeded", daemon.log()
+    assert not server.s.list_objects_v2(Bucket=BUCKET_S, Prefix="leave/").get("Contents")
 
 
 def test_a_mirror_of_files_deletes_what_is_gone_and_no_link(daemon, server, folder):
