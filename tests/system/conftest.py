@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 
 import boto3
@@ -84,6 +85,23 @@ class Sandbox(Server):
         urllib.request.urlopen(urllib.request.Request(
             self.url + "/_sandbox/faults", json.dumps({"rules": rules}).encode(),
             method="PUT")).close()
+
+    def fired(self):
+        """How often each of these rules did."""
+        with urllib.request.urlopen(self.url + "/_sandbox/log") as answer:
+            return [f["fired"] for f in json.load(answer)["faults"]]
+
+    def change(self, *changes):
+        """Each a {bucket, key, body} made behind every client's back; no body: deleted."""
+        urllib.request.urlopen(urllib.request.Request(
+            self.url + "/_sandbox/objects", json.dumps(changes).encode(),
+            method="PUT")).close()
+
+    def objects(self, bucket, prefix):
+        """As a listing has them, by the same back door."""
+        with urllib.request.urlopen(f"{self.url}/_sandbox/objects?bucket={bucket}&prefix="
+                                    f"{urllib.parse.quote(prefix)}") as answer:
+            return json.load(answer)["objects"]
 
     def thaw(self):
         """Every restore that was asked for is done."""
@@ -300,6 +318,21 @@ jobs:
                            capture_output=True, text=True, timeout=60)
         lines = [json.loads(line) for line in r.stdout.splitlines()]
         return r.returncode, lines, r.stderr
+
+    def ask(self, method, more=False, **parameters):
+        """What s3ferryctl asks, without its process: all replies."""
+        call = {"method": "io.s3ferry." + method, "parameters": parameters, "more": more}
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(60)
+            s.connect(self.sock)
+            s.sendall(json.dumps(call).encode() + b"\0")
+            replies, text = [], b""
+            while not replies or replies[-1].get("continues"):
+                text += (got := s.recv(1 << 20))
+                assert got, f"{method}: the daemon hung up"
+                *whole, text = text.split(b"\0")
+                replies += map(json.loads, whole)
+        return replies
 
     def run(self):
         code, lines, err = self.ctl("run", "daily-report", "--wait")
