@@ -17,6 +17,7 @@
 #include "calendar/oncalendar.h"
 #include "calendar/slot_impl.h"
 #include "calendar/tz.h"
+#include "calendar/tz_names.h"
 #include "calendar/tz_set.h"
 
 /* --- making one --- */
@@ -27,13 +28,16 @@ static int load_zone(const struct schedule_spec *spec, const char *name, size_t 
 	int r = spec->zones ? tz_set_get(spec->zones, name, &s->tz)
 			    : tz_load(name, &s->tz);
 
+	char near[64], hint[128] = "an IANA name such as Europe/Berlin, UTC or local; package "
+				   "tzdata has them";
+
 	s->is_tz_shared = spec->zones != NULL;
 	s->timezone = mem_strdup(name);
 	if (r == 0)
 		return 0;
-	return schedule_fail(e, at,
-		"an IANA name such as Europe/Berlin, UTC or local; package tzdata has "
-		"them",
+	if (r != -EBADMSG && *tz_nearest(name, near, sizeof(near)))
+		snprintf(hint, sizeof(hint), "did you mean '%s'?", near);
+	return schedule_fail(e, at, hint,
 		r == -EBADMSG ? "the zone '%s' cannot be read"
 			      : "the zone '%s' does not exist",
 		name);

@@ -23,9 +23,15 @@
 	"{\"type\":[\"object\",\"null\"],\"additionalProperties\":" REF(name) "}"
 #define OR(a, b) "{\"anyOf\":[" a "," b "]}"
 #define RULE                                                                     \
-	"{\"type\":\"object\",\"properties\":{\"limit\":" TEXT ",\"when\":" TEXT \
+	"{\"type\":\"object\",\"properties\":{\"limit\":" RATE ",\"when\":" TEXT \
 	"},\"additionalProperties\":false}"
-#define UNIT "{\"type\":\"string\",\"pattern\":\"^[0-9]\"}"
+#define PATTERN(p) "{\"type\":\"string\",\"pattern\":\"^" p "$\"}"
+/* As str_to_duration_s() and str_to_size() read them. */
+#define DURATION \
+	PATTERN("(?=.)([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?")
+#define SIZE_TEXT "[0-9]+ ?([kKMGT]?B|[KMGT]iB)"
+#define SIZE      PATTERN(SIZE_TEXT)
+#define RATE      PATTERN(SIZE_TEXT "/s")
 
 /* clang-format off */
 /* Keys that hold more than one value, whichever section they are of. */
@@ -45,7 +51,7 @@ static const struct {
 	{"expect",              REF("expect")},
 	{"manifest",            REF("manifest")},
 	{"max_delete",          OR(TEXT, REF("max_delete"))},
-	{"bandwidth",           OR(UNIT, "{\"type\":\"array\",\"items\":" RULE "}")},
+	{"bandwidth",           OR(RATE, "{\"type\":\"array\",\"items\":" RULE "}")},
 	{"session_policy",      OR("{\"type\":[\"string\",\"object\"]}", TEXT_LIST)},
 	{"tags",                TEXT_MAP},
 	{"session_tags",        TEXT_MAP},
@@ -125,8 +131,8 @@ static void put_row(struct json_writer *w, const struct schema_row *row)
 	static const char *const raw[] = {
 		[SCHEMA_TEXT] = TEXT,
 		[SCHEMA_TIME] = TEXT,
-		[SCHEMA_DURATION] = UNIT,
-		[SCHEMA_SIZE] = UNIT,
+		[SCHEMA_DURATION] = DURATION,
+		[SCHEMA_SIZE] = SIZE,
 		[SCHEMA_BOOL] = "{\"type\":\"boolean\"}",
 		[SCHEMA_FLAG] = "{\"type\":\"boolean\"}",
 		[SCHEMA_TEXTS] = OR(TEXT, TEXT_LIST),

@@ -43,12 +43,15 @@ def test_what_is_shipped_is_valid(schema, path):
     assert not errors
 
 
-GOOD = [{"every": "15m", "start": "2026-01-01T00:07:00Z"}, {"schedule": ["@daily", "30 2 * * *"]},
+GOOD = [{"jitter": "1h30m"}, {"jitter": "0s"}, {"timeout": "1w2d3h4m5s"}, {"min_size": "20 kB"},
+        {"min_size": "5GiB", "max_size": "7 TB"}, {"bandwidth": "20 MB/s"}, {"every": "15m", "start": "2026-01-01T00:07:00Z"}, {"schedule": ["@daily", "30 2 * * *"]},
         {"max_delete": "10%", "action": "sync"}, {"max_delete": {"percent": 10, "count": 100}},
         {"retry": {"attempts": 3, "factor": 1.5}}, {"window": {"start": "20:00", "end": "06:00"}},
         {"bandwidth": [{"limit": "20 MB/s", "when": "Mon-Fri 07:00-19:00"}, {"limit": "1 MB/s"}]}]
 BAD = [{"scheduel": "@daily"}, {"overlap": "allow"}, {"retry": {"attempts": 0}}, {"jitter": 10},
-       {"retry": {"tries": 3}}, {"paused": "yes"}, {"after": []}, {"source": "s3://a/b"}]
+       {"jitter": "5"}, {"jitter": "30s5m"}, {"jitter": ""}, {"jitter": "5 m"},
+       {"min_size": "20"}, {"min_size": "20 mb"}, {"bandwidth": "20 MB"},
+       {"bandwidth": [{"limit": "20 MB/h"}]}, {"retry": {"tries": 3}}, {"paused": "yes"}, {"after": []}, {"source": "s3://a/b"}]
 
 
 @pytest.mark.parametrize("job", GOOD + BAD, ids=str)

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "calendar/slot.h"
 #include "calendar/tz.h"
+#include "calendar/tz_names.h"
 
 struct fires {
 	const char *expression, *zone, *after;
@@ -233,8 +234,31 @@ static void zone_files_that_lie_are_refused(void **state)
 	assert_int_equal(tz_load("leapseconds", &tz), -EBADMSG);
 }
 
+static void a_mistyped_zone_finds_its_name(void **state)
+{
+	static const struct {
+		const char *wrong, *right;
+	} cases[] = {
+		{"Europe/Berlni", "Europe/Berlin"},
+		{"europe/berlin", "Europe/Berlin"},
+		{"Berlin", "Europe/Berlin"},
+		{"new york", "America/New_York"},
+		{"US/Pacifik", "US/Pacific"}, /* a link */
+		{"Europe/Middle-earth", ""},
+		{"X", ""}, /* of one letter everything is near */
+		{"", ""},
+	};
+	char near[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_string_equal(
+			tz_nearest(cases[i].wrong, near, sizeof(near)), cases[i].right);
+}
+
 UNIT_MAIN(cmocka_unit_test(each_syntax_fires_when_it_says),
 	cmocka_unit_test(one_shots_end), cmocka_unit_test(jumps_are_marked),
 	cmocka_unit_test(what_is_wrong_is_told_with_its_position),
 	cmocka_unit_test(damaged_expressions_are_survived),
-	cmocka_unit_test(zone_files_that_lie_are_refused))
+	cmocka_unit_test(zone_files_that_lie_are_refused),
+	cmocka_unit_test(a_mistyped_zone_finds_its_name))
