@@ -1,13 +1,14 @@
 """s3ferryctl as people use it: mistakes are told where they are made, and nothing that was
 asked for is passed over."""
 
+import os
 import select
 import signal
 import subprocess
 
 import pytest
 
-from conftest import BUILD, only
+from conftest import BUILD, TOP, only
 
 once = only("sandbox", "no server is asked")
 
@@ -119,3 +120,41 @@ def test_explain_takes_a_whole_key_and_one_below_the_prefix(daemon, server):
     for key in ("k1", "shop/k1"):
         code, out, err = ctl(daemon, "explain", "daily-report", key)
         assert code == 0 and "last run:  copied" in out and "now:       same" in out, (out, err)
+
+
+def completes(daemon, *words):
+    """What bash offers for the last of the words."""
+    script = """source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _s3ferryctl
+                for word in "${COMPREPLY[@]}"; do echo "$word"; done"""
+    r = subprocess.run(
+        ["bash", "-uc", script, "bash", TOP / "contrib" / "completion" / "s3ferryctl",
+         "s3ferryctl", *words], capture_output=True, text=True, timeout=60,
+        env={"PATH": f"{os.path.abspath(BUILD)}/src:{os.environ['PATH']}",
+             "S3FERRY_SOCKET": daemon.sock})
+    assert not r.stderr
+    return set(r.stdout.split())
+
+
+@once
+def test_bash_completes_verbs_options_and_jobs(daemon):
+    assert completes(daemon, "ca") == {"calendar", "cancel"}
+    assert completes(daemon, "run", "--") == {
+        "--wait", "--date", "--dry-run", "--allow-deletes", "--socket", "--json", "--help"}
+    assert completes(daemon, "run", "") == set()
+    daemon.start()
+    assert completes(daemon, "run", "") == {"daily-report"}
+    assert completes(daemon, "--json", "--socket", daemon.sock, "explain", "d") == {"daily-report"}
+    assert completes(daemon, "pause", "daily-report", "--for", "") == set()
+
+
+def test_an_installation_leaves_the_configuration_that_was_edited(tmp_path):
+    conf = tmp_path / "s3ferry.yaml"
+    conf.write_text("version: 1  # mine\n")
+    for target in "install-data-local", "uninstall-local":
+        subprocess.run(["make", "-s", "-C", BUILD, target, f"DESTDIR={tmp_path}", "confdir="],
+                       check=True, timeout=120)
+        assert conf.read_text() == "version: 1  # mine\n"
+    conf.unlink()
+    subprocess.run(["make", "-s", "-C", BUILD, "install-data-local", f"DESTDIR={tmp_path}",
+                    "confdir="], check=True, timeout=120)
+    assert conf.read_text() == (TOP / "etc" / "s3ferry.yaml").read_text()
