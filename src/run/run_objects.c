@@ -222,6 +222,8 @@ void run_item_trash(struct run_item *i, const char *trash_key)
 	fill_side(r, &x->source, &r->sides[RUN_DESTINATION], i->keys[RUN_DESTINATION]);
 	fill_side(r, &x->destination, &r->sides[RUN_DESTINATION], trash_key);
 	pin(x, i->entries[RUN_DESTINATION]);
+	/* What is below that name is older than what is about to be deleted. */
+	x->fidelity.overwrite = ENGINE_OVERWRITE_ALWAYS;
 	i->trash_key = mem_strdup(trash_key);
 	send(i, x, WORK_TRASH);
 }

@@ -178,6 +178,13 @@ def test_trash_keeps_what_a_sync_removes(mirror):
     assert set(content(*target)) == {"a", "b"}
     assert content(target[0], TARGET, "trash-" + mirror.prefix) == {"gone/c": b"3"}
     assert counts(mirror)["trashed"] == 1
+    # Nor does an older one of that name keep it from going there.
+    fill(*target, {"gone/c": b"33"})
+    mirror.write(["action: sync", "delete: true", "max_delete: 50%", "overwrite: never",
+                  f'trash_prefix: "trash-{mirror.prefix}"'])
+    assert mirror.ctl("reload", "--wait")[0] == 0
+    assert mirror.run()[0] == 0
+    assert content(target[0], TARGET, "trash-" + mirror.prefix) == {"gone/c": b"33"}
     empty(target[0], TARGET, "trash-" + mirror.prefix)
 
 
