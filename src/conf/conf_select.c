@@ -140,10 +140,6 @@ static void take_expect(const struct spot *s, struct raw_job *raw, struct conf_j
 		from->min_bytes, from->newer_than_s, -1, NULL};
 	if (from->max_objects >= 0 && from->min_objects > from->max_objects)
 		spot_complain(&t, "max_objects", NULL, "it is smaller than min_objects");
-	/* One key is not listed, and an answer of "not modified" need not tell its time. */
-	if (from->newer_than_s && job->source.name && !job->source.is_prefix)
-		spot_complain(&t, "newer_than", "a glob that matches the key, such as 'report.csv*'",
-			"the time of a source that is one key is not looked at");
 	if (!from->by)
 		return;
 	job->expect.by_minutes = window_minutes(from->by);

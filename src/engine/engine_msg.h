@@ -76,6 +76,7 @@ struct engine_xfer_spec {
 	int64_t source_size;   /* bytes; -1: the first answer tells */
 	/* A copy recorded earlier: of which source it is, if it still is what is there. */
 	char known_source_etag[128], known_destination_etag[128];
+	bool wants_time; /* of the source: no 304, which need not tell it */
 	struct engine_upload *resume; /* NULL, or malloc'd: goes with the spec */
 	/* Nothing moves: the upload of `resume` is to be gone; of an intent, uploads that it
 	 * left are looked for. */
@@ -150,9 +151,10 @@ enum engine_proof {
 };
 
 struct engine_result {
-	uint64_t bytes;
+	uint64_t bytes; /* that passed; of one that is skipped: what the destination has */
 	char source_etag[128], destination_etag[128];
 	char source_version[128], destination_version[128];
+	int64_t source_modified_us; /* 0: not told */
 	char checksum[48]; /* "crc64nvme:<base64>" of the bytes that passed */
 	enum engine_proof proof; /* of what the destination stored */
 	/* The bytes are those of a digest that the source gave, or of a file that stayed

@@ -49,9 +49,11 @@ static struct engine_result *make_result(const struct xfer *x)
 	struct engine_result *r = mem_alloc(sizeof(*r));
 	const struct s3_head *s = &x->heads[XFER_SOURCE], *d = &x->heads[XFER_DESTINATION];
 
-	r->bytes = x->received;
+	r->bytes = x->skipped && x->found.length > 0 ? (uint64_t)x->found.length
+						      : x->received;
 	str_copy(r->source_etag, sizeof(r->source_etag), s->etag);
 	str_copy(r->source_version, sizeof(r->source_version), s->version);
+	r->source_modified_us = s->modified_us;
 	str_copy(r->destination_etag, sizeof(r->destination_etag), d->etag);
 	str_copy(r->destination_version, sizeof(r->destination_version), d->version);
 	if (x->is_head_in)

@@ -151,7 +151,7 @@ enum step_result xfer_look_step(struct xfer *x)
 
 const char *xfer_look_unless(const struct xfer *x)
 {
-	return x->range.length || x->upload ? "" : x->unless;
+	return x->range.length || x->upload || x->spec->wants_time ? "" : x->unless;
 }
 
 bool xfer_look_is_same(const struct xfer *x, const struct s3_head *source)

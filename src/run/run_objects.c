@@ -152,6 +152,7 @@ static struct engine_xfer_spec *new_spec(struct run_item *i)
 	if (!r->is_single && x->fidelity.overwrite == ENGINE_OVERWRITE_CHANGED)
 		x->fidelity.overwrite = ENGINE_OVERWRITE_ALWAYS;
 	x->source_size = -1;
+	x->wants_time = r->is_single && r->job->expect.newer_than_s;
 	x->weight = weights[r->job->priority];
 	x->part_bytes = r->job->limits.part_bytes;
 	x->parts_at_once = (int)r->job->limits.parts;

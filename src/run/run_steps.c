@@ -404,6 +404,7 @@ static void copied(struct run_item *i, const struct engine_result *result)
 	if (r->is_single) {
 		r->sides[RUN_SOURCE].taken = 1;
 		r->taken_bytes = result->bytes;
+		r->newest_us = result->source_modified_us;
 	}
 	run_note_delivered(r, result);
 	if (result->skipped)

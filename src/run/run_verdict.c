@@ -85,7 +85,10 @@ static const char *disappointment(const struct run *r, char *out, size_t size)
 	else if (x->min_bytes >= 0 && r->taken_bytes < (uint64_t)x->min_bytes)
 		snprintf(out, size, "%llu bytes, and min_bytes is %lld",
 			(unsigned long long)r->taken_bytes, (long long)x->min_bytes);
-	else if (x->newer_than_s && !r->is_single && r->newest_us < oldest_us)
+	else if (x->newer_than_s && r->is_single && !r->newest_us)
+		snprintf(out, size, "the server does not tell whether the object is newer than "
+				    "newer_than");
+	else if (x->newer_than_s && r->newest_us < oldest_us)
 		snprintf(out, size, "no object is newer than newer_than");
 	else
 		return NULL;

@@ -44,6 +44,19 @@ static const char *condition(
 	return http_field(r->x, full);
 }
 
+/* Also of an answer without content. */
+static void add_validators(struct request *r, const struct object *o)
+{
+	char text[64];
+	struct tm tm;
+	time_t at = (time_t)o->modified_s;
+
+	gmtime_r(&at, &tm);
+	strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	request_header(r, "Last-Modified", text);
+	request_header(r, "ETag", o->etag);
+}
+
 bool s3_conditions(struct request *r, const char *prefix, const struct object *o)
 {
 	const char *match = condition(r, prefix, "if-match");
@@ -70,7 +83,7 @@ bool s3_conditions(struct request *r, const char *prefix, const struct object *o
 			NULL);
 		return false;
 	}
-	request_header(r, "ETag", o->etag);
+	add_validators(r, o);
 	request_reply_empty(r, 304);
 	return false;
 }
@@ -170,14 +183,9 @@ static enum range parse_range(
 static void add_object_headers(struct request *r, const struct object *o)
 {
 	char text[64];
-	struct tm tm;
-	time_t at = (time_t)o->modified_s;
 	bool has_type = false;
 
-	gmtime_r(&at, &tm);
-	strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	request_header(r, "Last-Modified", text);
-	request_header(r, "ETag", o->etag);
+	add_validators(r, o);
 	request_header(r, "Accept-Ranges", "bytes");
 	for (size_t i = 0; i < o->meta.count; i++) {
 		request_header(r, o->meta.headers[i].name, o->meta.headers[i].value);

@@ -382,6 +382,22 @@ def test_a_successful_nothing_fails(mirror, expect, words):
     assert words in lines[-1]["message"]
 
 
+def test_one_key_has_to_be_what_was_expected(mirror, server):
+    """Also when nothing is copied, for it is there already."""
+    fill(*mirror.at[0], {"a": b"1234"})
+    for _ in range(2):
+        mirror.write(["expect: {newer_than: 1d, min_bytes: 4 B}"], source=mirror.prefix + "a")
+        mirror.start() if not mirror.proc else mirror.ctl("reload", "--wait")
+        assert mirror.run()[1]["verdict"] == "succeeded", mirror.log()
+        code, lines, _ = mirror.ctl("run", "daily-report", "--wait", "--date", "2036-01-01")
+        assert code == 1 and lines[-1]["reason"] == "expectation", lines
+        assert "newer" in lines[-1]["message"]
+    mirror.write(["expect: {min_bytes: 5 B}"], source=mirror.prefix + "a")
+    mirror.ctl("reload", "--wait")
+    end = mirror.run()[1]
+    assert end["reason"] == "expectation" and "4 bytes" in end["message"], end
+
+
 def manifest(daemon, run):
     with gzip.open(daemon.tmp / "state" / "manifests" / "daily-report" / f"{run}.jsonl.gz") as f:
         return [json.loads(line) for line in f]
