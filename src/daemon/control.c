@@ -46,6 +46,7 @@ struct client {
 	struct buf in, out;
 	struct control_call *call; /* one at a time, as Varlink says */
 	bool is_closing;
+	bool is_working; /* client_work() is below on the stack and takes what waits */
 };
 
 struct control {
@@ -159,6 +160,7 @@ static void client_work(struct client *cl)
 	char *text;
 	int r;
 
+	cl->is_working = true;
 	while (!cl->is_closing && !cl->call) {
 		r = ctl_take_frame(&cl->in, CTL_REQUEST_MAX, &text);
 		if (r < 0) {
@@ -170,6 +172,7 @@ static void client_work(struct client *cl)
 		dispatch(cl, text);
 		free(text);
 	}
+	cl->is_working = false;
 	if (cl->is_closing)
 		return;
 	if (cl->in.len && !cl->call)
@@ -211,7 +214,7 @@ static void call_end(struct control_call *call)
 
 	cl->call = NULL;
 	free(call);
-	if (!cl->is_closing && cl->in.len)
+	if (!cl->is_closing && !cl->is_working && cl->in.len)
 		client_work(cl);
 }
 

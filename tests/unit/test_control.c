@@ -32,13 +32,17 @@ struct fixture {
 	struct control_call *kept; /* of the verb that answers later */
 	bool wanted_more;
 	int echoes, gone;
+	uintptr_t lowest, highest; /* of the stack under the echoes */
 };
 
 static void on_echo(void *arg, struct control_call *call, const struct json *params)
 {
 	struct fixture *f = arg;
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 	char reply[64];
 
+	f->lowest = !f->lowest || here < f->lowest ? here : f->lowest;
+	f->highest = here > f->highest ? here : f->highest;
 	f->echoes++;
 	snprintf(reply, sizeof(reply), "{\"n\":%d}", (int)json_get_int(params, "n", -1));
 	control_reply(call, reply, false);
@@ -274,6 +278,24 @@ static void test_requests_wait_their_turn(void **state)
 	close(fd);
 }
 
+/* However many wait: a peer must not choose how deep the stack is. */
+static void test_requests_that_wait_take_no_stack(void **state)
+{
+	struct fixture *f = *state;
+	int fd = dial(f);
+
+	call(fd, "test.Later", NULL, false);
+	for (int i = 0; i < 100; i++)
+		call(fd, "test.Echo", NULL, false);
+	turns(f);
+	assert_int_equal(f->echoes, 0);
+	control_error(f->kept, "test.No", NULL);
+	turns(f);
+	assert_int_equal(f->echoes, 100);
+	assert_in_range(f->highest - f->lowest, 0, 2048);
+	close(fd);
+}
+
 static void test_client_gone(void **state)
 {
 	struct fixture *f = *state;
@@ -376,6 +398,7 @@ static void test_stale_socket(void **state)
 
 UNIT_MAIN(TEST(test_answers), TEST(test_refuses_nonsense), TEST(test_half_request_waits),
 	TEST(test_half_request_times_out), TEST(test_oversize_request), TEST(test_streams),
-	TEST(test_requests_wait_their_turn), TEST(test_client_gone),
+	TEST(test_requests_wait_their_turn),
+	TEST(test_requests_that_wait_take_no_stack), TEST(test_client_gone),
 	TEST(test_client_that_does_not_read), TEST(test_one_too_many),
 	TEST(test_socket_file), TEST(test_stale_socket))
