@@ -3,6 +3,7 @@
 
 #include "base/checksum.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,29 @@ const char *checksum_name(enum checksum_alg alg)
 const char *checksum_suffix(enum checksum_alg alg)
 {
 	return algs[alg].suffix;
+}
+
+size_t checksum_text_len(enum checksum_alg alg)
+{
+	return (algs[alg].len + 2) / 3 * 4;
+}
+
+bool checksum_is_of_whole(enum checksum_alg alg)
+{
+	return alg == CHECKSUM_CRC64NVME || alg == CHECKSUM_CRC32C ||
+	       alg == CHECKSUM_CRC32;
+}
+
+enum checksum_alg checksum_from_element(const char *name)
+{
+	static const char prefix[] = "Checksum";
+
+	if (!str_has_prefix(name, prefix))
+		return CHECKSUM_NONE;
+	for (int alg = CHECKSUM_NONE + 1; alg < CHECKSUM_ALGS; alg++)
+		if (str_eq(name + strlen(prefix), algs[alg].name))
+			return (enum checksum_alg)alg;
+	return CHECKSUM_NONE;
 }
 
 struct checksum *checksum_new(enum checksum_alg alg, int64_t part_bytes)
@@ -163,6 +187,16 @@ void checksum_compose(enum checksum_alg alg, const struct checksum_sum *parts,
 	snprintf(out + n, CHECKSUM_TEXT_LEN - n, "-%zu", count);
 }
 
+void checksum_of(
+	enum checksum_alg alg, const void *data, size_t len, char out[CHECKSUM_TEXT_LEN])
+{
+	struct checksum *c = checksum_new(alg, 0);
+
+	checksum_update(c, data, len);
+	checksum_end(c, out);
+	checksum_free(c);
+}
+
 static uint64_t get_crc(const struct checksum_sum *sum)
 {
 	uint64_t crc = 0;
@@ -191,6 +225,13 @@ bool checksum_join(enum checksum_alg alg, struct checksum_sum *a,
 void checksum_text(const struct checksum_sum *sum, char out[CHECKSUM_TEXT_LEN])
 {
 	str_to_base64(sum->bytes, sum->len, out);
+}
+
+int checksum_parse(const char *text, struct checksum_sum *ret)
+{
+	return str_from_base64(text, ret->bytes, sizeof(ret->bytes), &ret->len) < 0
+		       ? -EINVAL
+		       : 0;
 }
 
 int checksum_part_count(const char *text)

@@ -26,6 +26,13 @@ const char *checksum_suffix(enum checksum_alg alg);
 #define CHECKSUM_MAX      32
 #define CHECKSUM_TEXT_LEN 56 /* base64, "-10000" and NUL */
 
+/* Characters of its base64. */
+size_t checksum_text_len(enum checksum_alg alg);
+/* S3 keeps it of the whole of an upload; else of the sums of its parts. */
+bool checksum_is_of_whole(enum checksum_alg alg);
+/* "ChecksumCRC32C", as in S3's XML: which one; NONE: none of them. */
+enum checksum_alg checksum_from_element(const char *name);
+
 struct checksum_sum {
 	uint8_t bytes[CHECKSUM_MAX];
 	size_t len; /* 0: none */
@@ -48,6 +55,11 @@ void checksum_compose(enum checksum_alg alg, const struct checksum_sum *parts, s
 /* A CRC of A and then B, b_len bytes. false: this algorithm cannot be joined. */
 bool checksum_join(enum checksum_alg alg, struct checksum_sum *a,
 	const struct checksum_sum *b, uint64_t b_len);
+/* Of one stream at once. */
+void checksum_of(
+	enum checksum_alg alg, const void *data, size_t len, char out[CHECKSUM_TEXT_LEN]);
 void checksum_text(const struct checksum_sum *sum, char out[CHECKSUM_TEXT_LEN]);
+/* And back, not of a composite: 0 or -EINVAL. */
+int checksum_parse(const char *text, struct checksum_sum *ret);
 /* "-3" at its end: 3; 0 for one of the whole. */
 int checksum_part_count(const char *text);

@@ -106,6 +106,15 @@ enum conf_overwrite {
 	CONF_OVERWRITE_NEVER,
 };
 
+/* What S3 is to keep of objects. */
+enum conf_checksum {
+	CONF_CHECKSUM_AUTO, /* as the source declares, else CRC64NVME */
+	CONF_CHECKSUM_CRC64NVME,
+	CONF_CHECKSUM_CRC32C,
+	CONF_CHECKSUM_CRC32,
+	CONF_CHECKSUM_SHA256,
+};
+
 enum conf_verify {
 	CONF_VERIFY_OBJECT,
 	CONF_VERIFY_TRANSFER,
@@ -272,6 +281,7 @@ struct conf_job {
 	enum conf_method method;
 	enum conf_overwrite overwrite;
 	enum conf_verify verify;
+	enum conf_checksum checksum;
 	enum conf_object_tags tags;
 	struct conf_select select;
 	enum conf_compare compare;

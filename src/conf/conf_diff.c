@@ -188,6 +188,7 @@ static void compare_jobs(const struct conf_job *a, const struct conf_job *b, str
 	note(out, a->method != b->method, "method");
 	note(out, a->overwrite != b->overwrite, "overwrite");
 	note(out, a->verify != b->verify, "verify");
+	note(out, a->checksum != b->checksum, "checksum_algorithm");
 	note(out, a->tags != b->tags, "tags");
 	compare_work(a, b, out);
 	note(out, a->overlap != b->overlap, "overlap");

@@ -212,6 +212,7 @@ void fidelity_finish(const struct spot *s, struct raw_job *raw, struct conf_job 
 	job->method = (enum conf_method)raw->method;
 	job->overwrite = (enum conf_overwrite)raw->overwrite;
 	job->verify = (enum conf_verify)raw->verify;
+	job->checksum = (enum conf_checksum)raw->checksum;
 	job->tags = (enum conf_object_tags)raw->tags;
 	if (!source.map || source.map->kind != NODE_MAP || !destination.map ||
 		destination.map->kind != NODE_MAP)

@@ -25,6 +25,8 @@ static const char *const styles[] = {"auto", "virtual", "path", NULL};
 static const char *const payloads[] = {"auto", "always", "never", NULL};
 static const char *const methods[] = {"auto", "stream", "server_side", NULL};
 static const char *const overwrites[] = {"changed", "always", "never", NULL};
+static const char *const sums[] = {
+	"auto", "crc64nvme", "crc32c", "crc32", "sha256", NULL};
 static const char *const verifies[] = {"object", "transfer", "full", NULL};
 static const char *const tag_rules[] = {"best_effort", "require", "drop", NULL};
 static const char *const payers[] = {"owner", "requester", NULL};
@@ -119,6 +121,7 @@ const struct schema_row schema_rows[] = {
 	JOB("method",            SCHEMA_ENUM,     "auto",        method, .names = methods, .is_default_too = true),
 	JOB("overwrite",         SCHEMA_ENUM,     "changed",     overwrite, .names = overwrites, .is_default_too = true),
 	JOB("verify",            SCHEMA_ENUM,     "object",      verify, .names = verifies, .is_default_too = true),
+	JOB("checksum_algorithm", SCHEMA_ENUM,    "auto",        checksum, .names = sums, .is_default_too = true),
 	JOB("tags",              SCHEMA_ENUM,     "best_effort", tags, .names = tag_rules, .is_default_too = true),
 	JOB("action",            SCHEMA_ENUM,     "copy",   action, .names = actions),
 	JOB("include",           SCHEMA_TEXTS,    NULL,     include),

@@ -124,7 +124,7 @@ struct raw_job {
 	struct raw_expect expect;
 	char *every, *timezone, *profile;
 	int64_t start_s, starting_deadline_s, jitter_s, timeout_s;
-	int64_t method, overwrite, verify, tags;
+	int64_t method, overwrite, verify, checksum, tags;
 	int64_t action, overlap, catch_up, catch_up_limit, dst_gap, dst_overlap, day_match;
 	bool is_paused;
 	struct conf_profile *session; /* NULL: none of its keys was written */

@@ -152,7 +152,7 @@ static struct engine_upload *take_over(
 	ret->until_us = u->intent.until_us;
 	ret->size = u->row.size > 0 ? u->row.size : 1; /* else it is only to be aborted */
 	ret->part_size = u->row.part_size;
-	ret->has_checksum = u->row.has_checksum;
+	ret->checksum = (enum checksum_alg)u->row.checksum;
 	ret->count = parts.count;
 	if (parts.count)
 		memcpy(ret->parts, parts.items, parts.count * sizeof(*parts.items));
@@ -304,7 +304,7 @@ static void note(struct core_run *cr, const struct engine_ev *ev)
 	}
 	u->row.size = e->size;
 	u->row.part_size = e->part_size;
-	u->row.has_checksum = e->has_checksum;
+	u->row.checksum = (int)e->checksum;
 	snprintf(u->row.upload_id, sizeof(u->row.upload_id), "%s", e->upload_id);
 	snprintf(u->row.source_etag, sizeof(u->row.source_etag), "%s", e->source_etag);
 	answer(cr, ev->id, write_upload(cr->core->store, u));

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/checksum.h"
+
 enum engine_method {
 	ENGINE_METHOD_STREAM,
 	ENGINE_METHOD_AUTO, /* a copy by the server where one identity may, else a stream
@@ -43,6 +45,7 @@ struct engine_fidelity {
 	enum engine_method method;
 	enum engine_overwrite overwrite;
 	enum engine_verify verify;
+	enum checksum_alg checksum; /* NONE: the source's, else CRC64NVME */
 	enum engine_tags tags;
 	/* "" or "keep": the source's; "STANDARD_IA"; "GLACIER=STANDARD,...": others kept
 	 */
@@ -64,6 +67,7 @@ enum engine_loss {
 	ENGINE_LOSS_CLASS,
 	ENGINE_LOSS_LOCK,
 	ENGINE_LOSS_ACL,
+	ENGINE_LOSS_CHECKSUM, /* the one that the job asks for */
 	ENGINE_LOSSES,
 };
 

@@ -62,7 +62,7 @@ struct engine_upload {
 	char key[ENGINE_KEY_LEN]; /* of an orphan below a prefix */
 	char source_etag[128];
 	int64_t size, part_size; /* bytes */
-	bool has_checksum; /* the server keeps CRC64NVME */
+	enum checksum_alg checksum; /* that the server keeps; NONE: none */
 	size_t count;
 	struct engine_part parts[];
 };
@@ -156,6 +156,7 @@ struct engine_result {
 	char source_version[128], destination_version[128];
 	int64_t source_modified_us; /* 0: not told */
 	char checksum[48]; /* "crc64nvme:<base64>" of the bytes that passed */
+	char stored[80];   /* what the destination keeps, if that is another one */
 	enum engine_proof proof; /* of what the destination stored */
 	/* The bytes are those of a digest that the source gave, or of a file that stayed
 	   the same from its opening to its end. */

@@ -58,6 +58,9 @@ static struct engine_result *make_result(const struct xfer *x)
 	str_copy(r->destination_version, sizeof(r->destination_version), d->version);
 	if (x->is_head_in)
 		xfer_io_checksum(x, r->checksum, sizeof(r->checksum));
+	if (x->spec->fidelity.checksum && d->sum[0])
+		snprintf(r->stored, sizeof(r->stored), "%s:%s",
+			checksum_suffix(d->sum_alg), d->sum);
 	r->proof = x->is_failed ? ENGINE_PROOF_NONE : x->proof;
 	r->is_source_proven = x->is_source_proven;
 	r->route = x->is_copying ? ENGINE_ROUTE_COPY : ENGINE_ROUTE_STREAM;

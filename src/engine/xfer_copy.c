@@ -253,6 +253,11 @@ enum engine_proof xfer_copy_prove(const struct xfer *x, bool *ret_is_wrong)
 		*ret_is_wrong = !str_eq(s->crc64nvme, d->crc64nvme);
 		return ENGINE_PROOF_CHECKSUM;
 	}
+	if (s->sum[0] && !checksum_part_count(s->sum) && s->sum_alg == d->sum_alg &&
+		!checksum_part_count(d->sum)) {
+		*ret_is_wrong = !str_eq(s->sum, d->sum);
+		return ENGINE_PROOF_CHECKSUM;
+	}
 	/* The ETag of a copy is another one, unless both are of the bytes. */
 	if (s->is_etag_md5 && d->is_etag_md5) {
 		*ret_is_wrong = !str_eq(s->etag, d->etag);

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "engine/xfer_look.h"
 #include "engine/xfer_parts.h"
+#include "engine/xfer_sums.h"
 #include "net/loop.h"
 #include "net/pool.h"
 
@@ -129,6 +130,7 @@ static void digest(struct xfer_file *f)
 
 	for (int i = 0; i < f->count; i++) {
 		f->crc = crc64nvme(f->crc, f->iov[i].iov_base, f->iov[i].iov_len);
+		xfer_sums_update(x, f->iov[i].iov_base, f->iov[i].iov_len);
 		if (x->has_md5)
 			crypto_hash_update(x->md5, f->iov[i].iov_base, f->iov[i].iov_len);
 		if (x->running)

@@ -239,6 +239,9 @@ void xfer_headers_make(struct xfer *x, enum xfer_written by, struct s3_meta *ret
 			s3_meta_add(ret, x->meta.pairs[i].name, x->meta.pairs[i].value);
 	if (by == XFER_BY_PUT && x->heads[XFER_SOURCE].hidden_meta > 0)
 		lose(x, ENGINE_LOSS_METADATA);
+	if (by == XFER_BY_COPY && x->spec->fidelity.checksum)
+		s3_meta_add(ret, "x-amz-checksum-algorithm",
+			checksum_name(x->spec->fidelity.checksum));
 	put_tags(x, by, ret);
 	put_class(x, ret);
 	put_encryption(&x->spec->fidelity, ret);

@@ -46,7 +46,7 @@ struct xfer_range {
 	const char *upload_id; /* borrowed: the parent outlives its parts */
 	int number;            /* from 1 */
 	int64_t first, length; /* bytes of the source */
-	bool has_checksum;     /* the upload keeps CRC64NVME */
+	enum checksum_alg kept; /* by the upload; NONE: no sum */
 	bool is_copied;        /* by the server, if it may be */
 	const char *version;   /* of the source; borrowed, may be "" */
 	const struct crypto_hash *before; /* MD5 of all bytes before it; NULL: not kept */
@@ -159,6 +159,8 @@ void xfer_io_reset(struct xfer *x);
 /* What a call of a side needs; false: no credentials, and the attempt has failed. */
 bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
 	struct s3_env *env);
+/* A checksum may go behind what is streamed to the destination. */
+bool xfer_io_may_trail(const struct xfer *x);
 void xfer_io_get(struct xfer *x);
 /* HEAD instead, for an object that is known to be large. */
 void xfer_io_head(struct xfer *x);
@@ -171,7 +173,7 @@ void xfer_io_ask(struct xfer *x);
 /* Compares what was stored; sets x->proof or fails the attempt with class INTEGRITY. */
 void xfer_io_verify(struct xfer *x);
 /* What the destination's answer proves; a digest that differs is remembered. */
-enum engine_proof xfer_io_prove(const struct xfer *x, bool *ret_is_wrong);
+enum engine_proof xfer_io_prove(struct xfer *x, bool *ret_is_wrong);
 /* After the HEAD of XFER_ASK: the object there is provably ours. */
 bool xfer_io_is_ours(struct xfer *x);
 void xfer_io_tell_progress(void *x);

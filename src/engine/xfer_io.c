@@ -104,6 +104,15 @@ bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
 	return true;
 }
 
+bool xfer_io_may_trail(const struct xfer *x)
+{
+	const struct engine_side *s = &x->spec->destination;
+	const struct s3_place place = {
+		.endpoint_url = s->endpoint_url, .options = s->options};
+
+	return s->scheme == ENGINE_S3 && s3_place_trails(&place);
+}
+
 /* --- GET --- */
 
 static bool is_other_object(const struct xfer *x, const struct s3_head *head)
@@ -238,6 +247,7 @@ static bool is_as_declared(struct xfer *x)
 		crypto_hash_final(x->md5, md5);
 		str_to_hex(md5, sizeof(md5), x->md5_hex);
 	}
+	xfer_sums_end(x);
 	if (x->range.length) /* what is declared is of the whole */
 		return true;
 	x->is_source_proven = x->spec->source.scheme == ENGINE_FILE;
@@ -432,7 +442,7 @@ static bool wants_md5(const struct xfer *x)
 	const char *custom = x->spec->destination.endpoint_url;
 
 	if (x->range.length)
-		return !x->range.has_checksum && !x->range.target;
+		return !x->range.kept && !x->range.target;
 	return (source->is_etag_md5 && !source->crc64nvme[0] && !xfer_sums_alg(x)) ||
 	       (custom[0] && !x->env->tells_checksum(x->env->arg, custom, false));
 }
@@ -452,7 +462,7 @@ static void put_object(struct xfer *x)
 		.crc64nvme = source->crc64nvme,
 		.sum_alg = source->sum_alg,
 		.sum = source->sum,
-		.keeps_crc = x->range.has_checksum,
+		.asked = x->range.length ? x->range.kept : x->spec->fidelity.checksum,
 		.on_send = on_put_send,
 		.done = on_put_done,
 		.arg = x};
@@ -567,8 +577,9 @@ static bool is_unseen(const struct xfer *x)
 	return x->upload ? x->has_no_crc : x->is_copying;
 }
 
-enum engine_proof xfer_io_prove(const struct xfer *x, bool *ret_is_wrong)
+enum engine_proof xfer_io_prove(struct xfer *x, bool *ret_is_wrong)
 {
+	const char *written;
 	const struct s3_head *d = &x->heads[XFER_DESTINATION];
 	char crc[CRC64_BASE64_LEN];
 
@@ -580,6 +591,11 @@ enum engine_proof xfer_io_prove(const struct xfer *x, bool *ret_is_wrong)
 		return ENGINE_PROOF_FILE;
 	if (d->crc64nvme[0]) {
 		*ret_is_wrong = !str_eq(d->crc64nvme, crc);
+		return ENGINE_PROOF_CHECKSUM;
+	}
+	written = xfer_sums_written(x);
+	if (d->sum[0] && written[0] && d->sum_alg == x->spec->fidelity.checksum) {
+		*ret_is_wrong = !str_eq(d->sum, written);
 		return ENGINE_PROOF_CHECKSUM;
 	}
 	if (d->sum[0] && d->sum_alg == x->heads[XFER_SOURCE].sum_alg && !x->upload) {
@@ -609,6 +625,8 @@ void xfer_io_verify(struct xfer *x)
 			"the destination stored other bytes than were sent");
 	else
 		x->proof = proof;
+	if (!x->is_failed && !xfer_sums_is_kept(x))
+		x->losses |= 1u << ENGINE_LOSS_CHECKSUM;
 	if (is_unseen(x))
 		x->is_source_proven = proof != ENGINE_PROOF_TRANSIT;
 }

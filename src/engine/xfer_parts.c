@@ -138,7 +138,7 @@ static void on_child_end(void *arg, struct xfer *child)
 static void take_notes(struct xfer_upload *u, const struct engine_upload *notes)
 {
 	u->id = mem_strdup(notes->upload_id);
-	u->has_checksum = notes->has_checksum;
+	u->kept = notes->checksum;
 	u->is_resumed = true;
 	for (size_t i = 0; i < notes->count; i++) {
 		const struct engine_part *n = &notes->parts[i];
@@ -165,6 +165,16 @@ static int64_t wanted_part_bytes(const struct xfer *x)
 	if (xfer_copy_is_wanted(x))
 		return xfer_copy_part_bytes();
 	return xfer_sums_part_bytes(x) ? xfer_sums_part_bytes(x) : xfer_part_bytes(x);
+}
+
+/* Where the sums of parts make that of the whole, each part has to come with its own. */
+static enum checksum_alg wanted_sum(const struct xfer *x)
+{
+	enum checksum_alg asked = x->spec->fidelity.checksum;
+
+	if (asked && (checksum_is_of_whole(asked) || xfer_io_may_trail(x)))
+		return asked;
+	return CHECKSUM_CRC64NVME;
 }
 
 static void cut(struct xfer_upload *u, int64_t part_size)
@@ -198,7 +208,7 @@ void xfer_parts_new(struct xfer *x)
 	u->env.owner = u;
 	u->size = notes ? notes->size : x->heads[XFER_SOURCE].length;
 	cut(u, notes ? notes->part_size : xfer_part_size(u->size, wanted_part_bytes(x)));
-	u->wants_checksum = true;
+	u->wanted = wanted_sum(x);
 	list_init(&u->children);
 	if (notes)
 		take_notes(u, notes);
@@ -262,7 +272,7 @@ static void start_part(struct xfer_upload *u, int i, const struct turn *turn)
 		.number = i + 1,
 		.first = i * u->part_size,
 		.length = part_length(u, i),
-		.has_checksum = u->has_checksum,
+		.kept = u->kept,
 		.is_copied = u->size > S3_COPY_MAX,
 		.version = u->x->heads[XFER_SOURCE].version,
 		.before = u->md5,
@@ -471,8 +481,13 @@ struct engine_upload *xfer_parts_notes(const struct xfer *x)
 	str_copy(n->source_etag, sizeof(n->source_etag), x->pinned);
 	n->size = u->size;
 	n->part_size = u->part_size;
-	n->has_checksum = u->has_checksum;
+	n->checksum = u->kept;
 	return n;
+}
+
+enum checksum_alg xfer_parts_kept(const struct xfer *x)
+{
+	return x->upload->kept == CHECKSUM_CRC64NVME ? CHECKSUM_NONE : x->upload->kept;
 }
 
 uint64_t xfer_parts_crc(const struct xfer *x)

@@ -59,6 +59,8 @@ struct engine_upload *xfer_parts_intent(const struct xfer *x);
 struct engine_upload *xfer_parts_notes(const struct xfer *x);
 /* Every part is stored, or noted as stored before. */
 bool xfer_parts_are_known(const struct xfer *x);
+/* The checksum that the upload keeps, if that is another one; else NONE. */
+enum checksum_alg xfer_parts_kept(const struct xfer *x);
 /* CRC64NVME of the whole, once they are known. */
 uint64_t xfer_parts_crc(const struct xfer *x);
 /* MD5 of the whole, if it was kept. */

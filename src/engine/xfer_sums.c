@@ -1,5 +1,5 @@
-/* What the bytes sum up to in the source's own algorithm. Consequences are xfer_io.c's.
- */
+/* What the bytes sum up to in the source's own algorithm, and in the one that the job
+ * asks for. Consequences are xfer_io.c's. */
 #include "config.h"
 
 #include "engine/xfer_sums.h"
@@ -15,20 +15,28 @@
 #define PART_MIN (INT64_C(5) << 20)
 #define PART_MAX (INT64_C(1) << 30) /* larger ones would move one by one */
 
-struct xfer_sums {
+/* By one algorithm. */
+struct lane {
 	struct checksum *running;
+	struct checksum_sum *parts; /* of an upload; NULL: none were taken */
+	int count, taken;
+};
+
+struct xfer_sums {
+	struct lane lanes[XFER_SIDES]; /* what the source declares; what is asked for */
 	bool is_asked;
 	int64_t part_bytes; /* of the source; 0: unknown, or not all the same */
-	struct checksum_sum *parts;
-	int count, taken;
+	char written[CHECKSUM_TEXT_LEN]; /* of one stream, in what is asked for */
 };
 
 void *xfer_sums_free(struct xfer_sums *s)
 {
 	if (!s)
 		return NULL;
-	checksum_free(s->running);
-	free(s->parts);
+	for (int i = 0; i < XFER_SIDES; i++) {
+		checksum_free(s->lanes[i].running);
+		free(s->lanes[i].parts);
+	}
 	free(s);
 	return NULL;
 }
@@ -105,21 +113,53 @@ int64_t xfer_sums_part_bytes(const struct xfer *x)
 
 /* --- one stream --- */
 
+static void begin_lane(
+	struct xfer *x, enum xfer_side side, enum checksum_alg alg, int64_t part_bytes)
+{
+	struct lane *lane;
+
+	if (!alg)
+		return;
+	lane = &sums_of(x)->lanes[side];
+	checksum_free(lane->running);
+	lane->running = checksum_new(alg, part_bytes);
+}
+
+enum checksum_alg xfer_sums_asked(const struct xfer *x)
+{
+	enum checksum_alg alg = x->range.length ? x->range.kept
+						: x->spec->fidelity.checksum;
+
+	/* CRC64NVME is computed in any case. */
+	return x->spec->destination.scheme == ENGINE_S3 && alg != CHECKSUM_CRC64NVME
+		       ? alg
+		       : CHECKSUM_NONE;
+}
+
 void xfer_sums_begin(struct xfer *x)
 {
 	enum checksum_alg alg = x->range.length ? x->range.sum_alg : xfer_sums_alg(x);
 	int64_t part = x->sums && !x->range.length ? x->sums->part_bytes : 0;
 
-	if (!alg)
-		return;
-	checksum_free(sums_of(x)->running);
-	x->sums->running = checksum_new(alg, part);
+	begin_lane(x, XFER_SOURCE, alg, part);
+	begin_lane(x, XFER_DESTINATION, xfer_sums_asked(x), 0);
 }
 
 void xfer_sums_update(struct xfer *x, const void *data, size_t len)
 {
-	if (x->sums && x->sums->running)
-		checksum_update(x->sums->running, data, len);
+	for (int i = 0; x->sums && i < XFER_SIDES; i++)
+		if (x->sums->lanes[i].running)
+			checksum_update(x->sums->lanes[i].running, data, len);
+}
+
+void xfer_sums_end(struct xfer *x)
+{
+	struct lane *lane = x->sums ? &x->sums->lanes[XFER_DESTINATION] : NULL;
+
+	if (!lane || !lane->running || x->range.length)
+		return;
+	checksum_end(lane->running, x->sums->written);
+	lane->running = checksum_free(lane->running);
 }
 
 static enum xfer_verdict judge(const struct xfer *x, const char *text)
@@ -129,51 +169,118 @@ static enum xfer_verdict judge(const struct xfer *x, const char *text)
 
 enum xfer_verdict xfer_sums_judge(struct xfer *x)
 {
+	struct lane *lane = x->sums ? &x->sums->lanes[XFER_SOURCE] : NULL;
 	char text[CHECKSUM_TEXT_LEN];
 
-	if (!x->sums || !x->sums->running || x->range.length)
+	if (!lane || !lane->running || x->range.length)
 		return XFER_UNPROVEN;
-	checksum_end(x->sums->running, text);
-	x->sums->running = checksum_free(x->sums->running);
+	checksum_end(lane->running, text);
+	lane->running = checksum_free(lane->running);
 	return judge(x, text);
 }
 
 /* --- parts --- */
 
+static void put_part(
+	struct xfer *x, enum xfer_side side, int number, const struct checksum_sum *sum)
+{
+	struct lane *lane = &sums_of(x)->lanes[side];
+
+	if (!lane->parts) {
+		lane->count = xfer_parts_count(x);
+		lane->parts = mem_array((size_t)lane->count, sizeof(*lane->parts));
+	}
+	lane->taken += !lane->parts[number - 1].len;
+	lane->parts[number - 1] = *sum;
+}
+
 void xfer_sums_take_part(struct xfer *x, struct xfer *child)
 {
-	struct xfer_sums *s;
+	struct checksum_sum sum;
 
-	if (!child->sums || !child->sums->running)
-		return;
-	s = sums_of(x);
-	if (!s->parts) {
-		s->count = xfer_parts_count(x);
-		s->parts = mem_array((size_t)s->count, sizeof(*s->parts));
+	for (int i = 0; child->sums && i < XFER_SIDES; i++) {
+		if (!child->sums->lanes[i].running)
+			continue;
+		checksum_end_sum(child->sums->lanes[i].running, &sum);
+		put_part(x, (enum xfer_side)i, child->range.number, &sum);
 	}
-	s->taken++;
-	checksum_end_sum(child->sums->running, &s->parts[child->range.number - 1]);
+	if (child->is_copying) /* by the server, which saw the bytes */
+		xfer_sums_take_told(
+			x, child->range.number, child->heads[XFER_DESTINATION].sum);
+}
+
+void xfer_sums_take_told(struct xfer *x, int number, const char *text)
+{
+	struct checksum_sum sum;
+
+	if (*text && checksum_parse(text, &sum) == 0)
+		put_part(x, XFER_DESTINATION, number, &sum);
+}
+
+/* The parts' sums as one; false: not all are known. */
+static bool add_up(const struct xfer *x, struct lane *lane, enum checksum_alg alg,
+	bool is_composite, char text[CHECKSUM_TEXT_LEN])
+{
+	struct checksum_sum sum;
+
+	/* What an earlier process sent, it did not sum up for us. */
+	if (!lane->parts || lane->taken < lane->count)
+		return false;
+	if (is_composite) {
+		checksum_compose(alg, lane->parts, (size_t)lane->count, text);
+		return true;
+	}
+	sum = lane->parts[0];
+	for (int i = 1; i < lane->count; i++)
+		if (!checksum_join(alg, &sum, &lane->parts[i],
+			    (uint64_t)xfer_parts_length(x, i)))
+			return false;
+	checksum_text(&sum, text);
+	return true;
 }
 
 enum xfer_verdict xfer_sums_judge_parts(struct xfer *x)
 {
 	enum checksum_alg alg = xfer_sums_alg(x);
-	struct xfer_sums *s = x->sums;
+	int parts = composite_parts(x);
 	char text[CHECKSUM_TEXT_LEN];
 
-	/* What an earlier process sent, it did not sum up for us. */
-	if (!s || !alg || s->taken < s->count || !s->parts)
+	if (!x->sums || !alg || (parts && parts != xfer_parts_count(x)) ||
+		!add_up(x, &x->sums->lanes[XFER_SOURCE], alg, parts, text))
 		return XFER_UNPROVEN;
-	if (composite_parts(x)) {
-		if (composite_parts(x) != s->count)
-			return XFER_UNPROVEN;
-		checksum_compose(alg, s->parts, (size_t)s->count, text);
-		return judge(x, text);
-	}
-	for (int i = 1; i < s->count; i++)
-		if (!checksum_join(alg, &s->parts[0], &s->parts[i],
-			    (uint64_t)xfer_parts_length(x, i)))
-			return XFER_UNPROVEN;
-	checksum_text(&s->parts[0], text);
 	return judge(x, text);
+}
+
+/* --- what is asked for --- */
+
+const char *xfer_sums_written(struct xfer *x)
+{
+	enum checksum_alg alg = x->upload ? xfer_parts_kept(x) : CHECKSUM_NONE;
+	char text[CHECKSUM_TEXT_LEN];
+
+	if (x->sums && alg &&
+		add_up(x, &x->sums->lanes[XFER_DESTINATION], alg,
+			!checksum_is_of_whole(alg), text))
+		memcpy(x->sums->written, text, sizeof(text));
+	return x->sums ? x->sums->written : "";
+}
+
+void xfer_sums_part_text(const struct xfer *x, int i, char text[CHECKSUM_TEXT_LEN])
+{
+	const struct lane *lane = x->sums ? &x->sums->lanes[XFER_DESTINATION] : NULL;
+
+	text[0] = '\0';
+	if (lane && lane->parts && lane->parts[i].len)
+		checksum_text(&lane->parts[i], text);
+}
+
+bool xfer_sums_is_kept(const struct xfer *x)
+{
+	enum checksum_alg asked = x->spec->fidelity.checksum;
+	const struct s3_head *d = &x->heads[XFER_DESTINATION];
+
+	if (!asked || x->spec->destination.scheme != ENGINE_S3)
+		return true;
+	return asked == CHECKSUM_CRC64NVME ? d->crc64nvme[0] != '\0'
+					   : d->sum_alg == asked;
 }

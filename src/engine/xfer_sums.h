@@ -1,7 +1,8 @@
 /*
- * Checksums of other algorithms than ours, where the source declares nothing else: computed
- * on the way and compared. A composite is recomputed with the source's own parts, whose
- * size one HEAD tells. Private to src/engine.
+ * Checksums of other algorithms than ours, where the source declares nothing else, or
+ * where the job asks for one at the destination: computed on the way and compared. A
+ * composite is recomputed with the source's own parts, whose size one HEAD tells. Private
+ * to src/engine.
  */
 #pragma once
 
@@ -27,9 +28,23 @@ enum checksum_alg xfer_sums_alg(const struct xfer *x);
 
 /* Of one stream: a whole object, or a part. */
 void xfer_sums_begin(struct xfer *x);
+/* All bytes are in. */
+void xfer_sums_end(struct xfer *x);
 void xfer_sums_update(struct xfer *x, const void *data, size_t len);
 enum xfer_verdict xfer_sums_judge(struct xfer *x);
 
 /* Of an upload. */
 void xfer_sums_take_part(struct xfer *x, struct xfer *child);
 enum xfer_verdict xfer_sums_judge_parts(struct xfer *x);
+
+/* What the destination is to keep, where that is another algorithm than ours; else NONE.
+ */
+enum checksum_alg xfer_sums_asked(const struct xfer *x);
+/* The sum of a part, from 1, as the server tells it. */
+void xfer_sums_take_told(struct xfer *x, int number, const char *text);
+/* Of all that was written, in what is asked for; "": not known. */
+const char *xfer_sums_written(struct xfer *x);
+/* Of the part at index i, from 0. */
+void xfer_sums_part_text(const struct xfer *x, int i, char text[CHECKSUM_TEXT_LEN]);
+/* The destination's answer has what the job asks for. */
+bool xfer_sums_is_kept(const struct xfer *x);

@@ -6,6 +6,7 @@
 
 #include "engine/xfer_upload.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/crc.h"
@@ -14,6 +15,7 @@
 #include "engine/xfer_headers.h"
 #include "engine/xfer_look.h"
 #include "engine/xfer_parts.h"
+#include "engine/xfer_sums.h"
 #include "s3/multipart.h"
 
 #define ABORTS_MAX 3
@@ -31,9 +33,9 @@ static void on_created(
 	u->is_creating = false;
 	if (!err) {
 		u->id = mem_strdup(upload_id);
-		u->has_checksum = has_checksum;
-	} else if (is_refused && u->wants_checksum) {
-		u->wants_checksum = false; /* an older server: once more without */
+		u->kept = has_checksum ? u->wanted : CHECKSUM_NONE;
+	} else if (is_refused && u->wanted) {
+		u->wanted = CHECKSUM_NONE; /* an older server: once more without */
 	} else {
 		/* Unless it was refused, it may have been done: what comes next needs an
 		 * intent of its own. */
@@ -55,8 +57,8 @@ void xfer_upload_create(struct xfer *x)
 		return;
 	u->is_creating = true;
 	xfer_headers_make(x, XFER_BY_PUT, &headers);
-	u->call = s3_create_upload(&env, x->spec->destination.key, &headers,
-		u->wants_checksum, on_created, x);
+	u->call = s3_create_upload(
+		&env, x->spec->destination.key, &headers, u->wanted, on_created, x);
 	s3_meta_done(&headers);
 }
 
@@ -77,6 +79,8 @@ static void take_listed(struct xfer_upload *u, const struct s3_part *s)
 	else if (!s->crc64nvme[0] || crc64nvme_parse(s->crc64nvme, &crc) < 0)
 		return;
 	u->x->has_no_crc |= crc == 0; /* copied by a server that tells none */
+	if (u->kept != CHECKSUM_CRC64NVME)
+		xfer_sums_take_told(u->x, s->number, s->sum);
 	xfer_upload_store(u, s->number - 1, crc, s->etag);
 	u->resumed++;
 }
@@ -142,14 +146,27 @@ static void on_completed(void *arg, const struct err *err, const struct s3_head 
 	xfer_run(x);
 }
 
+/* What the upload keeps, of the whole; "": it is not sent. */
+static void whole_sum(struct xfer *x, char out[CHECKSUM_TEXT_LEN])
+{
+	enum checksum_alg kept = x->upload->kept;
+
+	out[0] = '\0';
+	if (kept == CHECKSUM_CRC64NVME && !x->has_no_crc)
+		crc64nvme_base64(xfer_parts_crc(x), out);
+	else if (kept != CHECKSUM_CRC64NVME && checksum_is_of_whole(kept))
+		snprintf(out, CHECKSUM_TEXT_LEN, "%s", xfer_sums_written(x));
+}
+
 void xfer_upload_complete(struct xfer *x)
 {
 	struct xfer_upload *u = x->upload;
 	struct s3_complete c = {.upload = {x->spec->destination.key, u->id},
 		.count = (size_t)u->count,
-		.size = u->size};
+		.size = u->size,
+		.alg = u->kept};
 	const struct s3_condition condition = xfer_look_condition(x);
-	char crc[CRC64_BASE64_LEN];
+	char sum[CHECKSUM_TEXT_LEN];
 	struct s3_part *parts;
 	struct s3_place place;
 	struct s3_env env;
@@ -160,10 +177,11 @@ void xfer_upload_complete(struct xfer *x)
 	for (int i = 0; i < u->count; i++) {
 		parts[i].number = i + 1;
 		str_copy(parts[i].etag, sizeof(parts[i].etag), u->parts[i].etag);
+		xfer_sums_part_text(x, i, parts[i].sum);
 	}
-	crc64nvme_base64(xfer_parts_crc(x), crc);
+	whole_sum(x, sum);
 	c.parts = parts;
-	c.crc64nvme = u->has_checksum && !x->has_no_crc ? crc : NULL;
+	c.sum = sum[0] ? sum : NULL;
 	c.condition = &condition;
 	u->call = s3_complete_upload(&env, &c, on_completed, x);
 	free(parts);

@@ -24,7 +24,7 @@ struct xfer_upload {
 	struct xfer_env env; /* of the children */
 	char *id;            /* NULL: not created yet */
 	bool is_listed, is_completed, is_aborted, is_resumed, is_creating;
-	bool wants_checksum, has_checksum;
+	enum checksum_alg wanted, kept; /* NONE: no sum */
 	int64_t size, part_size;
 	int count, stored, resumed, first_missing, marker, aborts;
 	struct part *parts;

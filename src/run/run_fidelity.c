@@ -26,6 +26,13 @@ static const enum engine_verify verifies[] = {
 	[CONF_VERIFY_TRANSFER] = ENGINE_VERIFY_TRANSFER,
 	[CONF_VERIFY_FULL] = ENGINE_VERIFY_FULL,
 };
+static const enum checksum_alg sums[] = {
+	[CONF_CHECKSUM_AUTO] = CHECKSUM_NONE,
+	[CONF_CHECKSUM_CRC64NVME] = CHECKSUM_CRC64NVME,
+	[CONF_CHECKSUM_CRC32C] = CHECKSUM_CRC32C,
+	[CONF_CHECKSUM_CRC32] = CHECKSUM_CRC32,
+	[CONF_CHECKSUM_SHA256] = CHECKSUM_SHA256,
+};
 static const enum engine_tags tag_rules[] = {
 	[CONF_TAGS_BEST_EFFORT] = ENGINE_TAGS_BEST_EFFORT,
 	[CONF_TAGS_REQUIRE] = ENGINE_TAGS_REQUIRE,
@@ -71,6 +78,7 @@ void run_fidelity_fill(const struct conf_job *job, struct engine_fidelity *ret)
 		.method = methods[job->method],
 		.overwrite = overwrites[job->overwrite],
 		.verify = verifies[job->verify],
+		.checksum = sums[job->checksum],
 		.tags = tag_rules[job->tags],
 		.retain_s = w->retain_s,
 	};

@@ -265,7 +265,9 @@ static void take_result(struct manifest_row *row, const struct engine_result *x)
 		row->source.checksum = x->checksum;
 	row->destination = (struct manifest_side){x->destination_etag,
 		x->destination_version,
-		x->proof == ENGINE_PROOF_CHECKSUM ? x->checksum : NULL};
+		x->proof != ENGINE_PROOF_CHECKSUM ? NULL
+		: x->stored[0]                    ? x->stored
+						  : x->checksum};
 }
 
 static struct manifest_row row_of(const struct run_item *i, enum reason why,

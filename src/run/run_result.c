@@ -19,6 +19,7 @@ static const char *const losses[ENGINE_LOSSES] = {
 	[ENGINE_LOSS_CLASS] = "storage class",
 	[ENGINE_LOSS_LOCK] = "object lock",
 	[ENGINE_LOSS_ACL] = "ACL",
+	[ENGINE_LOSS_CHECKSUM] = "checksum_algorithm",
 };
 
 /* The first refusal speaks for the run: what follows is as it is for this pair. */

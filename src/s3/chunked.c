@@ -8,17 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crc.h"
 #include "base/crypto.h"
 #include "base/mem.h"
 
 #define CHUNK    65536
 #define HEAD_MAX 128 /* hex length, ";chunk-signature=", 64, CRLF; or the trailer */
-#define TRAILER  "x-amz-checksum-crc64nvme:"
+#define TRAILER  "x-amz-checksum-"
 
 struct s3_chunked {
-	enum s3_framing framing;
-	uint64_t crc; /* of what was framed */
+	struct checksum *sum; /* of what was framed; NULL: chunks are signed */
+	enum checksum_alg alg;
+	int64_t length; /* of the caller's bytes */
 	struct sigv4_chain chain;
 	s3_send_fn fn;
 	void *arg;
@@ -29,36 +29,45 @@ struct s3_chunked {
 	char *data, *out; /* behind the struct: a chunk, and a chunk with its frame */
 };
 
-static int64_t encoded(enum s3_framing framing, int64_t len)
+enum s3_framing s3_chunked_framing(const struct s3_chunked *c)
+{
+	return c->sum ? S3_SUM_BEHIND : S3_SIGNED_CHUNKS;
+}
+
+static int64_t encoded(const struct s3_chunked *c, int64_t len)
 {
 	char hex[20];
 	int64_t n = snprintf(hex, sizeof(hex), "%llx", (unsigned long long)len) + 2 +
 		    len + 2;
 
-	if (framing == S3_SIGNED_CHUNKS)
+	if (!c->sum)
 		return n + (int64_t)strlen(";chunk-signature=") + SIGV4_SIGNATURE_LEN;
-	return len ? n : n + (int64_t)strlen(TRAILER) + CRC64_BASE64_LEN - 1 + 2;
+	if (len)
+		return n;
+	return n + (int64_t)strlen(TRAILER) + (int64_t)strlen(checksum_suffix(c->alg)) +
+	       1 + (int64_t)checksum_text_len(c->alg) + 2;
 }
 
-int64_t s3_chunked_length(enum s3_framing framing, int64_t length)
+int64_t s3_chunked_length(const struct s3_chunked *c)
 {
-	int64_t total = length / CHUNK * encoded(framing, CHUNK);
+	int64_t total = c->length / CHUNK * encoded(c, CHUNK);
 
-	if (length % CHUNK)
-		total += encoded(framing, length % CHUNK);
-	return total + encoded(framing, 0);
+	if (c->length % CHUNK)
+		total += encoded(c, c->length % CHUNK);
+	return total + encoded(c, 0);
 }
 
 struct s3_chunked *s3_chunked_new(
-	enum s3_framing framing, int64_t length, s3_send_fn fn, void *arg)
+	enum checksum_alg alg, int64_t length, s3_send_fn fn, void *arg)
 {
 	size_t chunk = length < CHUNK ? (size_t)length : CHUNK;
 	struct s3_chunked *c = mem_alloc(sizeof(*c) + chunk + chunk + HEAD_MAX);
 
-	c->framing = framing;
+	c->alg = alg;
+	c->sum = alg ? checksum_new(alg, 0) : NULL;
 	c->data = (char *)(c + 1);
 	c->out = c->data + chunk;
-	c->left = length;
+	c->length = c->left = length;
 	c->fn = fn;
 	c->arg = arg;
 	return c;
@@ -69,6 +78,7 @@ void *s3_chunked_free(struct s3_chunked *c)
 	if (!c)
 		return NULL;
 	sigv4_chain_wipe(&c->chain);
+	checksum_free(c->sum);
 	free(c);
 	return NULL;
 }
@@ -92,19 +102,19 @@ static size_t put_signed_head(struct s3_chunked *c)
 /* The head of the last chunk, which is empty, has the trailer behind it. */
 static size_t put_plain_head(struct s3_chunked *c)
 {
-	char crc[CRC64_BASE64_LEN];
+	char text[CHECKSUM_TEXT_LEN];
 
-	c->crc = crc64nvme(c->crc, c->data, c->data_len);
+	checksum_update(c->sum, c->data, c->data_len);
 	if (c->data_len)
 		return (size_t)snprintf(c->out, HEAD_MAX, "%zx\r\n", c->data_len);
-	crc64nvme_base64(c->crc, crc);
-	return (size_t)snprintf(c->out, HEAD_MAX, "0\r\n" TRAILER "%s\r\n", crc);
+	checksum_end(c->sum, text);
+	return (size_t)snprintf(c->out, HEAD_MAX, "0\r\n" TRAILER "%s:%s\r\n",
+		checksum_suffix(c->alg), text);
 }
 
 static void encode(struct s3_chunked *c)
 {
-	size_t n = c->framing == S3_SIGNED_CHUNKS ? put_signed_head(c)
-						  : put_plain_head(c);
+	size_t n = c->sum ? put_plain_head(c) : put_signed_head(c);
 
 	memcpy(c->out + n, c->data, c->data_len);
 	memcpy(c->out + n + c->data_len, "\r\n", 2);

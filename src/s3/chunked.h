@@ -1,12 +1,13 @@
 /*
  * The caller's stream cut into chunks of 64 KiB. Signed ones over plain HTTP, where
  * nothing else protects the bytes (STREAMING-AWS4-HMAC-SHA256-PAYLOAD); plain ones with
- * their CRC64NVME behind them over HTTPS (STREAMING-UNSIGNED-PAYLOAD-TRAILER), for
+ * a checksum behind them over HTTPS (STREAMING-UNSIGNED-PAYLOAD-TRAILER), for
  * servers that are known to read it.
  */
 #pragma once
 
 #include "aws/sigv4.h"
+#include "base/checksum.h"
 #include "net/http.h"
 
 struct s3_chunked;
@@ -15,14 +16,15 @@ typedef enum http_flow (*s3_send_fn)(void *arg, char *out, size_t max, size_t *r
 
 enum s3_framing {
 	S3_SIGNED_CHUNKS,
-	S3_CRC_BEHIND,
+	S3_SUM_BEHIND,
 };
 
-/* Bytes on the wire for a body of `length`. */
-int64_t s3_chunked_length(enum s3_framing framing, int64_t length);
-
+/* alg: of the sum behind; NONE where chunks are signed. */
 struct s3_chunked *s3_chunked_new(
-	enum s3_framing framing, int64_t length, s3_send_fn fn, void *arg);
+	enum checksum_alg alg, int64_t length, s3_send_fn fn, void *arg);
+enum s3_framing s3_chunked_framing(const struct s3_chunked *c);
+/* Bytes on the wire. */
+int64_t s3_chunked_length(const struct s3_chunked *c);
 void *s3_chunked_free(struct s3_chunked *c);
 /* Of signed chunks, once the request's own signature is known. */
 void s3_chunked_start(struct s3_chunked *c, const struct sigv4_scope *scope,

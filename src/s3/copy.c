@@ -39,8 +39,8 @@ static void on_text(void *arg, const char *path, const char *text, size_t len)
 	path += n + 1;
 	if (str_eq(path, "ETag"))
 		snprintf(c->etag, sizeof(c->etag), "%s", text);
-	else if (str_eq(path, "ChecksumCRC64NVME"))
-		snprintf(c->head.crc64nvme, sizeof(c->head.crc64nvme), "%s", text);
+	else
+		s3_head_take_sum(&c->head, path, text);
 }
 
 static bool has_result(struct copying *c, const struct s3_answer *answer)

@@ -16,7 +16,7 @@
 #define LIST_PAGE   1000
 #define LIST_BYTES  (1 << 20)
 #define SMALL_BYTES 65536
-#define PART_BYTES  256 /* of a part in the body of a Complete */
+#define PART_BYTES  384 /* of a part in the body of a Complete */
 
 static const struct err *bad_answer(
 	struct err *e, const char *operation, const struct s3_answer *answer)
@@ -34,6 +34,7 @@ struct creation {
 	s3_created_fn fn;
 	void *arg;
 	char *upload_id;
+	enum checksum_alg wanted;
 };
 
 static void on_create_text(void *arg, const char *path, const char *text, size_t len)
@@ -52,9 +53,9 @@ static void on_created(void *arg, const struct err *err, const struct s3_answer 
 	struct err e;
 
 	if (!err) {
-		has_checksum = str_eq(
-			http_header(answer->http, "x-amz-checksum-algorithm"),
-			"CRC64NVME");
+		has_checksum = c->wanted && str_eq(http_header(answer->http,
+							   "x-amz-checksum-algorithm"),
+						    checksum_name(c->wanted));
 		if (s3_answer_parse(answer->body, SMALL_BYTES,
 			    "InitiateMultipartUploadResult", &handler) < 0 ||
 			!c->upload_id)
@@ -66,7 +67,7 @@ static void on_created(void *arg, const struct err *err, const struct s3_answer 
 }
 
 struct s3_call *s3_create_upload(const struct s3_env *env, const char *key,
-	const struct s3_meta *meta, bool wants_checksum, s3_created_fn fn, void *arg)
+	const struct s3_meta *meta, enum checksum_alg wanted, s3_created_fn fn, void *arg)
 {
 	const struct sigv4_pair query[] = {{"uploads", ""}};
 	size_t n = 0, count = meta ? meta->count : 0;
@@ -81,16 +82,18 @@ struct s3_call *s3_create_upload(const struct s3_env *env, const char *key,
 		.done = on_created,
 		.arg = c};
 
-	if (wants_checksum) {
+	if (wanted) {
 		headers[n++] = (struct sigv4_pair){
-			"x-amz-checksum-algorithm", "CRC64NVME"};
-		headers[n++] = (struct sigv4_pair){"x-amz-checksum-type", "FULL_OBJECT"};
+			"x-amz-checksum-algorithm", checksum_name(wanted)};
+		headers[n++] = (struct sigv4_pair){"x-amz-checksum-type",
+			checksum_is_of_whole(wanted) ? "FULL_OBJECT" : "COMPOSITE"};
 	}
 	for (size_t i = 0; i < count; i++)
 		headers[n++] = meta->pairs[i];
 	op.header_count = n;
 	c->fn = fn;
 	c->arg = arg;
+	c->wanted = wanted;
 	return s3_op_start(env, &op);
 }
 
@@ -138,6 +141,8 @@ static void on_part_text(struct listing *l, const char *name, const char *text)
 		snprintf(p->etag, sizeof(p->etag), "%s", text);
 	} else if (str_eq(name, "ChecksumCRC64NVME")) {
 		snprintf(p->crc64nvme, sizeof(p->crc64nvme), "%s", text);
+	} else if (checksum_from_element(name)) {
+		snprintf(p->sum, sizeof(p->sum), "%s", text);
 	}
 }
 
@@ -220,8 +225,8 @@ static void on_complete_text(void *arg, const char *path, const char *text, size
 	if (str_eq(path, "ETag")) {
 		e->has_etag = true;
 		snprintf(e->head.etag, sizeof(e->head.etag), "%s", text);
-	} else if (str_eq(path, "ChecksumCRC64NVME")) {
-		snprintf(e->head.crc64nvme, sizeof(e->head.crc64nvme), "%s", text);
+	} else {
+		s3_head_take_sum(&e->head, path, text);
 	}
 }
 
@@ -250,7 +255,12 @@ static void put_parts(struct buf *body, const struct s3_complete *c)
 		buf_printf(body, "<Part><PartNumber>%d</PartNumber><ETag>",
 			c->parts[i].number);
 		xml_escape(body, c->parts[i].etag, strlen(c->parts[i].etag));
-		buf_puts(body, "</ETag></Part>");
+		buf_puts(body, "</ETag>");
+		if (c->alg && !checksum_is_of_whole(c->alg))
+			buf_printf(body, "<Checksum%s>%s</Checksum%s>",
+				checksum_name(c->alg), c->parts[i].sum,
+				checksum_name(c->alg));
+		buf_puts(body, "</Part>");
 	}
 	buf_puts(body, "</CompleteMultipartUpload>");
 }
@@ -262,7 +272,7 @@ struct s3_call *s3_complete_upload(
 	struct sigv4_pair headers[5] = {{"Content-Type", "application/xml"}};
 	struct ending *end = mem_alloc(sizeof(*end));
 	struct buf body = BUF_INIT(c->count * PART_BYTES + SMALL_BYTES);
-	char size[24];
+	char size[24], name[40];
 	struct s3_op op = {.operation = "CompleteMultipartUpload",
 		.method = "POST",
 		.key = c->upload.key,
@@ -274,10 +284,11 @@ struct s3_call *s3_complete_upload(
 		.arg = end};
 	struct s3_call *call;
 
-	if (c->crc64nvme) {
+	if (c->sum) {
 		snprintf(size, sizeof(size), "%lld", (long long)c->size);
-		headers[op.header_count++] = (struct sigv4_pair){
-			"x-amz-checksum-crc64nvme", c->crc64nvme};
+		snprintf(
+			name, sizeof(name), "x-amz-checksum-%s", checksum_suffix(c->alg));
+		headers[op.header_count++] = (struct sigv4_pair){name, c->sum};
 		headers[op.header_count++] = (struct sigv4_pair){
 			"x-amz-checksum-type", "FULL_OBJECT"};
 		headers[op.header_count++] = (struct sigv4_pair){

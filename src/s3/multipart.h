@@ -19,14 +19,17 @@ struct s3_part {
 	int64_t size; /* bytes; of a list only */
 	char etag[128];
 	char crc64nvme[16]; /* base64; "": not told */
+	char sum[CHECKSUM_TEXT_LEN]; /* of another algorithm, which the upload keeps */
 };
 
-/* has_checksum: the server keeps CRC64NVME, part by part and of the whole. */
+/* has_checksum: the server keeps what was asked for, part by part and of the whole. */
 typedef void (*s3_created_fn)(
 	void *arg, const struct err *err, const char *upload_id, bool has_checksum);
-/* meta may be NULL. wants_checksum: CRC64NVME of the full object is asked for. */
+/* meta may be NULL. wanted: to be kept of the full object, or of its parts' sums where
+ * the algorithm can't be joined; NONE: not asked. */
 struct s3_call *s3_create_upload(const struct s3_env *env, const char *key,
-	const struct s3_meta *meta, bool wants_checksum, s3_created_fn fn, void *arg);
+	const struct s3_meta *meta, enum checksum_alg wanted, s3_created_fn fn,
+	void *arg);
 
 /* o as for s3_put_object(), with its upload; ret_head->etag is the part's. */
 struct s3_call *s3_upload_part(const struct s3_env *env, const struct s3_object *o,
@@ -44,7 +47,8 @@ struct s3_call *s3_list_parts(const struct s3_env *env, const struct s3_upload *
 	int marker, s3_parts_fn fn, void *arg);
 
 /*
- * parts in order, copied. size and crc64nvme (NULL: not sent) are of the whole object.
+ * parts in order, copied. size and sum (NULL: not sent) are of the whole object; sums of
+ * parts are sent where theirs is a composite.
  * done() gets etag, version and checksum of the new object; an answer without a result
  * is class RETRY, code "no-result".
  */
@@ -53,7 +57,8 @@ struct s3_complete {
 	const struct s3_part *parts;
 	size_t count;
 	int64_t size;
-	const char *crc64nvme;
+	enum checksum_alg alg;
+	const char *sum;
 	const struct s3_condition *condition; /* NULL-able */
 };
 struct s3_call *s3_complete_upload(const struct s3_env *env, const struct s3_complete *c,

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/crc.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "s3/multipart.h"
@@ -166,6 +165,18 @@ void s3_head_read(const struct s3_answer *a, struct s3_head *ret)
 	ret->tag_count = count_of(r, "x-amz-tagging-count");
 	ret->hidden_meta = count_of(r, "x-amz-missing-meta");
 	ret->is_etag_md5 = is_md5(r, ret->etag);
+}
+
+void s3_head_take_sum(struct s3_head *head, const char *element, const char *text)
+{
+	enum checksum_alg alg = checksum_from_element(element);
+
+	if (alg == CHECKSUM_CRC64NVME) {
+		snprintf(head->crc64nvme, sizeof(head->crc64nvme), "%s", text);
+	} else if (alg) {
+		snprintf(head->sum, sizeof(head->sum), "%s", text);
+		head->sum_alg = alg;
+	}
 }
 
 void s3_head_set_etag(
@@ -326,37 +337,63 @@ static void choose_body(const struct s3_object *o, struct s3_op *op)
 }
 
 /* AWS wants a checksum of whatever it is to lock, and answers with it. */
-static bool wants_crc(const struct s3_env *env, const struct s3_object *o)
+static bool is_summed_here(const struct s3_env *env, const struct s3_object *o)
 {
 	const char *custom = env->place->endpoint_url;
 
-	return (!custom || !*custom) && (o->body || o->length == 0);
+	return (o->asked || !custom || !*custom) && (o->body || o->length == 0);
+}
+
+struct sum_header {
+	char name[40], text[CHECKSUM_TEXT_LEN];
+};
+
+static void add_told(struct sigv4_pair *headers, size_t *n, enum checksum_alg alg,
+	struct sum_header *out, const char *sum)
+{
+	snprintf(out->name, sizeof(out->name), "x-amz-checksum-%s", checksum_suffix(alg));
+	add(headers, n, out->name, sum);
+}
+
+/* What is known ahead of the object's bytes; else what is to follow them. */
+static void add_sum(const struct s3_env *env, const struct s3_object *o, struct s3_op *op,
+	struct sigv4_pair *headers, struct sum_header *out)
+{
+	enum checksum_alg alg = o->asked;
+	bool has_crc = o->crc64nvme && *o->crc64nvme;
+	bool has_sum = o->sum && *o->sum && !checksum_part_count(o->sum);
+	const char *known = NULL;
+
+	if (!alg)
+		alg = !has_crc && has_sum ? o->sum_alg : CHECKSUM_CRC64NVME;
+	if (has_crc && alg == CHECKSUM_CRC64NVME)
+		known = o->crc64nvme;
+	else if (has_sum && alg == o->sum_alg)
+		known = o->sum;
+	if (!known && is_summed_here(env, o)) {
+		checksum_of(alg, o->body ? o->body : "", (size_t)o->length, out->text);
+		known = out->text;
+	}
+	if (known)
+		add_told(headers, &op->header_count, alg, out, known);
+	else
+		op->trails = alg;
 }
 
 struct s3_call *s3_put_object(const struct s3_env *env, const struct s3_object *o)
 {
-	char name[40], crc[CRC64_BASE64_LEN];
+	struct sum_header sum;
 	size_t n = o->meta ? o->meta->count : 0;
 	_cleanup_free_ struct sigv4_pair *headers = mem_array(n + 2, sizeof(*headers));
-	struct s3_op op = {.operation = "PutObject", .method = "PUT", .headers = headers};
+	struct s3_op op = {.operation = "PutObject",
+		.method = "PUT",
+		.headers = headers,
+		.header_count = n};
 
 	if (n)
 		memcpy(headers, o->meta->pairs, n * sizeof(*headers));
-	if (o->crc64nvme && *o->crc64nvme)
-		add(headers, &n, "x-amz-checksum-crc64nvme", o->crc64nvme);
-	else if (o->sum && *o->sum && !checksum_part_count(o->sum)) {
-		snprintf(name, sizeof(name), "x-amz-checksum-%s",
-			checksum_suffix(o->sum_alg));
-		add(headers, &n, name, o->sum);
-	} else if (wants_crc(env, o)) {
-		crc64nvme_base64(
-			crc64nvme(0, o->body ? o->body : "", (size_t)o->length), crc);
-		add(headers, &n, "x-amz-checksum-crc64nvme", crc);
-	} else {
-		op.trails_crc = true;
-	}
-	n += s3_condition_header(o->condition, &headers[n]);
-	op.header_count = n;
+	add_sum(env, o, &op, headers, &sum);
+	op.header_count += s3_condition_header(o->condition, &headers[op.header_count]);
 	choose_body(o, &op);
 	return start(env, o, &op);
 }
@@ -366,11 +403,21 @@ struct s3_call *s3_upload_part(const struct s3_env *env, const struct s3_object 
 {
 	char text[16];
 	const struct sigv4_pair query[] = {{"partNumber", text}, {"uploadId", upload_id}};
-	struct s3_op op = {.operation = "UploadPart", .method = "PUT", .query = query,
-		.query_count = 2};
+	struct sigv4_pair headers[1];
+	struct sum_header sum;
+	struct s3_op op = {.operation = "UploadPart",
+		.method = "PUT",
+		.query = query,
+		.query_count = 2,
+		.headers = headers};
 
 	snprintf(text, sizeof(text), "%d", number);
-	op.trails_crc = o->keeps_crc;
+	if (o->asked && o->body) {
+		checksum_of(o->asked, o->body, (size_t)o->length, sum.text);
+		add_told(headers, &op.header_count, o->asked, &sum, sum.text);
+	} else {
+		op.trails = o->asked;
+	}
 	choose_body(o, &op);
 	return start(env, o, &op);
 }

@@ -71,7 +71,9 @@ struct s3_object {
 	const char *crc64nvme;      /* NULL or "": not known ahead */
 	enum checksum_alg sum_alg;  /* else another one; a composite is not sent */
 	const char *sum;
-	bool keeps_crc;                       /* of a part: its upload keeps CRC64NVME */
+	/* What the server is to keep; NONE: what is told here, else CRC64NVME. Of a part:
+	 * what its upload keeps; NONE: nothing. */
+	enum checksum_alg asked;
 	const struct s3_condition *condition; /* NULL-able */
 
 	s3_object_fn done;
@@ -80,6 +82,8 @@ struct s3_object {
 
 /* Of an answer that arrived; for the other files of s3. */
 void s3_head_read(const struct s3_answer *answer, struct s3_head *ret);
+/* A checksum that stands in a body, if that is what the element is. */
+void s3_head_take_sum(struct s3_head *head, const char *element, const char *text);
 /* The ETag that stands in a body; quotes are added where they lack. */
 void s3_head_set_etag(
 	const struct s3_answer *answer, struct s3_head *head, const char *etag);

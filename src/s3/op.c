@@ -33,7 +33,7 @@ struct wire {
 	size_t pair_count;
 	char **lines; /* NULL-terminated */
 	size_t line_count, room;
-	char decoded[24], hash[2 * CRYPTO_SHA256_LEN + 1];
+	char decoded[24], trailer[40], hash[2 * CRYPTO_SHA256_LEN + 1];
 	char *encoding;
 	const char *payload;
 };
@@ -218,9 +218,15 @@ static bool signs_chunks(const struct s3_call *call, const struct s3_place *plac
 }
 
 /* Others have stored the frame with the bytes: only of AWS it is known to be read. */
-static bool trails_crc(const struct s3_call *call, const struct s3_op *op)
+static bool may_trail(const struct s3_call *call, const struct s3_op *op)
 {
-	return op->trails_crc && call->endpoint.is_aws && call->endpoint.is_tls;
+	return op->trails && call->endpoint.is_aws && call->endpoint.is_tls;
+}
+
+bool s3_place_trails(const struct s3_place *place)
+{
+	return !(place->endpoint_url && *place->endpoint_url) &&
+	       place->options.payload != ENDPOINT_PAYLOAD_ALWAYS;
 }
 
 static void choose_payload(struct s3_call *call, const struct s3_place *place,
@@ -234,14 +240,13 @@ static void choose_payload(struct s3_call *call, const struct s3_place *place,
 		w->payload = w->hash;
 		return;
 	}
-	if (is_unsigned && (is_whole || !trails_crc(call, op))) {
+	if (is_unsigned && (is_whole || !may_trail(call, op))) {
 		w->payload = SIGV4_UNSIGNED;
 		return;
 	}
-	call->framing = is_unsigned ? S3_CRC_BEHIND : S3_SIGNED_CHUNKS;
 	w->payload = is_unsigned ? SIGV4_TRAILER : SIGV4_STREAMING;
-	call->chunked = s3_chunked_new(
-		call->framing, op->send_length, op->on_send, op->arg);
+	call->chunked = s3_chunked_new(is_unsigned ? op->trails : CHECKSUM_NONE,
+		op->send_length, op->on_send, op->arg);
 	snprintf(w->decoded, sizeof(w->decoded), "%lld", (long long)op->send_length);
 }
 
@@ -269,10 +274,12 @@ static void collect_headers(struct s3_call *call, const struct s3_place *p,
 		encoding ? encoding : "");
 	add_pair(w, "Content-Encoding", w->encoding);
 	add_pair(w, "x-amz-decoded-content-length", w->decoded);
-	if (call->framing == S3_SIGNED_CHUNKS)
+	if (s3_chunked_framing(call->chunked) == S3_SIGNED_CHUNKS)
 		return;
-	add_pair(w, "x-amz-sdk-checksum-algorithm", "CRC64NVME");
-	add_pair(w, "x-amz-trailer", "x-amz-checksum-crc64nvme");
+	snprintf(w->trailer, sizeof(w->trailer), "x-amz-checksum-%s",
+		checksum_suffix(op->trails));
+	add_pair(w, "x-amz-sdk-checksum-algorithm", checksum_name(op->trails));
+	add_pair(w, "x-amz-trailer", w->trailer);
 }
 
 static int sign(struct s3_call *call, const struct s3_env *env, const struct s3_op *op,
@@ -314,7 +321,7 @@ static int sign(struct s3_call *call, const struct s3_env *env, const struct s3_
 		buf_putc(&w->url, '?');
 		buf_puts(&w->url, result.query_string);
 	}
-	if (call->chunked && call->framing == S3_SIGNED_CHUNKS)
+	if (call->chunked && s3_chunked_framing(call->chunked) == S3_SIGNED_CHUNKS)
 		s3_chunked_start(call->chunked, &scope, &keys, result.signature);
 	sigv4_result_done(&result);
 	return 0;
@@ -388,8 +395,7 @@ void s3_call_send(
 	if (op->is_streamed && op->send_length > 0) {
 		rq.is_streamed = true;
 		rq.on_send = call->chunked ? on_chunk : on_plain_send;
-		rq.send_length = call->chunked ? s3_chunked_length(
-							 call->framing, op->send_length)
+		rq.send_length = call->chunked ? s3_chunked_length(call->chunked)
 					       : op->send_length;
 	} else {
 		rq.body = op->body;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "aws/sigv4.h"
+#include "base/checksum.h"
 #include "base/buf.h"
 #include "net/http.h"
 #include "s3/list.h"
@@ -52,7 +53,8 @@ struct s3_op {
 	size_t body_len;
 	bool is_object;
 	bool is_streamed;
-	bool trails_crc; /* its CRC64NVME may go behind it, where that is understood */
+	/* Its checksum may go behind it, where that is understood; NONE: none. */
+	enum checksum_alg trails;
 	int64_t send_length;
 	enum http_flow (*on_send)(void *arg, char *out, size_t max, size_t *ret_len);
 
@@ -71,6 +73,8 @@ struct s3_op {
  */
 #define S3_WRONG_REGION "wrong-region"
 
+/* Whether a stream to this place may have a checksum behind it. */
+bool s3_place_trails(const struct s3_place *place);
 struct s3_call *s3_op_start(const struct s3_env *env, const struct s3_op *op);
 /* Undo HTTP_PAUSE; s3_call_cancel() is in list.h. Both take NULL. */
 void s3_call_resume(struct s3_call *call);

@@ -16,7 +16,6 @@ struct s3_call {
 	struct s3_op op; /* only callbacks and numbers stay valid */
 	struct endpoint endpoint;
 	struct s3_chunked *chunked;
-	enum s3_framing framing; /* of it */
 	struct buf body;
 	struct s3_answer answer;
 	const char *operation;

@@ -189,14 +189,14 @@ static void chunk_head(struct request *r, char *line)
 }
 
 /* Told ahead by name, behind the bytes by value. */
-static void take_crc(struct request *r, const char *line)
+static void take_sum(struct request *r, const char *line)
 {
+	const char *name = http_field(r->x, "x-amz-trailer");
 	struct body *b = &r->body;
 
-	if (str_eq(http_field(r->x, "x-amz-trailer"), CRC_NAME) &&
-		str_has_prefix(line, CRC_NAME ":"))
-		snprintf(b->crc_behind, sizeof(b->crc_behind), "%s",
-			line + strlen(CRC_NAME ":"));
+	if (name && str_has_prefix(line, name) && line[strlen(name)] == ':')
+		snprintf(b->sum_behind, sizeof(b->sum_behind), "%s",
+			line + strlen(name) + 1);
 }
 
 static void trailer(struct request *r, char *line)
@@ -220,7 +220,7 @@ static void trailer(struct request *r, char *line)
 		crypto_hash_update(b->trailer_hash, line, strlen(line));
 		crypto_hash_update(b->trailer_hash, "\n", 1);
 	} else {
-		take_crc(r, line);
+		take_sum(r, line);
 	}
 }
 
@@ -316,7 +316,7 @@ static void check_crc(struct request *r)
 
 	crc64nvme_base64(r->body.crc, text);
 	if (str_eq(http_field(r->x, "x-amz-trailer"), CRC_NAME) &&
-		!str_eq(r->body.crc_behind, text))
+		!str_eq(r->body.sum_behind, text))
 		fail(&r->body, 400, "BadDigest",
 			"The CRC64NVME you specified did not match the calculated "
 			"checksum.");
@@ -331,7 +331,9 @@ static void check_sum(struct request *r)
 	checksum_end_sum(b->sum, &b->sum_bytes);
 	checksum_text(&b->sum_bytes, text);
 	snprintf(name, sizeof(name), "x-amz-checksum-%s", checksum_suffix(b->sum_alg));
-	told = http_field(r->x, name);
+	told = str_eq(http_field(r->x, "x-amz-trailer"), name) && !b->has_signed_chunks
+		       ? b->sum_behind
+		       : http_field(r->x, name);
 	if (told && !str_eq(told, text))
 		fail(b, 400, "BadDigest",
 			"The checksum you specified did not match the calculated "

@@ -50,7 +50,7 @@ struct body {
 
 	enum chunk_state chunks;
 	bool has_signed_chunks;
-	char crc_behind[16]; /* of a trailer; "": none */
+	char sum_behind[CHECKSUM_TEXT_LEN]; /* of a trailer; "": none */
 	uint64_t chunk_left;
 	char line[512];
 	size_t line_len;

@@ -78,7 +78,8 @@ struct upload {
 	struct meta meta;
 	char *owner;
 	bool has_crc; /* CRC64NVME was asked for */
-	enum checksum_alg sum_alg; /* or another one, whose composite is kept */
+	enum checksum_alg sum_alg; /* or another one, of the whole ... */
+	bool is_composite;         /* ... or of the parts' sums */
 	struct part *parts; /* by number */
 	size_t part_count;
 };

@@ -86,8 +86,8 @@ static struct blob *copy_bytes(const struct object *o, uint64_t from, uint64_t l
 	return out;
 }
 
-static void answer_copy(
-	struct request *r, const char *root, const char *etag, const uint64_t *crc)
+static void answer_copy(struct request *r, const char *root, const char *etag,
+	const uint64_t *crc, const struct object *to)
 {
 	struct buf b = BUF_INIT(ANSWER_BYTES);
 	char date[32], text[CRC64_BASE64_LEN];
@@ -99,6 +99,9 @@ static void answer_copy(
 		crc64nvme_base64(*crc, text);
 		xml_element(&b, "ChecksumCRC64NVME", text);
 	}
+	if (to && to->sum[0])
+		buf_printf(&b, "<Checksum%s>%s</Checksum%s>", checksum_name(to->sum_alg),
+			to->sum, checksum_name(to->sum_alg));
 	buf_printf(&b, "</%s>", root);
 	s3_xml(r, &b);
 	buf_done(&b);
@@ -150,6 +153,21 @@ static void copy_description(struct meta *to, const struct meta *from)
 	}
 }
 
+/* Another checksum than the source has, if the request wants one. */
+static void take_asked(const struct request *r, struct object *to)
+{
+	const char *asked = http_field(r->x, "x-amz-checksum-algorithm");
+
+	for (int alg = CHECKSUM_CRC32C; asked && alg < CHECKSUM_ALGS; alg++) {
+		if (!str_eq(asked, checksum_name((enum checksum_alg)alg)) || !to->blob)
+			continue;
+		to->has_crc = false;
+		to->sum_alg = (enum checksum_alg)alg;
+		checksum_of(to->sum_alg, to->blob->data ? to->blob->data : "",
+			to->blob->len, to->sum);
+	}
+}
+
 static struct object *make_copy(struct request *r, const struct object *from)
 {
 	bool is_replaced = str_eq(
@@ -170,6 +188,7 @@ static struct object *make_copy(struct request *r, const struct object *from)
 		to->sum_alg = from->sum_alg;
 		memcpy(to->sum, from->sum, sizeof(to->sum));
 	}
+	take_asked(r, to);
 	to->owner = mem_strdup(s3_owner_of_new(r));
 	if (is_replaced) {
 		s3_read_meta(r, &to->meta);
@@ -188,7 +207,7 @@ void s3_copy_object(struct request *r)
 	struct object *from, *to;
 
 	if (r->fault && r->fault->error_in_200) {
-		answer_copy(r, "CopyObjectResult", NULL, NULL);
+		answer_copy(r, "CopyObjectResult", NULL, NULL, NULL);
 		return;
 	}
 	from = find_source(r, &b);
@@ -197,8 +216,8 @@ void s3_copy_object(struct request *r)
 	if (is_copyable(r, b, from)) {
 		to = make_copy(r, from);
 		s3_store(r, to);
-		answer_copy(
-			r, "CopyObjectResult", to->etag, to->has_crc ? &to->crc : NULL);
+		answer_copy(r, "CopyObjectResult", to->etag,
+			to->has_crc ? &to->crc : NULL, to);
 		object_unref(to);
 	}
 	object_unref(from);
@@ -269,7 +288,8 @@ void s3_upload_part_copy(struct request *r)
 		part.crc = range_crc(o, from, part.size);
 		etag = s3_etag_of(part.md5);
 		upload_put_part(u, &part);
-		answer_copy(r, "CopyPartResult", etag, u->has_crc ? &part.crc : NULL);
+		answer_copy(
+			r, "CopyPartResult", etag, u->has_crc ? &part.crc : NULL, NULL);
 	}
 	object_unref(o);
 }

@@ -48,9 +48,13 @@ void s3_create_upload(struct request *r)
 		if (str_eq(http_field(r->x, "x-amz-checksum-algorithm"),
 			    checksum_name((enum checksum_alg)alg)))
 			u->sum_alg = (enum checksum_alg)alg;
-	if (u->has_crc) {
-		request_header(r, "x-amz-checksum-algorithm", "CRC64NVME");
-		request_header(r, "x-amz-checksum-type", "FULL_OBJECT");
+	u->is_composite = u->sum_alg &&
+			  !str_eq(http_field(r->x, "x-amz-checksum-type"), "FULL_OBJECT");
+	if (u->has_crc || u->sum_alg) {
+		request_header(r, "x-amz-checksum-algorithm",
+			u->has_crc ? "CRC64NVME" : checksum_name(u->sum_alg));
+		request_header(r, "x-amz-checksum-type",
+			u->is_composite ? "COMPOSITE" : "FULL_OBJECT");
 	}
 	buf_puts(&b, XML_HEAD "<InitiateMultipartUploadResult " S3_NS ">");
 	xml_element(&b, "Bucket", r->bucket->name);
@@ -92,6 +96,29 @@ static bool is_locking(const struct upload *u)
 	return false;
 }
 
+/* What its upload keeps of it; false: it has to come with the part, and does not. */
+static bool sum_up(struct request *r, const struct upload *u, struct part *part)
+{
+	struct checksum *c;
+
+	if (r->body.sum_alg == u->sum_alg) {
+		part->sum = r->body.sum_bytes;
+	} else if (u->is_composite) {
+		s3_fail(r, 400, "InvalidRequest",
+			"Checksum Type mismatch occurred, expected checksum Type: null, "
+			"actual checksum Type: composite",
+			NULL);
+		return false;
+	} else if (part->blob) {
+		c = checksum_new(u->sum_alg, 0);
+		checksum_update(
+			c, part->blob->data ? part->blob->data : "", part->blob->len);
+		checksum_end_sum(c, &part->sum);
+		checksum_free(c);
+	}
+	return true;
+}
+
 void s3_upload_part(struct request *r)
 {
 	struct part part = {.size = r->body.length, .modified_s = r->now_s};
@@ -111,13 +138,21 @@ void s3_upload_part(struct request *r)
 		return;
 	}
 	part.crc = r->body.crc;
-	part.sum = r->body.sum_bytes;
 	memcpy(part.md5, r->body.md5_sum, sizeof(part.md5));
+	part.blob = r->body.blob;
+	if (u->sum_alg && !sum_up(r, u, &part))
+		return;
 	part.blob = blob_ref(r->body.blob);
 	upload_put_part(u, &part);
 	request_header(r, "ETag", etag);
 	if (u->has_crc)
 		s3_answer_crc(r, part.crc);
+	if (part.sum.len) {
+		char text[CHECKSUM_TEXT_LEN];
+
+		checksum_text(&part.sum, text);
+		s3_answer_sum(r, u->sum_alg, text);
+	}
 	request_reply_empty(r, 200);
 }
 
@@ -129,6 +164,12 @@ static void put_crc(struct buf *b, uint64_t crc)
 
 	crc64nvme_base64(crc, text);
 	xml_element(b, "ChecksumCRC64NVME", text);
+}
+
+static void put_sum(struct buf *b, enum checksum_alg alg, const char *text)
+{
+	buf_printf(b, "<Checksum%s>%s</Checksum%s>", checksum_name(alg), text,
+		checksum_name(alg));
 }
 
 void s3_list_parts(struct request *r)
@@ -156,7 +197,7 @@ void s3_list_parts(struct request *r)
 	for (; i < u->part_count && told < max; i++) {
 		const struct part *p = &u->parts[i];
 		_cleanup_free_ char *etag = s3_etag_of(p->md5);
-		char date[32];
+		char date[32], sum[CHECKSUM_TEXT_LEN];
 
 		if (p->number <= after)
 			continue;
@@ -166,6 +207,10 @@ void s3_list_parts(struct request *r)
 		xml_element(&b, "ETag", etag);
 		if (u->has_crc)
 			put_crc(&b, p->crc);
+		if (p->sum.len) {
+			checksum_text(&p->sum, sum);
+			put_sum(&b, u->sum_alg, sum);
+		}
 		buf_printf(&b, "<Size>%llu</Size></Part>", (unsigned long long)p->size);
 	}
 	if (i < u->part_count && i > 0)
@@ -181,7 +226,7 @@ struct completion {
 	const struct upload *upload;
 	const struct part **parts;
 	size_t count;
-	unsigned number;
+	unsigned number, sums;
 	const char *bad; /* S3's code of the first mistake */
 };
 
@@ -222,10 +267,30 @@ static void on_etag_text(void *arg, const char *path, const char *text, size_t l
 		c->bad = "InvalidPart";
 }
 
-static bool parse_twice(const struct blob *body, struct completion *c)
+/* A composite is of the sums that the request repeats. */
+static void on_sum_text(void *arg, const char *path, const char *text, size_t len)
 {
-	const struct xml_handler handlers[] = {
-		{NULL, on_part_text, NULL, c}, {NULL, on_etag_text, NULL, c}};
+	static const char part[] = "CompleteMultipartUpload/Part/";
+	struct completion *c = arg;
+	char sum[CHECKSUM_TEXT_LEN];
+
+	(void)len;
+	if (c->bad || !c->upload->is_composite || !str_has_prefix(path, part) ||
+		checksum_from_element(path + strlen(part)) != c->upload->sum_alg)
+		return;
+	if (c->sums >= c->count) {
+		c->bad = "MalformedXML";
+		return;
+	}
+	checksum_text(&c->parts[c->sums++]->sum, sum);
+	if (!str_eq(text, sum))
+		c->bad = "InvalidPart";
+}
+
+static bool parse_all(const struct blob *body, struct completion *c)
+{
+	const struct xml_handler handlers[] = {{NULL, on_part_text, NULL, c},
+		{NULL, on_etag_text, NULL, c}, {NULL, on_sum_text, NULL, c}};
 
 	for (size_t i = 0; i < ARRAY_LEN(handlers); i++) {
 		struct xml *xml = xml_new(&handlers[i], BODY_TEXT_MAX);
@@ -242,12 +307,13 @@ static bool parse_twice(const struct blob *body, struct completion *c)
 
 static void check_completion(const struct blob *body, struct completion *c)
 {
-	if (!parse_twice(body, c) ||
-		(!c->bad && (c->count == 0 || c->number != c->count)))
+	if (!parse_all(body, c) || (!c->bad && (c->count == 0 || c->number != c->count)))
 		c->bad = "MalformedXML";
 	for (size_t i = 0; !c->bad && i + 1 < c->count; i++)
 		if (c->parts[i]->size < PART_MIN)
 			c->bad = "EntityTooSmall";
+	if (!c->bad && c->upload->is_composite && c->sums < c->count)
+		c->bad = "InvalidRequest";
 }
 
 static void compose(const struct completion *c, struct object *o)
@@ -256,11 +322,16 @@ static void compose(const struct completion *c, struct object *o)
 
 	if (!c->upload->sum_alg)
 		return;
+	o->sum_alg = c->upload->sum_alg;
 	sums = mem_array(c->count, sizeof(*sums));
 	for (size_t i = 0; i < c->count; i++)
 		sums[i] = c->parts[i]->sum;
-	o->sum_alg = c->upload->sum_alg;
-	checksum_compose(o->sum_alg, sums, c->count, o->sum);
+	if (c->upload->is_composite)
+		checksum_compose(o->sum_alg, sums, c->count, o->sum);
+	for (size_t i = 1; !c->upload->is_composite && i < c->count; i++)
+		checksum_join(o->sum_alg, &sums[0], &sums[i], c->parts[i]->size);
+	if (!c->upload->is_composite)
+		checksum_text(&sums[0], o->sum);
 	free(sums);
 }
 
@@ -309,9 +380,26 @@ static void answer_completion(struct request *r, const struct object *o)
 	xml_element(&b, "ETag", o->etag);
 	if (o->has_crc)
 		put_crc(&b, o->crc);
+	if (o->sum[0])
+		put_sum(&b, o->sum_alg, o->sum);
 	buf_puts(&b, "</CompleteMultipartUploadResult>");
 	s3_xml(r, &b);
 	buf_done(&b);
+}
+
+static bool check_told(struct request *r, const struct object *o)
+{
+	char name[40];
+	const char *told;
+
+	snprintf(name, sizeof(name), "x-amz-checksum-%s", checksum_suffix(o->sum_alg));
+	told = o->sum[0] ? http_field(r->x, name) : NULL;
+	if (!told || str_eq(told, o->sum))
+		return true;
+	s3_fail(r, 400, "BadDigest",
+		"The checksum you specified did not match the calculated checksum.",
+		NULL);
+	return false;
 }
 
 void s3_complete_upload(struct request *r)
@@ -341,7 +429,7 @@ void s3_complete_upload(struct request *r)
 			NULL);
 	} else {
 		o = assemble(r, &c);
-		if (!s3_check_crc(r, o->crc)) {
+		if (!s3_check_crc(r, o->crc) || !check_told(r, o)) {
 			object_unref(o);
 			free(c.parts);
 			return;

@@ -145,7 +145,8 @@ struct store_upload {
 	char bucket[256], key[1025], upload_id[1024]; /* of the destination */
 	char source_key[1025], source_etag[128];
 	int64_t size, part_size; /* bytes; size -1: only to be aborted */
-	bool has_checksum;
+	int checksum; /* that the server keeps; 0: none, 1: CRC64NVME, others as
+			 engine_upload has them */
 	int64_t started_at;
 };
 int store_upload_put(struct store *s, const struct store_upload *u);

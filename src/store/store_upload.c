@@ -23,7 +23,7 @@ int store_upload_put(struct store *s, const struct store_upload *u)
 	sql_bind_text(stmt, 6, u->source_etag);
 	sqlite3_bind_int64(stmt, 7, u->size);
 	sqlite3_bind_int64(stmt, 8, u->part_size);
-	sqlite3_bind_int(stmt, 9, u->has_checksum);
+	sqlite3_bind_int(stmt, 9, u->checksum);
 	sqlite3_bind_int64(stmt, 10, u->started_at);
 	return sql_run(s, stmt);
 }
@@ -66,7 +66,7 @@ int store_upload_each(struct store *s, const char *job, store_upload_fn fn, void
 		sql_column_text(stmt, 5, u->source_etag, sizeof(u->source_etag));
 		u->size = sqlite3_column_int64(stmt, 6);
 		u->part_size = sqlite3_column_int64(stmt, 7);
-		u->has_checksum = sqlite3_column_int(stmt, 8);
+		u->checksum = sqlite3_column_int(stmt, 8);
 		u->started_at = sqlite3_column_int64(stmt, 9);
 	}
 	sql_done(stmt);

@@ -288,7 +288,7 @@ static void on_upload(void *arg, const struct store_upload *u)
 	assert_string_equal(u->source_etag, "\"x\"");
 	assert_int_equal(u->size, INT64_C(1) << 45);
 	assert_int_equal(u->part_size, 1 << 24);
-	assert_true(u->has_checksum);
+	assert_int_equal(u->checksum, 3);
 	f->pid = 0;
 	assert_int_equal(store_part_each(f->store, u->upload_id, on_part, f), 0);
 	assert_int_equal(f->pid, 3);
@@ -351,7 +351,7 @@ static void test_uploads(void **state)
 		.source_etag = "\"x\"",
 		.size = INT64_C(1) << 45,
 		.part_size = 1 << 24,
-		.has_checksum = true,
+		.checksum = 3,
 		.started_at = 42};
 	struct store_part part = {1, "\"e\"", UINT64_C(0xfedcba9876543210)};
 
