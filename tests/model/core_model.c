@@ -192,6 +192,16 @@ const struct compare_delivered *run_get_delivered(struct run *r)
 	return NULL;
 }
 
+const char *run_get_asked(const struct run *r)
+{
+	return NULL;
+}
+
+bool run_is_single(const struct run *r)
+{
+	return false;
+}
+
 void run_get_progress(const struct run *r, struct run_progress *ret)
 {
 	*ret = (struct run_progress){.bytes_total = -1};
