@@ -186,7 +186,7 @@ const struct schema_row schema_rows[] = {
 	RETRY("max_backoff", SCHEMA_DURATION, "10m", max_backoff_s, 1, DAY),
 
 	LIMITS("objects",   SCHEMA_INT,  "32",    objects, 1, 256),
-	LIMITS("parts",     SCHEMA_INT,  "8",     parts, 1, 64),
+	LIMITS("parts",     SCHEMA_INT,  NULL,    parts, 1, 64),
 	LIMITS("part_size", SCHEMA_SIZE, "16MiB", part_bytes, 5 * MIB, 5120 * MIB),
 	MAX_DELETE("percent", percent, 0, 100),
 	MAX_DELETE("count",   count,   0, INT64_MAX),

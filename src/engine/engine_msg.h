@@ -83,7 +83,7 @@ struct engine_xfer_spec {
 	bool is_abort;
 	int weight;         /* of its run among others; 0: 1 */
 	int64_t part_bytes; /* 0: the engine's */
-	int parts_at_once;  /* 0: 8 */
+	int parts_at_once;  /* 0: as many as help, up to 8 */
 	int max_attempts;
 	int64_t backoff_ms, max_backoff_ms;
 	double backoff_factor;

@@ -26,7 +26,8 @@
 
 #define PART_MAX     (INT64_C(5) << 30)
 #define MIB          (INT64_C(1) << 20)
-#define AT_ONCE      8 /* parts of one object, where the spec does not say */
+#define AT_ONCE      8 /* parts of one object at most, where the spec does not say */
+#define AT_FIRST     2
 #define WHOLE_PARTS  4 /* an object of so many goes in one piece */
 
 int64_t xfer_part_size(int64_t size, int64_t wanted)
@@ -72,6 +73,11 @@ void xfer_upload_store(struct xfer_upload *u, int i, uint64_t crc, const char *e
 	mem_replace(&p->etag, etag);
 }
 
+static int64_t now_us(const struct xfer *x)
+{
+	return clock_mono_us(loop_clock(x->env->loop));
+}
+
 /* --- what children tell; what they ask for, they ask the engine --- */
 
 static void on_part_end(struct xfer_upload *u, struct xfer *child)
@@ -87,6 +93,7 @@ static void on_part_end(struct xfer_upload *u, struct xfer *child)
 		x->has_no_crc |= child->has_no_crc;
 		xfer_sums_take_part(x, child);
 		xfer_upload_store(u, i, child->crc, etag);
+		width_stored(&u->width, child->range.length, now_us(x));
 		if (u->md5) {
 			crypto_hash_free(u->md5);
 			u->md5 = MEM_STEAL(child->running);
@@ -196,6 +203,15 @@ void xfer_parts_recut(struct xfer *x)
 	x->is_noted = false;
 }
 
+/* What a server copies costs us nothing and takes long: as much as may be, at once. */
+static void init_width(struct xfer_upload *u)
+{
+	int wanted = u->x->spec->parts_at_once;
+	int most = wanted ? wanted : AT_ONCE;
+
+	width_init(&u->width, wanted || xfer_copy_is_wanted(u->x) ? most : AT_FIRST, most);
+}
+
 void xfer_parts_new(struct xfer *x)
 {
 	const struct engine_upload *notes = x->spec->resume;
@@ -209,6 +225,7 @@ void xfer_parts_new(struct xfer *x)
 	u->size = notes ? notes->size : x->heads[XFER_SOURCE].length;
 	cut(u, notes ? notes->part_size : xfer_part_size(u->size, wanted_part_bytes(x)));
 	u->wanted = wanted_sum(x);
+	init_width(u);
 	list_init(&u->children);
 	if (notes)
 		take_notes(u, notes);
@@ -304,9 +321,7 @@ static int count_children(const struct xfer_upload *u)
 
 static int most_at_once(const struct xfer_upload *u)
 {
-	int wanted = u->x->spec->parts_at_once ? u->x->spec->parts_at_once : AT_ONCE;
-
-	return u->md5 ? 1 : wanted;
+	return u->md5 ? 1 : u->width.now;
 }
 
 bool xfer_parts_wants(const struct xfer *x)
@@ -323,6 +338,8 @@ void xfer_parts_pump(struct xfer *x)
 	int most = most_at_once(u);
 	struct turn turn;
 
+	if (!moving)
+		width_begin(&u->width, now_us(x));
 	for (; i < u->count && !x->is_failed && !x->is_cancelled; i++) {
 		if (u->parts[i].state != PART_MISSING)
 			continue;

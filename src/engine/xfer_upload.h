@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "engine/width.h"
 #include "engine/xfer_impl.h"
 
 enum part_state {
@@ -29,6 +30,7 @@ struct xfer_upload {
 	int count, stored, resumed, first_missing, marker, aborts;
 	struct part *parts;
 	struct list children;
+	struct width width; /* how many of them at once */
 	struct s3_call *call;
 	/*
 	 * MD5 of what is stored so far, where nothing else proves the source: then parts
