@@ -1,6 +1,7 @@
 /*
  * Files on either side. A piece at a time belongs to a thread, which reads or writes it
- * right in the ring; the loop only counts. What an attempt's end means is xfer.c's.
+ * right in the ring; the loop only counts, and reads what needs no waiting. What an
+ * attempt's end means is xfer.c's.
  */
 #include "config.h"
 
@@ -37,6 +38,7 @@ struct xfer_file {
 	enum xfer_side side;
 	enum file_state state;
 	bool is_busy, is_cancelled, is_head_only;
+	bool must_wait; /* its file system does not tell whether a read would */
 	/* A thread's while is_busy, else the loop's. */
 	struct file_place place;
 	int fd; /* of a source, or of a parent's target */
@@ -334,12 +336,14 @@ static void settle(struct xfer_file *f)
 }
 
 /* The next piece, as large as the ring allows now; none: the ring calls again. */
-static void move(struct xfer_file *f)
+static void plan(struct xfer_file *f)
 {
 	struct xfer_pipe *pipe = f->x->pipe;
 	int64_t left = f->end - f->offset;
 	bool is_source = f->side == XFER_SOURCE;
 
+	f->piece = 0;
+	f->is_last = false;
 	if (is_source && left && !f->x->env->may_read(f->x->env->arg, f->x))
 		return;
 	f->count = is_source ? xfer_pipe_room(
@@ -348,8 +352,33 @@ static void move(struct xfer_file *f)
 	for (int i = 0; i < f->count; i++)
 		f->piece += f->iov[i].iov_len;
 	f->is_last = (int64_t)f->piece == left && (is_source || xfer_pipe_is_ended(pipe));
+}
+
+/*
+ * A piece that is in memory is here before a thread would be awake. Slow digests, and the
+ * end with its look at what changed, stay a thread's.
+ */
+static bool read_now(struct xfer_file *f)
+{
+	ssize_t n;
+
+	if (f->side != XFER_SOURCE || !f->piece || f->is_last || f->must_wait ||
+		f->x->has_md5 || f->x->running)
+		return false;
+	n = preadv2(f->fd, f->iov, f->count, f->offset, RWF_NOWAIT);
+	f->must_wait = n < 0 && errno == EOPNOTSUPP;
+	if (n < (ssize_t)f->piece)
+		return false;
+	digest(f);
+	return true;
+}
+
+static void move(struct xfer_file *f)
+{
+	for (plan(f); read_now(f); plan(f))
+		settle(f);
 	if (f->piece || f->is_last)
-		submit(f, is_source ? work_read : work_write);
+		submit(f, f->side == XFER_SOURCE ? work_read : work_write);
 }
 
 static void run_move(struct xfer_file *f)
