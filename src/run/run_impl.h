@@ -113,6 +113,7 @@ struct run {
 	bool is_single, is_renamed; /* one key; keys that no merge can compare */
 	struct key_set renamed;     /* their keys at the destination, of this round */
 	bool has_begun; /* the single key was taken */
+	bool is_source_empty; /* the newest listing of it that was closed had nothing */
 	bool is_continuing; /* a deferred call goes on with the listings */
 	struct run_record *record;
 	struct run_deletes *deletes;

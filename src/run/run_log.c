@@ -241,6 +241,17 @@ static void add_counts(struct run *r)
 		snprintf(rep->message + n, sizeof(rep->message) - n, "; %s", counts);
 }
 
+/* A prefix that was mistyped succeeds as well; whoever looks shall see why it is quick. */
+static void add_emptiness(struct run *r)
+{
+	struct run_report *rep = &r->report;
+	size_t n = strlen(rep->message);
+
+	if (r->is_source_empty)
+		snprintf(rep->message + n, sizeof(rep->message) - n,
+			"; nothing is at the source");
+}
+
 static void log_success(struct run *r)
 {
 	struct run_report *rep = &r->report;
@@ -253,6 +264,7 @@ static void log_success(struct run *r)
 		(unsigned long long)rep->objects, rep->objects == 1 ? "" : "s", size, took,
 		besides);
 	add_counts(r);
+	add_emptiness(r);
 	if (rep->objects_undigested)
 		snprintf(how, sizeof(how), "verified (%llu without a digest from both sides)",
 			(unsigned long long)rep->objects_undigested);

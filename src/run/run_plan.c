@@ -237,6 +237,8 @@ void run_plan_close(struct run *r)
 
 		if (side->lister) {
 			lister_get_stats(side->lister, &stats);
+			if (i == RUN_SOURCE)
+				r->is_source_empty = !side->listed;
 			r->report.requests.n[RUN_REQUEST_LIST] += stats.requests;
 		}
 		side->lister = lister_free(side->lister);

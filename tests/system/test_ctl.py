@@ -122,6 +122,20 @@ def test_explain_takes_a_whole_key_and_one_below_the_prefix(daemon, server):
         assert code == 0 and "last run:  copied" in out and "now:       same" in out, (out, err)
 
 
+@once
+def test_a_prefix_without_objects_is_told(daemon, server):
+    daemon.write(source="s3://account-s-bucket/no-such-prefix/")
+    daemon.start()
+    code, end = daemon.run()
+    assert code == 0 and end["message"].endswith("; nothing is at the source"), end
+    server.s.put_object(Bucket="account-s-bucket", Key="such-prefix/k", Body=b"1")
+    daemon.write(source="s3://account-s-bucket/such-prefix/")
+    assert daemon.ctl("reload")[0] == 0
+    for _ in range(2):
+        code, end = daemon.run()
+        assert code == 0 and "nothing" not in end["message"], end
+
+
 def completes(daemon, *words):
     """What bash offers for the last of the words."""
     script = """source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _s3ferryctl
