@@ -363,7 +363,7 @@ static bool read_now(struct xfer_file *f)
 	ssize_t n;
 
 	if (f->side != XFER_SOURCE || !f->piece || f->is_last || f->must_wait ||
-		f->x->has_md5 || f->x->running)
+		f->x->has_md5 || f->x->running || f->x->sums)
 		return false;
 	n = preadv2(f->fd, f->iov, f->count, f->offset, RWF_NOWAIT);
 	f->must_wait = n < 0 && errno == EOPNOTSUPP;
