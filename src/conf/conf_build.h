@@ -104,6 +104,8 @@ void schedule_finish(const struct spot *s, struct raw_job *raw, struct conf_job 
 
 /* conf_after.c: the jobs that others follow, when all are known and sorted. */
 void after_finish(struct draft *d);
+/* conf_places.c: warnings where two jobs write one key. */
+void places_finish(struct draft *d);
 /* conf_file.c: local files. false: the url is wrong, and that was said. */
 bool file_parse_url(const struct spot *s, const char *url, struct conf_side *side);
 /* group, mode, and what a side must not have for its scheme. */

@@ -376,4 +376,5 @@ void draft_finish(struct draft *d)
 	qsort(c->jobs, c->job_count, sizeof(*c->jobs), by_name);
 	qsort(c->profiles, c->profile_count, sizeof(*c->profiles), profile_by_name);
 	after_finish(d);
+	places_finish(d);
 }

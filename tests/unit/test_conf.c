@@ -397,6 +397,27 @@ static void a_secret_is_never_shown(void **state)
 	buf_done(&out);
 }
 
+static void two_jobs_that_write_one_key_are_told(void **state)
+{
+	const struct conf *c;
+	struct conf_messages m;
+
+	(void)state;
+	assert_int_equal(
+		load_text(GOOD_PROFILES
+			"  a:\n" GOOD_SIDES "  b:\n"
+			"    source: { profile: src, url: \"s3://bucket-s/in/other\" }\n"
+			"    destination: { profile: src, url: \"s3://bucket-m/in/\" }\n"
+			"  c:\n" GOOD_SIDES,
+			&c, &m),
+		0);
+	assert_int_equal(m.count, 1);
+	assert_non_null(strstr(m.items[0].key_path, "jobs.c.destination"));
+	assert_non_null(strstr(m.items[0].text, "the job 'a' writes the same key"));
+	conf_messages_done(&m);
+	conf_unref(c);
+}
+
 static void a_megabyte_is_the_most(void **state)
 {
 	size_t cap = 1024 * 1024;
@@ -618,6 +639,7 @@ int main(void)
 		cmocka_unit_test(jobs_d_is_read_beside_the_main_file),
 		cmocka_unit_test(the_caret_stands_under_the_value),
 		cmocka_unit_test(a_secret_is_never_shown),
+		cmocka_unit_test(two_jobs_that_write_one_key_are_told),
 		cmocka_unit_test(a_megabyte_is_the_most),
 		cmocka_unit_test(depth_and_count_are_bounded),
 		cmocka_unit_test(a_window_opens_and_closes),
