@@ -1,6 +1,6 @@
 /*
- * CRC-64/NVME: slicing by 16, or carry-less multiplication where the CPU has it; values of
- * parts combined by polynomial arithmetic.
+ * CRC-64/NVME: slicing by 16, or carry-less multiplication where the CPU has it; values
+ * of parts combined by polynomial arithmetic.
  */
 #include "config.h"
 
@@ -71,47 +71,109 @@ static uint64_t update_sliced(uint64_t crc, const uint8_t *p, size_t len)
 	return crc;
 }
 
+/* x^127, x^191, x^511, x^575 modulo the polynomial, bits reversed. */
+#define K127 UINT64_C(0x21e9761e252621ac)
+#define K191 UINT64_C(0xeadc41fd2ba3d420)
+#define K511 UINT64_C(0x62242240ace5045a)
+#define K575 UINT64_C(0x0c32cdb31e18a84a)
+
+/* Two words of 64 bits, and what a CPU does with them. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-/* x^127, x^191, x^511, x^575 modulo the polynomial, bits reversed. */
-#define K127 INT64_C(0x21e9761e252621ac)
-#define K191 INT64_C(-0x1523be02d45c2be0) /* eadc41fd2ba3d420 */
-#define K511 INT64_C(0x62242240ace5045a)
-#define K575 INT64_C(0x0c32cdb31e18a84a)
+#define HAS_CLMUL  1
+#define WITH_CLMUL __attribute__((target("pclmul,sse2")))
+typedef __m128i words;
 
-__attribute__((target("pclmul,sse2"))) static __m128i fold(__m128i x, __m128i k)
+WITH_CLMUL static words load(const uint8_t *p)
+{
+	return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+WITH_CLMUL static words make(uint64_t low, uint64_t high)
+{
+	return _mm_set_epi64x((int64_t)high, (int64_t)low);
+}
+
+WITH_CLMUL static words add(words a, words b)
+{
+	return _mm_xor_si128(a, b);
+}
+
+/* low * low + high * high */
+WITH_CLMUL static words fold(words x, words k)
 {
 	return _mm_xor_si128(
 		_mm_clmulepi64_si128(x, k, 0x00), _mm_clmulepi64_si128(x, k, 0x11));
 }
 
-/* len >= 128. Folds 64 bytes at a time down to 16, whose remainder the table gives. */
-__attribute__((target("pclmul,sse2"))) static uint64_t update_clmul(
-	uint64_t crc, const uint8_t *p, size_t len)
+static bool has_clmul(void)
 {
-	const __m128i k64 = _mm_set_epi64x(K511, K575), k16 = _mm_set_epi64x(K127, K191);
-	__m128i x[4];
-	uint8_t rest[16];
-	int i;
+	return __builtin_cpu_supports("pclmul");
+}
+#elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#include <arm_neon.h>
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 
-	for (i = 0; i < 4; i++)
-		x[i] = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
-	x[0] = _mm_xor_si128(x[0], _mm_set_epi64x(0, (int64_t)crc));
-	for (p += 64, len -= 64; len >= 64; p += 64, len -= 64)
-		for (i = 0; i < 4; i++)
-			x[i] = _mm_xor_si128(fold(x[i], k64),
-				_mm_loadu_si128(
-					(const __m128i *)(const void *)(p + 16 * i)));
-	for (i = 1; i < 4; i++)
-		x[i] = _mm_xor_si128(x[i], fold(x[i - 1], k16));
-	_mm_storeu_si128((__m128i *)(void *)rest, x[3]);
-	return update_sliced(update_sliced(0, rest, sizeof(rest)), p, len);
+#define HAS_CLMUL 1
+#if defined(__clang__)
+#define WITH_CLMUL __attribute__((target("aes")))
+#else
+#define WITH_CLMUL __attribute__((target("+crypto")))
+#endif
+typedef uint64x2_t words;
+
+WITH_CLMUL static words load(const uint8_t *p)
+{
+	return vreinterpretq_u64_u8(vld1q_u8(p));
+}
+
+WITH_CLMUL static words make(uint64_t low, uint64_t high)
+{
+	return vcombine_u64(vcreate_u64(low), vcreate_u64(high));
+}
+
+WITH_CLMUL static words add(words a, words b)
+{
+	return veorq_u64(a, b);
+}
+
+WITH_CLMUL static words fold(words x, words k)
+{
+	poly128_t low = vmull_p64(
+		(poly64_t)vgetq_lane_u64(x, 0), (poly64_t)vgetq_lane_u64(k, 0));
+	poly128_t high = vmull_high_p64(
+		vreinterpretq_p64_u64(x), vreinterpretq_p64_u64(k));
+
+	return veorq_u64(vreinterpretq_u64_p128(low), vreinterpretq_u64_p128(high));
 }
 
 static bool has_clmul(void)
 {
-	return __builtin_cpu_supports("pclmul");
+	return getauxval(AT_HWCAP) & HWCAP_PMULL;
+}
+#endif
+
+#ifdef HAS_CLMUL
+/* len >= 128. Folds 64 bytes at a time down to 16, whose remainder the table gives. */
+WITH_CLMUL static uint64_t update_clmul(uint64_t crc, const uint8_t *p, size_t len)
+{
+	const words k64 = make(K575, K511), k16 = make(K191, K127);
+	words x[4];
+	uint8_t rest[16];
+	int i;
+
+	for (i = 0; i < 4; i++)
+		x[i] = load(p + 16 * i);
+	x[0] = add(x[0], make(crc, 0));
+	for (p += 64, len -= 64; len >= 64; p += 64, len -= 64)
+		for (i = 0; i < 4; i++)
+			x[i] = add(fold(x[i], k64), load(p + 16 * i));
+	for (i = 1; i < 4; i++)
+		x[i] = add(x[i], fold(x[i - 1], k16));
+	memcpy(rest, &x[3], sizeof(rest));
+	return update_sliced(update_sliced(0, rest, sizeof(rest)), p, len);
 }
 #else
 static uint64_t update_clmul(uint64_t crc, const uint8_t *p, size_t len)
@@ -183,7 +245,8 @@ int crc64nvme_parse(const char *base64, uint64_t *ret)
 	uint8_t bytes[8];
 	size_t len;
 
-	if (str_from_base64(base64, bytes, sizeof(bytes), &len) < 0 || len != sizeof(bytes))
+	if (str_from_base64(base64, bytes, sizeof(bytes), &len) < 0 ||
+		len != sizeof(bytes))
 		return -EINVAL;
 	*ret = 0;
 	for (size_t i = 0; i < sizeof(bytes); i++)
