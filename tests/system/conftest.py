@@ -244,6 +244,7 @@ class Daemon:
         self.proc = None
         self.verbose = False
         self.cwd = None  # of the process; None: ours
+        self.patience = 60  # seconds that s3ferryctl may take
 
     def write(self, source="s3://account-s-bucket/daily/report.csv",
               destination="s3://account-m-bucket/incoming/", external_id="ferry-42",
@@ -315,7 +316,7 @@ jobs:
 
     def ctl(self, *args):
         r = subprocess.run([f"{BUILD}/src/s3ferryctl", "--socket", self.sock, "--json", *args],
-                           capture_output=True, text=True, timeout=60)
+                           capture_output=True, text=True, timeout=self.patience)
         lines = [json.loads(line) for line in r.stdout.splitlines()]
         return r.returncode, lines, r.stderr
 

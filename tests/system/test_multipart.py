@@ -61,6 +61,7 @@ if os.environ.get("S3FERRY_LONG"):
 @pytest.mark.parametrize("size,puts,parts", EDGES)
 def test_sizes_at_the_edges(daemon, server, size, puts, parts):
     names = ["PutObject", "UploadPart", "HeadObject", "GetObject"]
+    daemon.patience = 3600  # the largest has 160 GB
     before = [server.requests(n) for n in names]
     daemon.write(source=f"s3://account-s-bucket/virtual/{size}",
                  destination="s3://account-m-discard/edge",
