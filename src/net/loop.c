@@ -106,9 +106,10 @@ static void bury(struct loop *loop)
 {
 	const struct deferred *first = LIST_FIRST(&loop->deferred, struct deferred, link);
 	uint64_t before = first ? first->round : loop->round;
-	struct deferred *d, *tmp;
+	struct deferred *d;
 
-	LIST_FOREACH_SAFE (d, tmp, &loop->graveyard, link) {
+	/* One may bury others. */
+	while ((d = LIST_FIRST(&loop->graveyard, struct deferred, link))) {
 		if (before < loop->round && d->round >= before)
 			return;
 		list_remove(&d->link);
