@@ -177,16 +177,6 @@ void run_get_key(const struct run *r, uint64_t xfer, int side, char *ret_key)
 	*ret_key = '\0';
 }
 
-const char *run_get_asked(const struct run *r)
-{
-	return NULL;
-}
-
-bool run_is_single(const struct run *r)
-{
-	return false;
-}
-
 const struct compare_delivered *run_get_delivered(struct run *r)
 {
 	return NULL;
