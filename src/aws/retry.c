@@ -90,6 +90,7 @@ struct retry_quotas {
 		char *name; /* NULL: free */
 		struct retry_quota quota;
 	} peers[PEERS];
+	uint64_t retries;
 };
 
 struct retry_quotas *retry_quotas_new(void)
@@ -124,6 +125,16 @@ bool retry_quotas_are_full(const struct retry_quotas *q)
 		if (q->peers[i].quota.tokens < RETRY_QUOTA_MAX)
 			return false;
 	return true;
+}
+
+void retry_quotas_count(struct retry_quotas *q)
+{
+	q->retries++;
+}
+
+uint64_t retry_quotas_counted(const struct retry_quotas *q)
+{
+	return q->retries;
 }
 
 int retry_quota_take(struct retry_quota *q, enum err_class class)

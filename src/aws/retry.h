@@ -54,6 +54,9 @@ void *retry_quotas_free(struct retry_quotas *q);
 struct retry_quota *retry_quotas_of(struct retry_quotas *q, const char *name);
 /* Nobody owes anything: what a success gives back would be lost. */
 bool retry_quotas_are_full(const struct retry_quotas *q);
+/* One more retry of them all, and how many there were; also of peers beyond the 64. */
+void retry_quotas_count(struct retry_quotas *q);
+uint64_t retry_quotas_counted(const struct retry_quotas *q);
 
 /* What the retry costs, taken; 0: no retry, give up with the error at hand. */
 int retry_quota_take(struct retry_quota *q, enum err_class class);

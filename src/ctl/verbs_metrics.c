@@ -13,9 +13,14 @@
 #include "base/mem.h"
 #include "ctl/ctl.h"
 
+static void head_of(const char *name, const char *type, const char *help)
+{
+	printf("# HELP s3ferry_%s %s\n# TYPE s3ferry_%s %s\n", name, help, name, type);
+}
+
 static void head(const char *name, const char *help)
 {
-	printf("# HELP s3ferry_%s %s\n# TYPE s3ferry_%s gauge\n", name, help, name);
+	head_of(name, "gauge", help);
 }
 
 /* Names of jobs need no escaping: conf allows letters, digits, '.', '_' and '-'. */
@@ -92,6 +97,10 @@ static void put_engines(const struct json *e)
 	head("objects_under_way", "Objects that the engines move or remove now.");
 	printf("s3ferry_objects_under_way %" PRId64 "\n",
 		json_get_int(e, "transfers", 0));
+	head_of("requests_sent_again_total", "counter",
+		"Requests to S3 that failed and were sent again, since the daemon began.");
+	printf("s3ferry_requests_sent_again_total %" PRId64 "\n",
+		json_get_int(e, "sent_again", 0));
 	head("bandwidth_limit_bytes_per_second", "Limit of all jobs together; 0: none.");
 	printf("s3ferry_bandwidth_limit_bytes_per_second %" PRId64 "\n",
 		json_get_int(e, "bandwidth_limit", 0));

@@ -42,7 +42,8 @@ static void status_engines(const struct json *e)
 	const struct json *slowed = json_get(e, "slowed");
 	long long n = json_get_int(e, "count", 1),
 		  transfers = json_get_int(e, "transfers", 0);
-	int64_t limit = json_get_int(e, "bandwidth_limit", 0);
+	int64_t limit = json_get_int(e, "bandwidth_limit", 0),
+		again = json_get_int(e, "sent_again", 0);
 	char text[32];
 
 	if (transfers || limit)
@@ -51,6 +52,9 @@ static void status_engines(const struct json *e)
 	if (limit)
 		printf(", at most %s/s",
 			str_format_size((uint64_t)limit, text, sizeof(text)));
+	if ((transfers || limit) && again)
+		printf(", %lld request%s sent again so far", (long long)again,
+			again == 1 ? "" : "s");
 	if (transfers || limit)
 		putchar('\n');
 	for (size_t i = 0; i < json_array_len(slowed); i++) {

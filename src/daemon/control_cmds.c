@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/retry.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -237,6 +238,10 @@ static void put_engines(struct core *c, struct json_writer *w)
 	json_object_begin(w, "engines");
 	json_put_int(w, "count", (int64_t)engine_set_count(c->engines));
 	json_put_int(w, "transfers", (int64_t)engine_set_transfers(c->engines));
+	/* Theirs, and those of the listings, which are this loop's. */
+	json_put_int(w, "sent_again",
+		(int64_t)(engine_set_sent_again(c->engines) +
+			  retry_quotas_counted(c->quotas)));
 	if (limit)
 		json_put_int(w, "bandwidth_limit", limit);
 	json_array_begin(w, "slowed");

@@ -55,6 +55,14 @@ struct engine {
 	void *arg;
 };
 
+static void tell(struct engine *e, const struct engine_ev *ev)
+{
+	struct engine_ev own = *ev;
+
+	own.sent_again = retry_quotas_counted(e->env.quotas);
+	e->emit(e->arg, &own);
+}
+
 /* --- credentials --- */
 
 static struct creds_slot *find_creds(struct engine *e, uint32_t id)
@@ -107,7 +115,7 @@ static void need_creds(void *arg, uint32_t id, uint64_t generation)
 		return;
 	s->is_asked = true;
 	s->asked_generation = generation;
-	e->emit(e->arg, &ev);
+	tell(e, &ev);
 }
 
 static void wake_removals(struct engine *e, uint32_t id)
@@ -269,7 +277,7 @@ static struct skew *get_skew(void *arg, const char *endpoint_url)
 	if (skew && skew_is_news(skew) && !e->is_closing) {
 		ev.total = skew->us;
 		ev.endpoint_url = mem_strdup(endpoint_url);
-		e->emit(e->arg, &ev);
+		tell(e, &ev);
 	}
 	return skew;
 }
@@ -410,7 +418,7 @@ static void on_event(void *arg, const struct engine_ev *ev)
 		free(ev->upload);
 		free(ev->rate);
 	} else {
-		e->emit(e->arg, ev);
+		tell(e, ev);
 	}
 }
 

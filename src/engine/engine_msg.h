@@ -202,6 +202,7 @@ struct engine_ev {
 	uint32_t creds_id;
 	uint64_t generation;
 	uint64_t bytes;
+	uint64_t sent_again; /* of all: requests of this engine so far; engine.c fills it */
 	int64_t total;
 	bool is_left;
 	struct engine_result *result; /* malloc'd for RETRY and DONE; the receiver frees */

@@ -42,6 +42,7 @@ struct seat {
 	struct engine *engine;
 	struct mailbox *down;
 	size_t transfers; /* given to it and not yet at their end */
+	uint64_t sent_again;
 };
 
 /* A bucket that asks for less. */
@@ -235,6 +236,15 @@ size_t engine_set_transfers(const struct engine_set *set)
 	return sum;
 }
 
+uint64_t engine_set_sent_again(const struct engine_set *set)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < set->count; i++)
+		sum += set->seats[i].sent_again;
+	return sum;
+}
+
 void engine_set_each_slowed(const struct engine_set *set, engine_rate_fn fn, void *arg)
 {
 	const struct rate_seen *seen;
@@ -251,6 +261,7 @@ static void on_ev(void *arg, const void *msg)
 	struct engine_set *set = s->set;
 	const struct engine_ev *ev = msg;
 
+	s->sent_again = ev->sent_again;
 	if (ev->type == ENGINE_EV_DONE) {
 		s->transfers--;
 		count_limits(s, ev->tag, false);

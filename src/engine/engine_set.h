@@ -47,6 +47,8 @@ int64_t engine_set_get_limit(const struct engine_set *set, uint64_t tag);
 /* How many there are, and the objects given to them that are not yet at their end. */
 size_t engine_set_count(const struct engine_set *set);
 size_t engine_set_transfers(const struct engine_set *set);
+/* Requests that failed and were sent again, as of each engine's newest event. */
+uint64_t engine_set_sent_again(const struct engine_set *set);
 /* Buckets that ask for less than they were given, as last told; borrowed. */
 typedef void (*engine_rate_fn)(void *arg, const struct engine_rate *rate);
 void engine_set_each_slowed(const struct engine_set *set, engine_rate_fn fn, void *arg);

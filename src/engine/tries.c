@@ -47,6 +47,8 @@ bool tries_again(struct tries *t, const struct tries_peer *peer, struct err *e,
 			return false;
 		}
 	}
+	if (peer->quotas)
+		retry_quotas_count(peer->quotas);
 	*ret_delay_ms = retry_delay_ms(&policy, e->class, t->failed, unit);
 	if (*ret_delay_ms < e->retry_after_ms)
 		*ret_delay_ms = e->retry_after_ms;

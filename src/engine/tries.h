@@ -26,8 +26,8 @@ struct tries_peer {
 };
 
 /*
- * After a failure; unit is in [0, 1). true: again in *ret_delay_ms. A quota that is used
- * up is told in the error's text.
+ * After a failure; unit is in [0, 1). true: again in *ret_delay_ms, which quotas count. A
+ * quota that is used up is told in the error's text.
  */
 bool tries_again(struct tries *t, const struct tries_peer *peer, struct err *e,
 	double unit, int64_t *ret_delay_ms);

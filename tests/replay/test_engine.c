@@ -378,6 +378,7 @@ static void test_reset_mid_body(void **state)
 	a->net_code = "reset";
 	a->cut_at = 7000;
 	check_retried_source(f, 1); /* no attempt of the job: the request again */
+	assert_int_equal(engine_set_sent_again(f->set), 1);
 }
 
 static void test_short_body(void **state)
@@ -387,6 +388,7 @@ static void test_short_body(void **state)
 
 	a->body_len = 19000; /* a server that lies, and an http that did not see it */
 	check_retried_source(f, 2);
+	assert_int_equal(engine_set_sent_again(f->set), 0);
 }
 
 static void test_slow_down(void **state)

@@ -1,10 +1,11 @@
 """A service that asks for less gets less, from all jobs together, and all arrives."""
 
+import subprocess
 import time
 
 import pytest
 
-from conftest import only, until
+from conftest import BUILD, only, until
 
 SANDBOX = only("sandbox", "SlowDown when it is wanted, and requests that are counted")
 OBJECTS = 300
@@ -86,3 +87,26 @@ def test_a_burst_of_refusals_fails_nothing(many, server):
     assert (code, end["objects_done"]) == (0, OBJECTS)
     assert any("serves as before" in x for x in many.log("notice")) or \
         any("asks for less" in x for x in many.log("notice"))
+
+
+@SANDBOX
+@pytest.mark.parametrize("engines", [1, 3])
+def test_what_was_sent_again_is_counted(many, server, engines):
+    def say(verb):
+        return subprocess.run([f"{BUILD}/src/s3ferryctl", "--socket", many.sock, verb],
+                              check=True, capture_output=True, text=True, timeout=60).stdout
+
+    write(many, f"engines: {engines}\nbandwidth: 1 GB/s")
+    many.start()
+    assert many.run()[0] == 0
+    assert many.ctl("status")[1][0]["engines"]["sent_again"] == 0
+    assert "sent again" not in say("status")
+    failed = [("ListObjectsV2", 2), ("GetObject", 4), ("PutObject", 3)]
+    server.faults(*(({"operation": o, "count": n}, {"status": 500, "code": "InternalError"})
+                    for o, n in failed))
+    code, end = many.run()
+    assert (code, end["objects_done"]) == (0, OBJECTS)
+    assert server.fired() == [n for _, n in failed]
+    assert many.ctl("status")[1][0]["engines"]["sent_again"] == 9
+    assert ", 9 requests sent again so far\n" in say("status")
+    assert "\ns3ferry_requests_sent_again_total 9\n" in say("metrics")

@@ -110,6 +110,27 @@ static void nothing_is_kept_while_all_goes_well(void **state)
 	retry_quotas_free(quotas);
 }
 
+/* What is sent again, and not what is given up. */
+static void counted_for_all_of_them(void **state)
+{
+	struct retry_quotas *quotas = retry_quotas_new();
+	const struct tries_peer peer = {quotas, "", "", "b"},
+				other = {quotas, "", "", "c"};
+	int64_t ms;
+
+	(void)state;
+	assert_int_equal(retry_quotas_counted(quotas), 0);
+	assert_int_equal(count(&peer, ERR_DENIED, &ms), 0);
+	assert_int_equal(retry_quotas_counted(quotas), 0);
+	count(&peer, ERR_RETRY, &ms);
+	count(&other, ERR_THROTTLE, &ms);
+	assert_int_equal(retry_quotas_counted(quotas), 10);
+	for (int i = 0; i < 8; i++) /* 35 in all, then the quota is used up */
+		count(&peer, ERR_RETRY, &ms);
+	assert_int_equal(retry_quotas_counted(quotas), 35 + 5);
+	retry_quotas_free(quotas);
+}
+
 static void whoever_had_them_all(void **state)
 {
 	const struct tries_peer peer = {NULL, "", "", "b"};
@@ -131,6 +152,7 @@ int main(void)
 		cmocka_unit_test(as_late_as_the_service_asks),
 		cmocka_unit_test(one_quota_of_an_account_at_a_bucket),
 		cmocka_unit_test(nothing_is_kept_while_all_goes_well),
+		cmocka_unit_test(counted_for_all_of_them),
 		cmocka_unit_test(whoever_had_them_all),
 	};
 
