@@ -178,14 +178,24 @@ def test_trash_keeps_what_a_sync_removes(mirror):
     assert set(content(*target)) == {"a", "b"}
     assert content(target[0], TARGET, "trash-" + mirror.prefix) == {"gone/c": b"3"}
     assert counts(mirror)["trashed"] == 1
-    # Nor does an older one of that name keep it from going there.
-    fill(*target, {"gone/c": b"33"})
-    mirror.write(["action: sync", "delete: true", "max_delete: 50%", "overwrite: never",
-                  f'trash_prefix: "trash-{mirror.prefix}"'])
-    assert mirror.ctl("reload", "--wait")[0] == 0
-    assert mirror.run()[0] == 0
-    assert content(target[0], TARGET, "trash-" + mirror.prefix) == {"gone/c": b"33"}
     empty(target[0], TARGET, "trash-" + mirror.prefix)
+
+
+@only("sandbox", "RGW 16.2 empties such a copy with its source, where versions are suspended")
+def test_the_trash_takes_what_has_a_namesake_there(mirror):
+    source, target = mirror.at
+    trash = "trash-" + mirror.prefix
+    fill(*source, {"a": b"1", "b": b"2"})
+    fill(*target, {"a": b"1", "b": b"2", "gone/c": b"33"})
+    fill(target[0], TARGET, trash, {"gone/c": b"3"})
+    mirror.write(["action: sync", "delete: true", "max_delete: 50%", "overwrite: never",
+                  f'trash_prefix: "{trash}"'])
+    mirror.start()
+    code, end = mirror.run()
+    assert code == 0, end
+    assert set(content(*target)) == {"a", "b"}
+    assert content(target[0], TARGET, trash) == {"gone/c": b"33"}
+    empty(target[0], TARGET, trash)
 
 
 def test_a_move_leaves_nothing_behind(mirror):
