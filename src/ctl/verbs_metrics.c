@@ -101,6 +101,10 @@ static void put_engines(const struct json *e)
 		"Requests to S3 that failed and were sent again, since the daemon began.");
 	printf("s3ferry_requests_sent_again_total %" PRId64 "\n",
 		json_get_int(e, "sent_again", 0));
+	head("loop_longest_turn_seconds",
+		"How long the core was busy at once, at most, in the last minute or two.");
+	printf("s3ferry_loop_longest_turn_seconds %.6f\n",
+		(double)json_get_int(e, "longest_turn_us", 0) / 1e6);
 	head("bandwidth_limit_bytes_per_second", "Limit of all jobs together; 0: none.");
 	printf("s3ferry_bandwidth_limit_bytes_per_second %" PRId64 "\n",
 		json_get_int(e, "bandwidth_limit", 0));

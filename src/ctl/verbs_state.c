@@ -56,7 +56,8 @@ static void status_engines(const struct json *e)
 		printf(", %lld request%s sent again so far", (long long)again,
 			again == 1 ? "" : "s");
 	if (transfers || limit)
-		putchar('\n');
+		printf(", the core busy for at most %.1f ms at once\n",
+			(double)json_get_int(e, "longest_turn_us", 0) / 1e3);
 	for (size_t i = 0; i < json_array_len(slowed); i++) {
 		const struct json *s = json_array_at(slowed, i);
 		const char *endpoint = json_get_str(s, "endpoint");

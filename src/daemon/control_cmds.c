@@ -35,6 +35,7 @@
 #include "daemon/ctl_proto.h"
 #include "engine/bandwidth.h"
 #include "engine/engine_set.h"
+#include "net/loop.h"
 
 #define COUNT_MAX 1000
 
@@ -242,6 +243,7 @@ static void put_engines(struct core *c, struct json_writer *w)
 	json_put_int(w, "sent_again",
 		(int64_t)(engine_set_sent_again(c->engines) +
 			  retry_quotas_counted(c->quotas)));
+	json_put_int(w, "longest_turn_us", loop_longest_us(c->loop));
 	if (limit)
 		json_put_int(w, "bandwidth_limit", limit);
 	json_array_begin(w, "slowed");

@@ -33,7 +33,7 @@ const char core_interface[] =
 	"method Status() -> (version: string, uptime_s: int,\n"
 	"  config: (path: string, loaded_at: ?string, error: ?string),\n"
 	"  engines: (count: int, transfers: int, sent_again: int,\n"
-	"  bandwidth_limit: ?int,\n"
+	"  longest_turn_us: int, bandwidth_limit: ?int,\n"
 	"  slowed: [](bucket: string, endpoint: string, at_once: int)), jobs: []Job)\n"
 	"# With more: the run, then progress, then the verdict.\n"
 	"# With a date (2026-11-01, or a time) it runs for that slot.\n"

@@ -15,6 +15,7 @@
 
 #define IDLE_MS   3600000
 #define BUDGET_US (5 * USEC_PER_MSEC) /* a turn for descriptors; for deferred calls */
+#define LATELY_US (60 * USEC_PER_SEC)
 
 enum priority {
 	PRIORITY_URGENT,
@@ -49,6 +50,7 @@ struct loop_fd {
 
 struct signal_watch {
 	struct list link;
+	struct loop *loop;
 	struct event *ev;
 	loop_fn fn;
 	void *arg;
@@ -63,8 +65,10 @@ struct loop {
 	struct list deferred, graveyard, signals;
 	struct deferred *current; /* the deferred call that runs now */
 	uint64_t turns;
-	uint64_t round;         /* begins when deferred calls are due */
-	int64_t budget_ends_us; /* of this turn's descriptors; 0: none was ready yet */
+	uint64_t round;        /* begins when deferred calls are due */
+	int64_t began_us;      /* this turn, its waiting being over; -1: it waits */
+	int64_t lately;        /* mono / LATELY_US, of: */
+	int64_t longest_us[2]; /* turn, and that of the time before */
 	bool must_stop;
 };
 
@@ -149,6 +153,41 @@ const struct clock *loop_clock(const struct loop *loop)
 uint64_t loop_turns(const struct loop *loop)
 {
 	return loop->turns;
+}
+
+/* --- how long turns take --- */
+
+static void begin_turn(struct loop *loop)
+{
+	if (loop->began_us < 0)
+		loop->began_us = clock_mono_us(loop->clock);
+}
+
+static void forget_longest(struct loop *loop, int64_t now_us)
+{
+	int64_t passed = now_us / LATELY_US - loop->lately;
+
+	if (!passed)
+		return;
+	loop->lately += passed;
+	loop->longest_us[1] = passed == 1 ? loop->longest_us[0] : 0;
+	loop->longest_us[0] = 0;
+}
+
+static void end_turn(struct loop *loop)
+{
+	int64_t now = clock_mono_us(loop->clock), took = now - loop->began_us;
+
+	forget_longest(loop, now);
+	if (loop->longest_us[0] < took)
+		loop->longest_us[0] = took;
+	loop->turns++;
+}
+
+int64_t loop_longest_us(struct loop *loop)
+{
+	forget_longest(loop, clock_mono_us(loop->clock));
+	return loop->longest_us[loop->longest_us[1] > loop->longest_us[0]];
 }
 
 /* --- timers: a binary heap --- */
@@ -265,12 +304,11 @@ static void on_fd(evutil_socket_t fd, short what, void *arg)
 	struct loop_fd *f = arg;
 	struct loop *loop = f->loop; /* f may go */
 
-	if (!loop->budget_ends_us)
-		loop->budget_ends_us = clock_mono_us(loop->clock) + BUDGET_US;
+	begin_turn(loop);
 	f->fn(f->arg,
 		(what & EV_READ ? LOOP_READ : 0) | (what & EV_WRITE ? LOOP_WRITE : 0));
 	/* What is ready besides stays so: timers and urgent ones come between. */
-	if (clock_mono_us(loop->clock) >= loop->budget_ends_us)
+	if (clock_mono_us(loop->clock) >= loop->began_us + BUDGET_US)
 		event_base_loopbreak(loop->base);
 }
 
@@ -328,6 +366,7 @@ static void on_signal(evutil_socket_t signo, short what, void *arg)
 {
 	struct signal_watch *s = arg;
 
+	begin_turn(s->loop);
 	s->fn(s->arg);
 }
 
@@ -335,6 +374,7 @@ int loop_on_signal(struct loop *loop, int signo, loop_fn fn, void *arg)
 {
 	struct signal_watch *s = mem_alloc(sizeof(*s));
 
+	s->loop = loop;
 	s->fn = fn;
 	s->arg = arg;
 	s->ev = evsignal_new(loop->base, signo, on_signal, s);
@@ -429,12 +469,13 @@ void loop_turn(struct loop *loop, bool may_wait)
 
 	if (us > 0)
 		evtimer_add(loop->wake, &tv);
-	loop->budget_ends_us = 0;
+	loop->began_us = -1;
 	event_base_loop(loop->base, EVLOOP_ONCE | (us > 0 ? 0 : EVLOOP_NONBLOCK));
+	begin_turn(loop);
 	run_timers(loop);
 	run_deferred(loop);
 	bury(loop);
-	loop->turns++;
+	end_turn(loop);
 }
 
 void loop_run(struct loop *loop)

@@ -30,6 +30,11 @@ void loop_stop(struct loop *loop);
 void loop_turn(struct loop *loop, bool may_wait);
 /* Turns so far: the watchdog is fed only when this moved. */
 uint64_t loop_turns(const struct loop *loop);
+/*
+ * The longest turn that ended in this minute or the one before, without its waiting, in
+ * us: so long may somebody have waited for the loop.
+ */
+int64_t loop_longest_us(struct loop *loop);
 
 /* Call fn(arg) later in this turn or in the next one, in order; never at once. */
 void loop_defer(struct loop *loop, loop_fn fn, void *arg);

@@ -397,6 +397,7 @@ def test_metrics_tell_what_status_tells(daemon, source):
             f"s3ferry_job_{key}_timestamp_seconds", "daily-report"]
     assert m["s3ferry_job_last_success_timestamp_seconds", "off"] == 0
     assert m["s3ferry_config_last_reload_successful", None] == 1
+    assert m["s3ferry_loop_longest_turn_seconds", None] > 0
     assert m["s3ferry_engines", None] >= 1 and m["s3ferry_slowed_buckets", None] == 0
     daemon.conf.write_text("version: 2\n")
     assert daemon.ctl("reload")[0] == 78

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "net/loop.h"
 #include "net/mailbox.h"
 #include "unit.h"
@@ -254,8 +255,59 @@ static void deferred_calls_share_turns_with_timers(void **state)
 	assert_string_equal(buf_str(&f->seen), "sas.");
 }
 
+static int64_t atomic_mono(const struct clock *c)
+{
+	return __atomic_load_n(
+		&CONTAINER_OF(c, struct clock_fake, clock)->mono, __ATOMIC_RELAXED);
+}
+
+/* Time passes while the loop waits, too. */
+static void *wake_late(void *arg)
+{
+	struct ready *r = arg;
+	const uint64_t one = 1;
+
+	__atomic_add_fetch(&r->f->fake.mono, 120 * USEC_PER_SEC, __ATOMIC_RELAXED);
+	assert_int_equal(write(r->fd, &one, sizeof(one)), sizeof(one));
+	return NULL;
+}
+
+static void the_longest_turn_is_known_for_a_while(void **state)
+{
+	struct fixture *f = *state;
+	struct ready r = {f, eventfd(0, EFD_CLOEXEC), 'x'};
+	struct loop_fd *fd = loop_fd_new(f->loop, r.fd, LOOP_READ, on_ready, &r);
+	pthread_t thread;
+
+	assert_int_equal(loop_longest_us(f->loop), 0);
+	f->timers[0] = loop_timer_new(f->loop, say_slowly, f);
+	loop_timer_set(f->timers[0], 0);
+	loop_defer(f->loop, say_slowly, f);
+	loop_turn(f->loop, false); /* all of one turn */
+	loop_turn(f->loop, false);
+	assert_int_equal(loop_longest_us(f->loop), 100000);
+	clock_fake_advance(&f->fake, 60 * USEC_PER_SEC);
+	loop_turn(f->loop, false);
+	assert_int_equal(loop_longest_us(f->loop), 100000);
+	clock_fake_advance(&f->fake, 60 * USEC_PER_SEC);
+	assert_int_equal(loop_longest_us(f->loop), 0);
+
+	loop_timer_set(f->timers[0], 0);
+	loop_defer(f->loop, say_slowly, f);
+	loop_turn(f->loop, false);
+	f->fake.clock.mono_us = atomic_mono;
+	pthread_create(&thread, NULL, wake_late, &r);
+	loop_turn(f->loop, true); /* nothing but the descriptor */
+	pthread_join(thread, NULL);
+	assert_string_equal(buf_str(&f->seen), "ssssx");
+	assert_int_equal(loop_longest_us(f->loop), 50000);
+	loop_fd_free(fd);
+	close(r.fd);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 UNIT_MAIN(T(timers_fire_by_time_and_once), T(a_timer_that_sets_itself_yields),
 	T(undefer_forgets), T(many_timers_keep_order), T(mailbox_is_ordered_and_bounded),
 	T(mailbox_crosses_threads), T(ready_ones_share_turns_with_timers),
-	T(deferred_calls_share_turns_with_timers))
+	T(deferred_calls_share_turns_with_timers),
+	T(the_longest_turn_is_known_for_a_while))
