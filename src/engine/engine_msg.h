@@ -77,6 +77,7 @@ struct engine_xfer_spec {
 	/* A copy recorded earlier: of which source it is, if it still is what is there. */
 	char known_source_etag[128], known_destination_etag[128];
 	bool wants_time; /* of the source: no 304, which need not tell it */
+	bool is_source_to_go; /* next: a server's word for its copy is not enough */
 	struct engine_upload *resume; /* NULL, or malloc'd: goes with the spec */
 	/* Nothing moves: the upload of `resume` is to be gone; of an intent, uploads that it
 	 * left are looked for. */

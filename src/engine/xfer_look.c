@@ -220,13 +220,22 @@ void xfer_look_again(struct xfer *x)
 
 /* --- after the write --- */
 
+/* Bytes that never passed here, and of which the source has the only others. */
+static bool is_last_look(const struct xfer *x)
+{
+	bool is_in_parts = x->upload && xfer_copy_is_parted(x) &&
+			   x->spec->fidelity.method != ENGINE_METHOD_STREAM;
+
+	return x->spec->is_source_to_go && (x->is_copying || is_in_parts);
+}
+
 bool xfer_check_is_due(const struct xfer *x)
 {
 	enum engine_verify verify = x->spec->fidelity.verify;
 
 	if (x->range.length || x->is_failed || x->spec->destination.scheme != ENGINE_S3)
 		return false;
-	return verify == ENGINE_VERIFY_FULL ||
+	return verify == ENGINE_VERIFY_FULL || is_last_look(x) ||
 	       (verify == ENGINE_VERIFY_OBJECT && x->proof == ENGINE_PROOF_TRANSIT);
 }
 
@@ -234,6 +243,12 @@ static bool is_full(const struct xfer *x)
 {
 	return x->spec->source.scheme == ENGINE_S3 &&
 	       x->spec->fidelity.verify == ENGINE_VERIFY_FULL;
+}
+
+/* Who may write need not be allowed to read, as long as no more is lost by it. */
+static bool insists(const struct xfer *x)
+{
+	return is_full(x) || (is_last_look(x) && x->proof == ENGINE_PROOF_TRANSIT);
 }
 
 static void note_checked(struct xfer *x, enum xfer_side side)
@@ -256,14 +271,26 @@ static void on_source_checked(
 	note_checked(x, XFER_SOURCE);
 }
 
+static void refuse_written(struct xfer *x, const char *code, const char *text)
+{
+	xfer_io_fail(x, XFER_DESTINATION, ERR_INTEGRITY, code, text);
+	/* The next attempt writes over this, not over what was there before. */
+	if (overwrite(x) == ENGINE_OVERWRITE_CHANGED)
+		x->is_looked = false;
+}
+
 static void compare(struct xfer *x, const struct s3_head *head)
 {
-	bool is_wrong;
+	bool is_that = str_eq(x->heads[XFER_DESTINATION].etag, head->etag), is_wrong;
+	enum engine_proof answered = x->proof;
 
 	x->heads[XFER_DESTINATION] = *head;
 	x->proof = xfer_io_prove(x, &is_wrong);
-	if (is_wrong || head->length != x->heads[XFER_SOURCE].length)
-		xfer_io_fail(x, XFER_DESTINATION, ERR_INTEGRITY, "digest",
+	if (x->proof == ENGINE_PROOF_TRANSIT && is_that)
+		x->proof = answered; /* a HEAD may tell less than the answer did */
+	if (is_wrong || head->length != x->heads[XFER_SOURCE].length ||
+		(is_last_look(x) && !is_that))
+		refuse_written(x, "digest",
 			"what is at the destination is not what was sent");
 }
 
@@ -273,11 +300,12 @@ static void on_written_checked(
 	struct xfer *x = arg;
 
 	x->ask = NULL;
-	/* Who may write need not be allowed to read; only a full check insists. */
-	if (err && (is_full(x) || !is_forbidden(err)))
-		xfer_fail(x, XFER_DESTINATION, err);
-	else if (!err)
+	if (!err)
 		compare(x, head);
+	else if (err->class == ERR_NOTFOUND && err->http_status == 404)
+		refuse_written(x, "gone", "what was written is not at the destination");
+	else if (insists(x) || !is_forbidden(err))
+		xfer_fail(x, XFER_DESTINATION, err);
 	note_checked(x, XFER_DESTINATION);
 }
 

@@ -45,8 +45,12 @@ void run_estimate_copy(const struct conf_job *job, int64_t size, struct run_requ
 	}
 	if (job->verify == CONF_VERIFY_FULL)
 		add->n[RUN_REQUEST_HEAD] += (uint64_t)is_s3[0] + is_s3[1];
-	if (job->action == CONF_MOVE)
-		run_estimate_leave(job, add);
+	if (job->action != CONF_MOVE)
+		return;
+	/* The copy is looked at before its source goes. */
+	add->n[RUN_REQUEST_HEAD] += job->method == CONF_METHOD_SERVER_SIDE &&
+				    job->verify != CONF_VERIFY_FULL;
+	run_estimate_leave(job, add);
 }
 
 void run_estimate_leave(const struct conf_job *job, struct run_requests *add)
@@ -64,7 +68,11 @@ void run_estimate_delete(const struct conf_job *job, struct run_requests *add)
 		return;
 	add->n[RUN_REQUEST_HEAD]++;
 	add->n[RUN_REQUEST_DELETE]++;
-	add->n[RUN_REQUEST_COPY] += job->delete.trash != NULL;
+	if (!job->delete.trash)
+		return;
+	/* The head of what goes, the copy of it, and a look at the copy. */
+	add->n[RUN_REQUEST_HEAD] += 2;
+	add->n[RUN_REQUEST_COPY]++;
 }
 
 /* --- losses --- */

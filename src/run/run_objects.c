@@ -153,6 +153,7 @@ static struct engine_xfer_spec *new_spec(struct run_item *i)
 		x->fidelity.overwrite = ENGINE_OVERWRITE_ALWAYS;
 	x->source_size = -1;
 	x->wants_time = r->is_single && r->job->expect.newer_than_s;
+	x->is_source_to_go = r->job->action == CONF_MOVE;
 	x->weight = weights[r->job->priority];
 	x->part_bytes = r->job->limits.part_bytes;
 	x->parts_at_once = (int)r->job->limits.parts;
@@ -225,6 +226,7 @@ void run_item_trash(struct run_item *i, const char *trash_key)
 	pin(x, i->entries[RUN_DESTINATION]);
 	/* What is below that name is older than what is about to be deleted. */
 	x->fidelity.overwrite = ENGINE_OVERWRITE_ALWAYS;
+	x->is_source_to_go = true;
 	i->trash_key = mem_strdup(trash_key);
 	send(i, x, WORK_TRASH);
 }

@@ -415,6 +415,63 @@ def test_a_large_object_that_may_not_be_copied_streams_in_parts_of_a_stream(ferr
     until(lambda: not server.m.list_multipart_uploads(Bucket=M).get("Uploads"), "the abort")
 
 
+# What a server may make of its copy, whatever it answered.
+WRONG = {"empty": "", "gone": None, "of other bytes": "!" * len(BODY)}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_move_leaves_its_source_where_the_copy_is(ferry, server, what):
+    change = dict(bucket=S, key="moved/report.csv", body=WRONG[what])
+    server.faults((dict(operation="HeadObject", path_prefix=f"/{S}/moved/"),
+                   dict(object={k: v for k, v in change.items() if v is not None})))
+    ferry.configure("server_side", role="src-mover", destination=f"s3://{S}/moved/",
+                    writer="arn:aws:iam::111111111111:role/src-mover",
+                    extra="    action: move\n    overwrite: always\n")
+    code, end = ferry.run()
+    assert (code, end["verdict"], end["reason"]) == (1, "failed", "integrity"), end
+    assert "destination" in end["message"]
+    assert server.s.get_object(Bucket=S, Key=KEY)["Body"].read() == BODY
+    server.faults()
+    before = server.count()
+    assert ferry.run()[0] == 0
+    # The source's for the copy and for the delete, and the copy's between them.
+    assert did(server, before) == dict(CopyObject=1, HeadObject=3)
+    assert server.s.get_object(Bucket=S, Key="moved/report.csv")["Body"].read() == BODY
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        server.s.get_object(Bucket=S, Key=KEY)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["proven by the answer", "unproven"])
+def test_a_move_of_who_may_not_look_needs_a_proof_in_the_answer(ferry, server, known):
+    """Without a checksum and with the ETag of parts, only a HEAD could tell of the copy."""
+    if not known:
+        at = dict(Bucket=S, Key=KEY)
+        at["UploadId"] = server.s.create_multipart_upload(**at)["UploadId"]
+        etag = server.s.upload_part(**at, PartNumber=1, Body=BODY)["ETag"]
+        server.s.complete_multipart_upload(
+            **at, MultipartUpload={"Parts": [{"ETag": etag, "PartNumber": 1}]})
+    ferry.configure("server_side", role="src-mover", destination=f"s3://{S}/moved/",
+                    writer="arn:aws:iam::111111111111:role/src-mover",
+                    extra="    action: move\n    overwrite: always\n")
+    server.faults((dict(operation="HeadObject", path_prefix=f"/{S}/moved/"),
+                   dict(status=403, code="AccessDenied")))
+    code, end = ferry.run()
+    assert (code, end["reason"]) == ((0, "") if known else (77, "denied")), end
+
+
+def test_a_move_in_copied_parts_looks_at_the_whole(ferry, server):
+    size = 5 * GIB + 1
+    server.faults((dict(operation="HeadObject", path_prefix=f"/{BIG}/moved/"),
+                   dict(object=dict(bucket=BIG, key="moved/big", body=""))))
+    ferry.configure("server_side", source=f"s3://{S}/virtual/{size}", role="src-mover",
+                    writer="arn:aws:iam::111111111111:role/src-mover",
+                    destination=f"s3://{BIG}/moved/big",
+                    extra="    action: move\n    overwrite: always\n")
+    code, end = ferry.run()
+    assert (code, end["reason"]) == (1, "integrity"), end
+    assert server.s.head_object(Bucket=S, Key=f"virtual/{size}")["ContentLength"] == size
+
+
 def test_an_error_inside_the_answer_to_a_copy_is_no_success(ferry, server):
     server.faults((dict(operation="CopyObject", count=1), dict(error_in_200="InternalError")))
     ferry.configure("server_side")

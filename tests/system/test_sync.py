@@ -198,6 +198,28 @@ def test_the_trash_takes_what_has_a_namesake_there(mirror):
     empty(target[0], TARGET, trash)
 
 
+@only("sandbox", "RGW cannot be told to damage a copy")
+@pytest.mark.parametrize("body", [dict(body=""), {}], ids=["empty", "gone"])
+def test_what_is_not_in_the_trash_is_not_deleted(mirror, server, body):
+    source, target = mirror.at
+    trash = "trash-" + mirror.prefix
+    fill(*source, {"a": b"1"})
+    fill(*target, {"a": b"1", "gone/c": b"3"})
+    mirror.write(["action: sync", "delete: true", "max_delete: 50%",
+                  f'trash_prefix: "{trash}"'])
+    server.faults((dict(operation="HeadObject", path_prefix=f"/{TARGET}/{trash}"),
+                   dict(object=dict(bucket=TARGET, key=trash + "gone/c", **body))))
+    mirror.start()
+    code, end = mirror.run()
+    server.faults()
+    assert code == 2 and end["reason"] == "integrity" and "gone/c" in end["message"], end
+    assert content(*target) == {"a": b"1", "gone/c": b"3"}
+    assert mirror.run()[0] == 0
+    assert content(*target) == {"a": b"1"}
+    assert content(target[0], TARGET, trash) == {"gone/c": b"3"}
+    empty(target[0], TARGET, trash)
+
+
 def test_a_move_leaves_nothing_behind(mirror):
     source, target = mirror.at
     objects = {f"x/{n}.xml": b"%d" % n for n in range(70)}
