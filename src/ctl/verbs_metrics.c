@@ -97,6 +97,9 @@ static void put_engines(const struct json *e)
 	head("objects_under_way", "Objects that the engines move or remove now.");
 	printf("s3ferry_objects_under_way %" PRId64 "\n",
 		json_get_int(e, "transfers", 0));
+	head("bytes_in_flight", "What the buffers of all that is under way may hold.");
+	printf("s3ferry_bytes_in_flight %" PRId64 "\n",
+		json_get_int(e, "bytes_in_flight", 0));
 	head_of("requests_sent_again_total", "counter",
 		"Requests to S3 that failed and were sent again, since the daemon began.");
 	printf("s3ferry_requests_sent_again_total %" PRId64 "\n",

@@ -252,6 +252,7 @@ int verb_show(const struct ctl_options *o)
 	int code;
 	struct json *reply = ctl_ask(o, "io.s3ferry.Show", params, &code);
 	const struct json *p = json_get(reply, "parameters"), *run = json_get(p, "run");
+	long long again = json_get_int(run, "sent_again", 0);
 	char slot[48], ended[48];
 
 	if (!reply)
@@ -269,6 +270,9 @@ int verb_show(const struct ctl_options *o)
 		*json_get_str(run, "reason") ? ", " : "", json_get_str(run, "reason"),
 		json_get_str(run, "message"));
 	show_counts(json_get(p, "counts"));
+	if (again)
+		printf("%lld request%s to S3 failed and %s sent again\n", again,
+			again == 1 ? "" : "s", again == 1 ? "was" : "were");
 	if (json_get_str(p, "manifest"))
 		printf("manifest: %s\n", json_get_str(p, "manifest"));
 	json_free(reply);

@@ -43,12 +43,16 @@ static void status_engines(const struct json *e)
 	long long n = json_get_int(e, "count", 1),
 		  transfers = json_get_int(e, "transfers", 0);
 	int64_t limit = json_get_int(e, "bandwidth_limit", 0),
-		again = json_get_int(e, "sent_again", 0);
+		again = json_get_int(e, "sent_again", 0),
+		held = json_get_int(e, "bytes_in_flight", 0);
 	char text[32];
 
 	if (transfers || limit)
 		printf("%lld engine%s: %lld object%s under way", n, n == 1 ? "" : "s",
 			transfers, transfers == 1 ? "" : "s");
+	if (held)
+		printf(", %s in flight",
+			str_format_size((uint64_t)held, text, sizeof(text)));
 	if (limit)
 		printf(", at most %s/s",
 			str_format_size((uint64_t)limit, text, sizeof(text)));

@@ -108,6 +108,7 @@ void cmd_put_run(struct json_writer *w, const char *key, const struct store_run 
 	json_put_int(w, "count", row->count);
 	json_put_int(w, "objects", (int64_t)row->objects);
 	json_put_int(w, "bytes", (int64_t)row->bytes);
+	json_put_int(w, "sent_again", (int64_t)row->sent_again);
 	json_object_end(w);
 }
 
@@ -239,6 +240,7 @@ static void put_engines(struct core *c, struct json_writer *w)
 	json_object_begin(w, "engines");
 	json_put_int(w, "count", (int64_t)engine_set_count(c->engines));
 	json_put_int(w, "transfers", (int64_t)engine_set_transfers(c->engines));
+	json_put_int(w, "bytes_in_flight", (int64_t)engine_set_in_flight(c->engines));
 	/* Theirs, and those of the listings, which are this loop's. */
 	json_put_int(w, "sent_again",
 		(int64_t)(engine_set_sent_again(c->engines) +

@@ -229,6 +229,7 @@ static void on_done(void *arg, struct run *run, const struct run_report *report)
 	cr->row.ended_at = run_state_is_open(cr->row.state) ? 0 : core_now_s(c);
 	cr->row.objects = report->objects;
 	cr->row.bytes = report->bytes;
+	cr->row.sent_again += report->sent_again; /* to those before it was taken up */
 	snprintf(cr->row.reason, sizeof(cr->row.reason), "%s", report->reason);
 	snprintf(cr->row.message, sizeof(cr->row.message), "%s", report->message);
 	if (cr->is_parking && cr->row.state == RUN_CLAIMED)

@@ -60,6 +60,7 @@ static void tell(struct engine *e, const struct engine_ev *ev)
 	struct engine_ev own = *ev;
 
 	own.sent_again = retry_quotas_counted(e->env.quotas);
+	own.in_flight = turns_claimed(e->turns);
 	e->emit(e->arg, &own);
 }
 

@@ -173,6 +173,7 @@ struct engine_result {
 	bool has_upload_left; /* an upload stays at the destination */
 	bool is_create_lost;  /* or may: whether one was created was not learned */
 	int orphans;          /* of an intent: told by ENGINE_EV_ORPHAN */
+	uint64_t sent_again;  /* of a DONE: requests, those of parts among them */
 	bool is_readable;     /* of a restore: the copy is there; else it will come */
 	bool is_source_error; /* err below is about the source side */
 	struct err err;       /* class ERR_OK: delivered and proven */
@@ -203,7 +204,9 @@ struct engine_ev {
 	uint32_t creds_id;
 	uint64_t generation;
 	uint64_t bytes;
-	uint64_t sent_again; /* of all: requests of this engine so far; engine.c fills it */
+	/* of all; engine.c fills them: requests of this engine so far, and what the buffers
+	 * of its attempts under way may hold */
+	uint64_t sent_again, in_flight;
 	int64_t total;
 	bool is_left;
 	struct engine_result *result; /* malloc'd for RETRY and DONE; the receiver frees */

@@ -42,7 +42,7 @@ struct seat {
 	struct engine *engine;
 	struct mailbox *down;
 	size_t transfers; /* given to it and not yet at their end */
-	uint64_t sent_again;
+	uint64_t sent_again, in_flight; /* as of its newest event */
 };
 
 /* A bucket that asks for less. */
@@ -245,6 +245,17 @@ uint64_t engine_set_sent_again(const struct engine_set *set)
 	return sum;
 }
 
+uint64_t engine_set_in_flight(const struct engine_set *set)
+{
+	uint64_t sum = 0;
+
+	/* The last event of all was sent before its buffers were free. */
+	for (size_t i = 0; i < set->count; i++)
+		if (set->seats[i].transfers)
+			sum += set->seats[i].in_flight;
+	return sum;
+}
+
 void engine_set_each_slowed(const struct engine_set *set, engine_rate_fn fn, void *arg)
 {
 	const struct rate_seen *seen;
@@ -262,6 +273,7 @@ static void on_ev(void *arg, const void *msg)
 	const struct engine_ev *ev = msg;
 
 	s->sent_again = ev->sent_again;
+	s->in_flight = ev->in_flight;
 	if (ev->type == ENGINE_EV_DONE) {
 		s->transfers--;
 		count_limits(s, ev->tag, false);

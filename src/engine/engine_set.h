@@ -49,6 +49,8 @@ size_t engine_set_count(const struct engine_set *set);
 size_t engine_set_transfers(const struct engine_set *set);
 /* Requests that failed and were sent again, as of each engine's newest event. */
 uint64_t engine_set_sent_again(const struct engine_set *set);
+/* Bytes that the buffers of their attempts may hold, likewise. */
+uint64_t engine_set_in_flight(const struct engine_set *set);
 /* Buckets that ask for less than they were given, as last told; borrowed. */
 typedef void (*engine_rate_fn)(void *arg, const struct engine_rate *rate);
 void engine_set_each_slowed(const struct engine_set *set, engine_rate_fn fn, void *arg);

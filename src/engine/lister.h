@@ -50,6 +50,7 @@ enum lister_state {
 struct lister_stats {
 	uint64_t entries, bytes; /* popped so far */
 	uint64_t requests, retries;
+	uint64_t sent_again; /* of these: by engine/tries, as transfers do */
 };
 
 struct lister;

@@ -161,6 +161,7 @@ static struct lister_stats add_stats(struct lister_stats *to, const struct range
 	to->bytes += s.bytes;
 	to->requests += s.requests;
 	to->retries += s.retries;
+	to->sent_again += s.sent_again;
 	return s;
 }
 

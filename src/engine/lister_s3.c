@@ -269,8 +269,10 @@ static enum step_result fail_or_retry(struct lister_s3 *l, const struct err *err
 		l->stats.retries++;
 		return list_goto(l, LIST_CREDS);
 	}
-	if (tries_again(&l->tries, &peer, e, crypto_random_unit(), &delay_ms))
+	if (tries_again(&l->tries, &peer, e, crypto_random_unit(), &delay_ms)) {
+		l->stats.sent_again = l->tries.again;
 		return retry_in(l, delay_ms);
+	}
 	if (!retry_may(&l->o.retry, e->class, l->attempt))
 		return fail(l, e);
 	tries_reset(&l->tries);

@@ -86,6 +86,7 @@ static void emit_done(struct removal *r)
 	ev.result->is_source_error = r->next == REMOVAL_ABSENT ||
 				     r->next == REMOVAL_RESTORE;
 	ev.result->is_readable = r->is_readable;
+	ev.result->sent_again = r->tries.again;
 	ev.result->duration_us = clock_mono_us(loop_clock(r->env->loop)) - r->started_us;
 	ev.result->err = r->err;
 	r->env->event(r->env->owner, &ev);

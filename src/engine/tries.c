@@ -49,6 +49,7 @@ bool tries_again(struct tries *t, const struct tries_peer *peer, struct err *e,
 	}
 	if (peer->quotas)
 		retry_quotas_count(peer->quotas);
+	t->again++;
 	*ret_delay_ms = retry_delay_ms(&policy, e->class, t->failed, unit);
 	if (*ret_delay_ms < e->retry_after_ms)
 		*ret_delay_ms = e->retry_after_ms;
@@ -70,7 +71,7 @@ void tries_end(struct tries *t, const struct tries_peer *peer)
 
 void tries_reset(struct tries *t)
 {
-	*t = (struct tries){0};
+	t->failed = t->cost = 0;
 }
 
 void tries_exhaust(struct tries *t)

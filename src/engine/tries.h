@@ -15,6 +15,7 @@ struct retry_quotas;
 struct tries {
 	int failed; /* requests in a row */
 	int cost;   /* what the last retry took from the quota */
+	uint64_t again; /* requests, of all attempts */
 };
 
 /* Whose quota. All borrowed for the call. */

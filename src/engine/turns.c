@@ -207,6 +207,11 @@ static bool fits(const struct turns *t, struct turn *turn)
 	return !t->claimed || t->claimed + turn->bytes <= t->o.memory;
 }
 
+size_t turns_claimed(const struct turns *t)
+{
+	return t->claimed;
+}
+
 bool turns_take(struct turns *t, struct turn *turn, const struct engine_xfer_spec *spec)
 {
 	int64_t now = now_us(t);

@@ -42,6 +42,8 @@ struct turns_options {
 struct turns *turns_new(const struct turns_options *options);
 void *turns_free(struct turns *t);
 
+/* Bytes that the buffers of all taken turns may hold. */
+size_t turns_claimed(const struct turns *t);
 /* All that spec needs, or nothing. */
 bool turns_take(struct turns *t, struct turn *turn, const struct engine_xfer_spec *spec);
 /*

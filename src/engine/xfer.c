@@ -74,6 +74,8 @@ static struct engine_result *make_result(const struct xfer *x)
 		r->has_upload_left = xfer_parts_is_created(x) &&
 				     !xfer_parts_is_completed(x);
 	}
+	r->sent_again = x->parts_again + x->tries[XFER_SOURCE].again +
+			x->tries[XFER_DESTINATION].again;
 	r->is_create_lost = x->is_create_lost;
 	r->orphans = xfer_seek_count(x);
 	r->duration_us = clock_mono_us(loop_clock(x->env->loop)) - x->started_us;

@@ -74,6 +74,7 @@ struct xfer {
 	enum xfer_state state;
 	struct retry_policy policy;      /* the job's */
 	struct tries tries[XFER_SIDES];  /* of this attempt */
+	uint64_t parts_again;            /* requests of parts that were sent again */
 	int64_t delay_ms;                /* of XFER_BACKOFF */
 	int attempts, rounds; /* rounds: of credentials, without an answer between */
 	int64_t started_us;

@@ -87,6 +87,8 @@ static void on_part_end(struct xfer_upload *u, struct xfer *child)
 	struct engine_ev ev = {.type = ENGINE_EV_PART, .id = x->spec->id,
 		.tag = x->spec->tag, .part = {i + 1, child->crc, ""}};
 
+	x->parts_again += child->tries[XFER_SOURCE].again +
+			  child->tries[XFER_DESTINATION].again;
 	if (!child->is_failed) {
 		const char *etag = child->heads[XFER_DESTINATION].etag;
 

@@ -72,6 +72,7 @@ struct run_report {
 	uint64_t objects_same, objects_existing; /* that were there; not among objects */
 	uint64_t lost[ENGINE_LOSSES]; /* objects that arrived without this */
 	uint64_t objects_undigested; /* a side gave no digest: own checksum and length */
+	uint64_t sent_again; /* requests to S3 that failed at first */
 	int64_t duration_us;
 	int64_t again_s; /* of RUN_ENDED_PARKED, from now */
 	struct run_requests requests; /* of a dry run: what a run would ask */

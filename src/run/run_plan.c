@@ -240,6 +240,7 @@ void run_plan_close(struct run *r)
 			if (i == RUN_SOURCE)
 				r->is_source_empty = !side->listed;
 			r->report.requests.n[RUN_REQUEST_LIST] += stats.requests;
+			r->report.sent_again += stats.sent_again;
 		}
 		side->lister = lister_free(side->lister);
 		side->is_lister_asking = false;

@@ -533,6 +533,7 @@ void run_steps_on_done(struct run *r, const struct engine_ev *ev)
 
 	if (!i)
 		return;
+	r->report.sent_again += result->sent_again;
 	if (i->work == WORK_MANIFEST) {
 		run_manifest_on_uploaded(i, result);
 		return;

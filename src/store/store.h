@@ -52,6 +52,7 @@ struct store_run {
 	int64_t first_at, last_at; /* of a coalesced or missed range */
 	int64_t count;             /* slots in that range, else 1 */
 	uint64_t objects, bytes;
+	uint64_t sent_again; /* requests to S3 that failed at first */
 	char message[768]; /* the one sentence that status and history show */
 };
 

@@ -83,6 +83,7 @@ static void bind_run(sqlite3_stmt *stmt, const struct store_run *run)
 	sqlite3_bind_int64(stmt, 16, to_signed(run->objects));
 	sqlite3_bind_int64(stmt, 17, to_signed(run->bytes));
 	sql_bind_text(stmt, 18, run->message);
+	sqlite3_bind_int64(stmt, 19, to_signed(run->sent_again));
 }
 
 static void read_run(sqlite3_stmt *stmt, struct store_run *run)
@@ -110,6 +111,7 @@ static void read_run(sqlite3_stmt *stmt, struct store_run *run)
 	run->objects = (uint64_t)sqlite3_column_int64(stmt, 15);
 	run->bytes = (uint64_t)sqlite3_column_int64(stmt, 16);
 	sql_column_text(stmt, 17, run->message, sizeof(run->message));
+	run->sent_again = (uint64_t)sqlite3_column_int64(stmt, 18);
 }
 
 int store_run_insert(struct store *s, const struct store_run *run)

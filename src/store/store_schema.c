@@ -180,6 +180,8 @@ static const char *const steps[] = {
 	"CREATE INDEX upload_intent_by_job ON upload_intent (job);",
 	/* 6 -> 7: uploads of which a damaged state told */
 	"ALTER TABLE upload_intent ADD COLUMN until_us INTEGER NOT NULL DEFAULT 0;",
+	/* 7 -> 8: what a run had to ask twice */
+	"ALTER TABLE run ADD COLUMN sent_again INTEGER NOT NULL DEFAULT 0;",
 };
 /* clang-format on */
 

@@ -13,7 +13,7 @@
 #define RUN_COLUMNS                                                                      \
 	"id, job, slot, clock_gen, nominal_utc, claimed_at, started_at, ended_at, "      \
 	"trigger, state, reason, attempts, first_utc, last_utc, count, objects, bytes, " \
-	"message"
+	"message, sent_again"
 
 /* clang-format off */
 static const char *const sql_text[SQL_ID_COUNT] = {
@@ -33,13 +33,13 @@ static const char *const sql_text[SQL_ID_COUNT] = {
 	[SQL_RUN_INSERT] =
 		"INSERT INTO run (" RUN_COLUMNS ") VALUES"
 		" (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
-		" ?17, ?18)",
+		" ?17, ?18, ?19)",
 	[SQL_RUN_UPDATE] =
 		"UPDATE run SET job = ?2, slot = ?3, clock_gen = ?4, nominal_utc = ?5,"
 		" claimed_at = ?6, started_at = ?7, ended_at = ?8, trigger = ?9,"
 		" state = ?10, reason = ?11, attempts = ?12, first_utc = ?13,"
-		" last_utc = ?14, count = ?15, objects = ?16, bytes = ?17, message = ?18"
-		" WHERE id = ?1",
+		" last_utc = ?14, count = ?15, objects = ?16, bytes = ?17, message = ?18,"
+		" sent_again = ?19 WHERE id = ?1",
 	[SQL_RUN_GET] = "SELECT " RUN_COLUMNS " FROM run WHERE id = ?1",
 	[SQL_RUN_OPEN_OF] =
 		"SELECT " RUN_COLUMNS " FROM run WHERE job = ?1 AND state IN " OPEN_STATES,

@@ -3,12 +3,13 @@
 import os
 import random
 import signal
+import subprocess
 import time
 
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import only, until
+from conftest import BUILD, only, until
 
 PART = 16 << 20
 LARGE = 64 << 20
@@ -157,6 +158,35 @@ def test_damage_is_mended_part_by_part(ferry, server, fault, old):
     # Only what was damaged is sent again; which part was flipped, nobody can tell.
     again = PARTS if "flipped" in fault else 4
     assert server.requests("UploadPart") - sent <= PARTS + again
+
+
+@SANDBOX
+def test_a_run_counts_what_its_parts_sent_again(ferry, server):
+    server.faults((dict(operation="UploadPart", skip=1, count=3), dict(status=500)),
+                  (dict(operation="CreateMultipartUpload", count=1), dict(status=500)))
+    ferry.start()
+    assert ferry.run()[0] == 0
+    assert server.fired() == [3, 1]
+    assert ferry.ctl("show", "daily-report")[1][0]["run"]["sent_again"] == 4
+
+
+@SANDBOX
+def test_status_tells_the_bytes_in_flight(ferry, server):
+    def told():
+        return ferry.ctl("status")[1][0]["engines"]["bytes_in_flight"]
+
+    server.faults((dict(operation="UploadPart", skip=1), dict(stall_at=0)))
+    ferry.start()
+    assert told() == 0
+    ferry.ctl("run", "daily-report")
+    until(lambda: server.requests("UploadPart") > 1 and told() > 64 << 10, "some buffers")
+    say = subprocess.run([f"{BUILD}/src/s3ferryctl", "--socket", ferry.sock, "status"],
+                         check=True, capture_output=True, text=True, timeout=60).stdout
+    assert "1 object under way, " in say and " in flight" in say, say
+    assert told() < 32 << 20  # the limit where none is set
+    ferry.ctl("cancel", "daily-report")
+    until(lambda: ended(ferry), "the end")
+    assert told() == 0
 
 
 @SANDBOX

@@ -93,15 +93,15 @@ def test_a_burst_of_refusals_fails_nothing(many, server):
 @SANDBOX
 @pytest.mark.parametrize("engines", [1, 3])
 def test_what_was_sent_again_is_counted(many, server, engines):
-    def say(verb):
-        return subprocess.run([f"{BUILD}/src/s3ferryctl", "--socket", many.sock, verb],
+    def say(*verb):
+        return subprocess.run([f"{BUILD}/src/s3ferryctl", "--socket", many.sock, *verb],
                               check=True, capture_output=True, text=True, timeout=60).stdout
 
     write(many, f"engines: {engines}\nbandwidth: 1 GB/s")
     many.start()
     assert many.run()[0] == 0
     assert many.ctl("status")[1][0]["engines"]["sent_again"] == 0
-    assert "sent again" not in say("status")
+    assert "sent again" not in say("status") + say("show", "daily-report")
     failed = [("ListObjectsV2", 2), ("GetObject", 4), ("PutObject", 3)]
     server.faults(*(({"operation": o, "count": n}, {"status": 500, "code": "InternalError"})
                     for o, n in failed))
@@ -112,3 +112,7 @@ def test_what_was_sent_again_is_counted(many, server, engines):
     assert re.search(", 9 requests sent again so far, the core busy for at most [0-9.]+ ms",
                      say("status"))
     assert "\ns3ferry_requests_sent_again_total 9\n" in say("metrics")
+    assert "\n9 requests to S3 failed and were sent again\n" in say("show", "daily-report")
+    server.faults()  # the next run has a number of its own
+    assert many.run()[0] == 0
+    assert many.ctl("show", "daily-report")[1][0]["run"]["sent_again"] == 0

@@ -148,6 +148,7 @@ static void test_run_row(void **state)
 	run.attempts = 2;
 	run.objects = 7;
 	run.bytes = UINT64_C(1) << 40;
+	run.sent_again = 3;
 	snprintf(run.reason, sizeof(run.reason), "denied");
 	snprintf(run.message, sizeof(run.message), "AccessDenied; \"quoted\" ' text");
 	assert_int_equal(store_run_update(f->store, &run), 0);
