@@ -175,6 +175,8 @@ static void on_creds(
 	side->wait = NULL;
 	if (r->step == RUN_DONE || r->must_stop || (e && r->step >= RUN_SEAL))
 		return;
+	if (e && is_waiting(r->step))
+		return; /* the other side failed first: both are asked again */
 	if (e) {
 		if (r->step != RUN_CREDS) {
 			/* What is under way waits for a set that will not come. */
@@ -393,6 +395,8 @@ static void on_deadline(void *arg)
 	struct run *r = arg;
 	struct err e;
 
+	if (r->must_stop)
+		return; /* it ends already, for another reason */
 	err_set(&e, ERR_CANCELLED, ERR_FROM_LOCAL, "timeout",
 		"the run did not end within its timeout of %lld s",
 		(long long)r->job->timeout_s);
@@ -455,7 +459,7 @@ struct run *run_new(const struct run_env *env, const struct conf *conf,
 	r->options = *options;
 	r->attempt = 1;
 	r->bytes_total = -1;
-	r->next_id = serial << 20;
+	r->next_id = serial << 32; /* more than a bucket has keys */
 	r->timer = loop_timer_new(env->loop, on_timer, r);
 	r->deadline = loop_timer_new(env->loop, on_deadline, r);
 	for (int i = 0; i < RUN_SIDES; i++) {

@@ -120,6 +120,15 @@ def test_damage_at_a_part(ferry, server, right, name, part):
     assert server.requests("UploadPart") - sent <= PARTS + fault.again
 
 
+def test_an_outage_of_sts_at_the_start(ferry, server, right):
+    """Both sides fail; that is one attempt of the run, and another follows."""
+    server.faults((dict(operation="AssumeRole", count=6), dict(status=503)))
+    ferry.start()
+    _, end = ferry.run()
+    assert (end["verdict"], server.fired()) == ("succeeded", [6]), ferry.log()
+    check(server, "succeeded", right)
+
+
 @pytest.mark.parametrize("name", AT_THE_END)
 def test_damage_at_the_end_over_an_older_object(ferry, server, right, name):
     server.faults((dict(operation="CompleteMultipartUpload", count=1), AT_THE_END[name]))
