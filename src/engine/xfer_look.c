@@ -32,8 +32,11 @@ bool xfer_look_is_due(const struct xfer *x)
 	if (is_file && overwrite(x) == ENGINE_OVERWRITE_CHANGED &&
 		!x->spec->known_source_etag[0])
 		return false;
+	/* What is gone on with was begun because nothing was there. */
+	if (x->spec->resume && overwrite(x) == ENGINE_OVERWRITE_NEVER)
+		return false;
 	return overwrite(x) != ENGINE_OVERWRITE_ALWAYS && !x->is_looked &&
-	       !x->range.length && !x->spec->resume;
+	       !x->range.length;
 }
 
 /* MD5 of bytes, or of the MD5s of parts: equal only for equal bytes. */
@@ -79,6 +82,13 @@ static bool is_forbidden(const struct err *err)
 	return err->class == ERR_DENIED && err->http_status == 403;
 }
 
+/* It is to be looked at again; what the first look told still holds. */
+static void not_seen(struct xfer *x)
+{
+	x->is_looked = x->is_looked_twice;
+	x->is_looked_twice = false;
+}
+
 /* Who may not list is told 403 for what is not there. */
 void xfer_look_ended(struct xfer *x, const struct err *err, const struct s3_head *head)
 {
@@ -88,6 +98,7 @@ void xfer_look_ended(struct xfer *x, const struct err *err, const struct s3_head
 
 	snprintf(before, sizeof(before), "%s", x->found.etag);
 	if (err && !is_gone && !is_forbidden(err)) {
+		not_seen(x);
 		xfer_fail(x, XFER_DESTINATION, err);
 		xfer_run(x);
 		return;
@@ -122,6 +133,8 @@ static void look(struct xfer *x)
 		xfer_file_look(x);
 	else if (xfer_io_env(x, XFER_DESTINATION, &place, &env))
 		x->ask = s3_head_object(&env, &o);
+	else
+		not_seen(x);
 }
 
 static bool is_listed_etag(const struct xfer *x)
@@ -142,6 +155,8 @@ enum step_result xfer_look_step(struct xfer *x)
 		return STEP_WAIT;
 	if (x->is_looked_twice)
 		return xfer_goto(x, XFER_COMPLETE);
+	if (x->upload) /* maybe what it became, which its parts tell */
+		return xfer_goto(x, XFER_GET);
 	if (x->found.status && overwrite(x) == ENGINE_OVERWRITE_NEVER)
 		x->skipped = ENGINE_SKIP_EXISTS;
 	else if (x->found.status && is_listed_etag(x))
@@ -208,8 +223,9 @@ bool xfer_look_again_is_due(const struct xfer *x)
 {
 	struct s3_condition c = xfer_look_condition(x);
 
-	return (c.is_absent || c.etag) && x->is_looked && !x->is_looked_twice &&
-	       !x->is_blind && x->spec->destination.endpoint_url[0];
+	return (c.is_absent || c.etag) && (x->is_looked || x->spec->resume) &&
+	       !x->is_looked_twice && !x->is_blind &&
+	       x->spec->destination.endpoint_url[0];
 }
 
 void xfer_look_again(struct xfer *x)

@@ -279,7 +279,7 @@ enum xfer_state xfer_parts_entry(const struct xfer *x)
 		return XFER_LIST;
 	if (!x->is_noted && !u->is_resumed)
 		return XFER_NOTE;
-	return u->stored < u->count ? XFER_PARTS : XFER_COMPLETE;
+	return XFER_PARTS;
 }
 
 /* --- parts --- */
