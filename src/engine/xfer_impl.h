@@ -36,7 +36,7 @@ enum xfer_state {
 	XFER_COMPLETE,   /* waits for: the answer to Complete            */
 	XFER_ABORT,      /* waits for: the upload to be gone             */
 	XFER_SEEK,       /* waits for: the uploads that an intent left   */
-	XFER_ASK,        /* waits for: HEAD, when the last answer was lost */
+	XFER_ASK,        /* waits for: HEAD, when it may be there already */
 	XFER_BACKOFF,    /* waits for: retry timer                       */
 	XFER_DONE,       /* terminal: x->err tells how it ended          */
 };
@@ -123,7 +123,7 @@ struct xfer {
 	bool is_begun[XFER_SIDES], is_ended[XFER_SIDES], is_asked;
 	bool is_get_paused;
 	bool is_put_held; /* until a small object is all there */
-	bool is_head_in, is_lost; /* is_lost: all was sent, no answer came */
+	bool is_head_in, is_lost; /* is_lost: it may be there all the same */
 	struct s3_head heads[XFER_SIDES];
 	struct s3_meta meta;
 	struct xfer_pipe *pipe;

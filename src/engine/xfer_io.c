@@ -388,6 +388,20 @@ static enum http_flow on_put_send(void *arg, char *out, size_t max, size_t *ret_
 	return xfer_pipe_read(x->pipe, out, max, ret_len);
 }
 
+/*
+ * Whether the object came to be in spite of this error: no answer came, or the condition
+ * does not hold, maybe because of the object itself, which an earlier attempt brought, or
+ * this one: libcurl sends a small body once more when a kept-alive connection goes away.
+ */
+static bool may_be_there(const struct xfer *x, const struct err *err, bool is_all_sent)
+{
+	if (x->is_failed || x->range.length)
+		return false;
+	return err->http_status == 412 ||
+	       (x->is_ended[XFER_SOURCE] && is_all_sent && err->class == ERR_RETRY &&
+		       err->origin == ERR_FROM_NET);
+}
+
 void xfer_io_put_ended(struct xfer *x, const struct err *err, const struct s3_head *head)
 {
 	uint64_t length = (uint64_t)x->heads[XFER_SOURCE].length;
@@ -396,8 +410,7 @@ void xfer_io_put_ended(struct xfer *x, const struct err *err, const struct s3_he
 	x->is_ended[XFER_DESTINATION] = true;
 	x->heads[XFER_DESTINATION] = *head;
 	if (err) {
-		x->is_lost = !x->is_failed && x->is_ended[XFER_SOURCE] && is_all_sent &&
-			     err->class == ERR_RETRY && err->origin == ERR_FROM_NET;
+		x->is_lost = may_be_there(x, err, is_all_sent);
 		xfer_fail(x, XFER_DESTINATION, err);
 	} else if (!is_all_sent) {
 		xfer_io_fail(x, XFER_DESTINATION, ERR_INTEGRITY, "length",
@@ -571,10 +584,12 @@ void xfer_io_ask(struct xfer *x)
 
 /* --- proof --- */
 
-/* The server copied it, and no byte passed here. */
+/* The server copied it, or answered early: not all bytes passed here. */
 static bool is_unseen(const struct xfer *x)
 {
-	return x->upload ? x->has_no_crc : x->is_copying;
+	bool is_whole = x->received == (uint64_t)x->heads[XFER_SOURCE].length;
+
+	return x->upload ? x->has_no_crc : x->is_copying || !is_whole;
 }
 
 enum engine_proof xfer_io_prove(struct xfer *x, bool *ret_is_wrong)

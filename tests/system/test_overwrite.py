@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from conftest import only, until
+from faultproxy import Fault, FaultProxy
 
 S, M, KEY, TO = "account-s-bucket", "account-m-bucket", "shared/report.csv", "in/report.csv"
 BODY = b"a;b\n1;2\n" * 1000
@@ -23,9 +24,9 @@ def ferry(daemon, server):
     global TO
     TO = f"overwrite/{time.monotonic_ns()}"
 
-    def configure(overwrite, method="stream", source=KEY):
+    def configure(overwrite, method="stream", source=KEY, **others):
         daemon.write(source=f"s3://{S}/{source}", destination=f"s3://{M}/{TO}",
-                     extra=f"    method: {method}\n    overwrite: {overwrite}")
+                     extra=f"    method: {method}\n    overwrite: {overwrite}", **others)
         return daemon.start()
     daemon.configure = configure
     return daemon
@@ -205,10 +206,74 @@ def test_a_file_that_comes_meanwhile_is_not_overwritten(ferry, server, tmp_path,
     assert not list(tmp_path.glob(".s3ferry*"))
 
 
+@pytest.mark.parametrize("overwrite", ["never", "changed"])
+@pytest.mark.parametrize("size", [len(BODY), 100 << 10, LARGE])
+def test_a_lost_answer_is_no_race(ferry, server, overwrite, size):
+    """The object came to be, the answer did not: what is there is ours. libcurl sends a
+    small body once more by itself, and the condition does not hold any longer."""
+    server.s.put_object(Bucket=S, Key="shared/lost", Body=b"x" * size)
+    with FaultProxy(server.port) as proxy:
+        ferry.configure(overwrite, source="shared/lost", destination_url=proxy.url)
+        what = "POST" if size == LARGE else "PUT"
+        fault = Fault(f"{what} /{M}/{TO}{'?uploadId' * (size == LARGE)}".encode(), "cut")
+        proxy.faults = [fault]
+        code, end = ferry.run()
+        assert (code, fault.struck) == (0, 1), ferry.log()
+        assert end["objects_done"] == 1, end
+        ferry.stop()
+    assert arrived(server) == b"x" * size
+
+
 @SANDBOX
-def test_a_lost_answer_is_no_race(ferry, server):
-    # The object came to be, the answer did not: what is there is ours.
-    server.faults((dict(operation="PutObject", count=1), dict(reset_at=0)))
-    ferry.configure("never")
-    assert ferry.run()[0] == 0, ferry.log()
-    assert arrived(server) == BODY
+@pytest.mark.parametrize("overwrite", ["never", "changed"])
+def test_a_lost_answer_and_a_server_that_is_ill(ferry, server, overwrite):
+    """It cannot be asked what became of the first attempt: the second's refusal tells."""
+    server.s.put_object(Bucket=S, Key="shared/lost", Body=b"x" * (100 << 10))
+    server.faults((dict(operation="HeadObject", skip=1, count=1), dict(status=500)))
+    with FaultProxy(server.port) as proxy:
+        ferry.configure(overwrite, source="shared/lost", destination_url=proxy.url)
+        proxy.faults = [Fault(f"PUT /{M}/{TO}".encode(), "cut")]
+        code, end = ferry.run()
+        assert (code, end["objects_done"], server.fired()) == (0, 1, [1]), ferry.log()
+        ferry.stop()
+
+
+@SANDBOX
+@pytest.mark.parametrize("overwrite", ["never", "changed"])
+def test_a_second_look_that_fails_is_no_look(ferry, server, overwrite):
+    """Before the end of an upload: what comes to the key meanwhile is not overwritten."""
+    server.faults((dict(operation="HeadObject", skip=1, count=1), dict(status=503, object=dict(
+        bucket=M, key=TO, body="somebody else's"))))
+    ferry.configure(overwrite, source=f"virtual/{LARGE}")
+    code, end = ferry.run()
+    assert "destination-changed" in end["message"], (end, server.fired())
+    assert server.fired() == [1]
+    assert arrived(server) == b"somebody else's"
+
+
+@SANDBOX
+@pytest.mark.parametrize("overwrite", ["never", "changed"])
+def test_who_comes_while_an_upload_is_resumed_is_not_overwritten(ferry, server, overwrite):
+    server.faults((dict(operation="UploadPart", skip=2), dict(stall_at=10_000)))
+    ferry.configure(overwrite, source=f"virtual/{LARGE}")
+    ferry.ctl("run", "daily-report")
+    until(lambda: parts_stored(server) == 2, "two parts stored")
+    ferry.kill()
+    server.faults((dict(operation="UploadPart"), dict(delay_ms=500)))
+    if overwrite == "never":
+        server.m.put_object(Bucket=M, Key=TO, Body=b"somebody else's")
+    before = server.requests("UploadPart")
+    ferry.start()
+    until(lambda: server.requests("UploadPart") > before, "it goes on")
+    server.m.put_object(Bucket=M, Key=TO, Body=b"somebody else's")
+    row = until(lambda: ended(ferry), "the end")
+    assert any("2 of 5 parts were there" in line for line in ferry.log()), ferry.log()
+    assert row["state"] == "failed" and "destination-changed" in row["message"], row
+    assert arrived(server) == b"somebody else's"
+    assert "Uploads" not in server.m.list_multipart_uploads(Bucket=M)
+
+
+def parts_stored(server):
+    uploads = server.m.list_multipart_uploads(Bucket=M).get("Uploads", [])
+    return sum(len(server.m.list_parts(Bucket=M, Key=u["Key"], UploadId=u["UploadId"])
+                   .get("Parts", [])) for u in uploads)
