@@ -156,10 +156,11 @@ int core_prune(struct core *c, const struct store_run *row)
 	return store_run_prune(c->store, row->job, row->state, KEEP_RUNS);
 }
 
+/* All over: what an earlier pass left alone may have been done by now. */
 static int put_counts(struct core_run *cr, const struct run_report *report)
 {
 	struct store_count count;
-	int r = 0;
+	int r = store_count_clear(cr->core->store, cr->row.id);
 
 	for (enum reason why = 0; r == 0 && why < REASONS; why++) {
 		if (!report->counts[why])
@@ -345,6 +346,26 @@ static void tell_late(struct core_run *cr)
 		(long long)c->conf->max_parallel_runs);
 }
 
+/* What was left alone, or failed, the new pass looks at again. */
+static void take_done(void *arg, const struct store_count *count)
+{
+	struct run_done *done = arg;
+	enum reason why = reason_find(count->reason, false);
+
+	if (reason_kind(why) != REASON_KIND_DONE)
+		return;
+	done->counts[why] = (uint64_t)count->objects;
+	done->count_bytes[why] = (uint64_t)count->bytes;
+}
+
+/* By passes that a stop, a window or an archive ended; 0 or -errno. */
+static int load_done(struct core_run *cr, struct run_done *ret)
+{
+	ret->objects = cr->row.objects;
+	ret->bytes = cr->row.bytes;
+	return store_count_each(cr->core->store, cr->row.id, take_done, ret);
+}
+
 static void start(struct core_run *cr, const struct conf_job *job)
 {
 	struct core *c = cr->core;
@@ -353,8 +374,9 @@ static void start(struct core_run *cr, const struct conf_job *job)
 	struct run_ops ops = {
 		on_waiting, on_done, core_uploads_resume, core_uploads_leftover,
 		on_store_failed, NULL, cr};
-	const struct run_options options = {.nominal_s = cr->row.nominal_at,
-		.allow_deletes = cr->allow_deletes};
+	struct run_options options = {
+		.nominal_s = cr->row.nominal_at, .allow_deletes = cr->allow_deletes};
+	int r;
 
 	list_remove(&cr->link);
 	list_append(&c->active, &cr->link);
@@ -365,6 +387,9 @@ static void start(struct core_run *cr, const struct conf_job *job)
 	cr->row.attempts++;
 	cr->row.started_at = core_now_s(c);
 	core_save_row(c, &cr->row);
+	r = load_done(cr, &options.before);
+	if (r < 0)
+		core_store_failed(c, r, "counts of a run");
 	cr->run = run_new(&env, c->conf, job, cr->row.id, ++c->next_serial, &options);
 	core_uploads_load(cr);
 	core_bandwidth_update(c);

@@ -457,6 +457,9 @@ struct run *run_new(const struct run_env *env, const struct conf *conf,
 	snprintf(r->id, sizeof(r->id), "%s", id);
 	r->serial = serial;
 	r->options = *options;
+	r->report.objects = options->before.objects;
+	r->report.bytes = options->before.bytes;
+	run_counts_restart(r);
 	r->attempt = 1;
 	r->bytes_total = -1;
 	r->next_id = serial << 32; /* more than a bucket has keys */
@@ -552,9 +555,11 @@ const struct compare_delivered *run_get_delivered(struct run *r)
 
 void run_get_progress(const struct run *r, struct run_progress *ret)
 {
-	ret->objects_done = r->report.objects + r->report.objects_same +
+	const struct run_done *before = &r->options.before;
+
+	ret->objects_done = r->report.objects - before->objects + r->report.objects_same +
 			    r->report.objects_existing;
 	ret->objects_total = r->objects_total;
-	ret->bytes_done = r->report.bytes + run_bytes_in_flight(r);
+	ret->bytes_done = r->report.bytes - before->bytes + run_bytes_in_flight(r);
 	ret->bytes_total = r->bytes_total;
 }

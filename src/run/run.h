@@ -45,12 +45,19 @@ struct run_env {
 	const char *manifest_dir;
 };
 
+/* What was done, as the report counts it. */
+struct run_done {
+	uint64_t objects, bytes;
+	uint64_t counts[REASONS], count_bytes[REASONS];
+};
+
 /* What differs from run to run of a job. */
 struct run_options {
 	int64_t nominal_s;     /* of the slot: dates and ages are seen from here */
 	int64_t allow_deletes; /* this once so many, whatever max_delete says; 0: no word */
 	const char *only_key;  /* of a dry run: tell about this one alone; NULL: all */
 	bool is_dry;           /* nothing is written: run_ops.planned hears what would be */
+	struct run_done before; /* by its earlier passes, of one that is taken up again */
 };
 
 enum run_verdict {
@@ -63,6 +70,7 @@ enum run_verdict {
 	RUN_ENDED_PARKED, /* objects are being restored: it is taken up after again_s */
 };
 
+/* objects, bytes, counts and count_bytes are with options.before. */
 struct run_report {
 	enum run_verdict verdict;
 	char reason[32];   /* "" or "denied" "timeout" "source_missing" "network" ... */
@@ -87,6 +95,7 @@ struct run_planned {
 	int64_t size;    /* -1: not known */
 };
 
+/* Of this pass. */
 struct run_progress {
 	uint64_t objects_done, objects_total, bytes_done;
 	int64_t bytes_total; /* -1: not known yet */

@@ -277,6 +277,8 @@ enum run_verdict run_park(struct run *r);
 int64_t run_wait_ms(struct run *r);
 
 /* run_result.c */
+/* What was counted of this pass is counted anew. */
+void run_counts_restart(struct run *r);
 /* Counts an object that is delivered, or was. */
 void run_note_delivered(struct run *r, const struct engine_result *result);
 /* "; 2 copied on the server; ..." for the end of a sentence, or "". */

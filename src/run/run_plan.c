@@ -203,8 +203,7 @@ static void forget_round(struct run *r)
 	r->newest_us = 0;
 	r->objects_total = 0;
 	r->bytes_total = -1;
-	memset(r->report.counts, 0, sizeof(r->report.counts));
-	memset(r->report.count_bytes, 0, sizeof(r->report.count_bytes));
+	run_counts_restart(r);
 }
 
 void run_plan_open(struct run *r)

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/log.h"
@@ -12,6 +13,14 @@
 #include "conf/conf.h"
 #include "run/message_ids.h"
 #include "run/run_impl.h"
+
+void run_counts_restart(struct run *r)
+{
+	const struct run_done *before = &r->options.before;
+
+	memcpy(r->report.counts, before->counts, sizeof(before->counts));
+	memcpy(r->report.count_bytes, before->count_bytes, sizeof(before->count_bytes));
+}
 
 static const char *const losses[ENGINE_LOSSES] = {
 	[ENGINE_LOSS_TAGS] = "tags",

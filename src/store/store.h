@@ -217,6 +217,8 @@ struct store_count {
 	char reason[32];
 	int64_t objects, bytes;
 };
+/* None is left. */
+int store_count_clear(struct store *s, const char *run_id);
 int store_count_put(struct store *s, const char *run_id, const struct store_count *c);
 typedef void (*store_count_fn)(void *arg, const struct store_count *c);
 /* By reason; fn may not call the store. */

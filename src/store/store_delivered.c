@@ -160,6 +160,17 @@ int store_delivered_scan(struct store *s, const struct store_place *p, const cha
 
 /* --- counts --- */
 
+int store_count_clear(struct store *s, const char *run_id)
+{
+	int r = 0;
+	sqlite3_stmt *stmt = sql_get(s, SQL_COUNT_CLEAR, &r);
+
+	if (!stmt)
+		return r;
+	sql_bind_text(stmt, 1, run_id);
+	return sql_run(s, stmt);
+}
+
 int store_count_put(struct store *s, const char *run_id, const struct store_count *c)
 {
 	int r = 0;

@@ -116,6 +116,7 @@ static const char *const sql_text[SQL_ID_COUNT] = {
 	[SQL_DELIVERED_SCAN] =
 		"SELECT key, source_etag, source_version, destination_etag,"
 		" destination_version, modified_us FROM delivered WHERE place = ?1 AND key >= ?2 ORDER BY key LIMIT ?3",
+	[SQL_COUNT_CLEAR] = "DELETE FROM run_count WHERE run_id = ?1",
 	[SQL_COUNT_PUT] =
 		"INSERT OR REPLACE INTO run_count (run_id, reason, objects, bytes)"
 		" VALUES (?1, ?2, ?3, ?4)",

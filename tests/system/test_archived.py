@@ -1,5 +1,8 @@
 """Objects in an archive: skipped, failed, or restored while the run is parked."""
 
+import gzip
+import json
+
 import pytest
 
 from conftest import only, until
@@ -58,6 +61,8 @@ def test_a_run_is_parked_until_its_objects_are_restored(mirror, server, action):
     assert "2 objects are being restored" in end["message"]
     # The rest did not wait, and nothing is deleted before all is known to be there.
     assert content(*target) == {"a": b"1", "old": b"x"}
+    done, seen = ("moved", {}) if action == "move" else ("copied", {"same": 1})
+    seen.update({} if action == "sync" else {"extra": 2 if action == "move" else 1})
     asked = server.requests("RestoreObject")
     until(lambda: sum("looks again in" in line for line in mirror.log()) > 1, "another look")
     assert server.requests("RestoreObject") == asked, "it was asked for again"
@@ -65,6 +70,7 @@ def test_a_run_is_parked_until_its_objects_are_restored(mirror, server, action):
     mirror.kill()
     mirror.start()
     until(lambda: sum("looks again in" in line for line in mirror.log()) > 2, "it is parked")
+    assert counts(mirror)[done] == 1 and counts(mirror)["restoring"] == 2, counts(mirror)
     server.thaw()
     until(lambda: states(mirror)["state"] == "succeeded", "all is there")
     whole = {"a": b"1", "cold/b": b"22", "cold/c": b"33"}
@@ -72,6 +78,15 @@ def test_a_run_is_parked_until_its_objects_are_restored(mirror, server, action):
     assert content(*target) == {**whole, **kept}
     run = states(mirror)
     assert run["run"] == end["run"] and run["attempts"] < 3, run
+    # What all passes did, and what the last one found.
+    deleted = {"deleted": 1} if action == "sync" else {}
+    assert counts(mirror) == {done: 3, **seen, **deleted}
+    assert (run["objects"], run["bytes"]) == (3, 5), run
+    path = mirror.ctl("show", "daily-report")[1][0]["manifest"]
+    told = [json.loads(line) for line in gzip.open(path)]
+    rows = [row["key"] for row in told if row.get("reason") == done and "begun" not in row]
+    assert sorted(rows) == sorted(whole), rows
+    assert told[-1]["counts"][done] == 3 and told[-1]["bytes"] == 5, told[-1]
     if action == "move":
         assert not source[0].list_objects_v2(Bucket=source[1], Prefix=source[2])["KeyCount"]
     code, (_, checked), _ = mirror.ctl("show", "daily-report", "--verify")

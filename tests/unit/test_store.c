@@ -687,6 +687,11 @@ static void test_counts_go_with_their_run(void **state)
 		assert_int_equal(store_count_put(f->store, run.id, &counts[i]), 0);
 	assert_int_equal(store_count_each(f->store, run.id, add_count, text), 0);
 	assert_string_equal(text, "copied:2:20 same:5:50 ");
+	assert_int_equal(store_count_clear(f->store, run.id), 0);
+	assert_int_equal(store_count_put(f->store, run.id, &counts[0]), 0);
+	text[0] = '\0';
+	assert_int_equal(store_count_each(f->store, run.id, add_count, text), 0);
+	assert_string_equal(text, "same:5:50 ");
 	run = make_run(2, "daily", RUN_SUCCEEDED);
 	assert_int_equal(store_run_insert(f->store, &run), 0);
 	assert_int_equal(store_run_prune(f->store, "daily", RUN_SUCCEEDED, 1), 0);
