@@ -1,26 +1,40 @@
 /*
  * Where two listings do not tell whether an object is the same: a HEAD of each side that
  * the plan asks for, then the plan again. A HEAD that fails tells nothing, and what is
- * not proven is copied. And the one key that is not listed at all, when a dry run is to
- * say what became of it.
+ * not proven is copied. And the one key that is not listed at all, an object or a local
+ * file, when a dry run is to say what became of it.
  */
 #include "config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "aws/skew.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "engine/file.h"
 #include "net/loop.h"
+#include "net/pool.h"
 #include "run/run_impl.h"
 #include "s3/object.h"
 
+/* A look at a local file, in the pool. Outlives the run. */
+struct glance {
+	struct pool_job job;
+	struct run_ask *ask; /* NULL: it was freed meanwhile */
+	int which;
+	char *root, *key;
+	struct file_stat stat;
+	struct err err;
+};
+
 struct ask_side {
-	struct s3_call *call;
+	struct s3_call *call; /* one of the two while it is under way */
+	struct glance *glance;
 	bool is_told, is_gone;
 	struct err err;
 	struct s3_head head;
@@ -71,12 +85,20 @@ static struct lister_entry *entry_of(struct run_item *i, int which)
 	return run_entry_copy(&e);
 }
 
-/* A local file, or an object of which we are told nothing, may be there. */
+/* What we are told nothing of may be there. */
 static bool is_unknown(const struct run_item *i, int which)
 {
 	const struct ask_side *s = &i->ask->sides[which];
 
 	return !s->is_told && !s->is_gone;
+}
+
+/* What a run would end with: no source, or a place where no file can be written. */
+static int failed_side(const struct run_ask *a)
+{
+	if (a->sides[RUN_SOURCE].err.class != ERR_OK)
+		return RUN_SOURCE;
+	return a->sides[RUN_DESTINATION].err.class == ERR_LOCAL ? RUN_DESTINATION : -1;
 }
 
 static void finish_unlisted(struct run_item *i)
@@ -86,10 +108,11 @@ static void finish_unlisted(struct run_item *i)
 	const struct ask_side *from = &a->sides[RUN_SOURCE];
 	const struct ask_side *to = &a->sides[RUN_DESTINATION];
 	bool is_unproven = is_unknown(i, RUN_SOURCE) || is_unknown(i, RUN_DESTINATION);
+	int failed = failed_side(a);
 	struct plan_step step;
 
-	if (from->err.class != ERR_OK) {
-		run_steps_on_unseen(i, &from->err);
+	if (failed >= 0) {
+		run_steps_on_unseen(i, failed, &a->sides[failed].err);
 		return;
 	}
 	i->entries[RUN_SOURCE] = entry_of(i, RUN_SOURCE);
@@ -117,6 +140,7 @@ static void on_head(
 	struct ask_side *s = &a->sides[which];
 
 	s->call = NULL;
+	s->glance = NULL;
 	s->is_gone = e && e->class == ERR_NOTFOUND;
 	if (e) {
 		s->err = *e;
@@ -128,7 +152,7 @@ static void on_head(
 			&s->digest, head->crc64nvme[0] ? 1 : 0, ""};
 	}
 	for (int i = 0; i < RUN_SIDES; i++)
-		if (a->sides[i].call)
+		if (a->sides[i].call || a->sides[i].glance)
 			return;
 	if (a->is_unlisted)
 		finish_unlisted(a->item);
@@ -165,6 +189,52 @@ static struct s3_call *head(struct run_ask *a, int which)
 
 	r->report.requests.n[RUN_REQUEST_HEAD]++;
 	return s3_head_object(&env, &o);
+}
+
+static void look_at_file(struct pool_job *job)
+{
+	struct glance *g = CONTAINER_OF(job, struct glance, job);
+	const struct file_place place = {.root = g->root, .key = g->key, .gid = -1};
+	int fd;
+
+	if (g->which == RUN_DESTINATION) {
+		file_look(&place, &g->stat, &g->err);
+		return;
+	}
+	/* It is there only if it can be read. */
+	fd = file_open(&place, &g->stat, &g->err);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void on_file(struct pool_job *job)
+{
+	struct glance *g = CONTAINER_OF(job, struct glance, job);
+	struct s3_head head = {
+		.length = g->stat.size, .modified_us = g->stat.mtime_ns / 1000};
+
+	file_print(&g->stat, head.etag);
+	file_print(&g->stat, head.version);
+	if (g->ask)
+		on_head(g->ask, g->which, g->err.class == ERR_OK ? NULL : &g->err, &head);
+	free(g->root);
+	free(g->key);
+	free(g);
+}
+
+static struct glance *look(struct run_ask *a, int which)
+{
+	struct run *r = a->item->run;
+	struct glance *g = mem_alloc(sizeof(*g));
+
+	g->job.work = look_at_file;
+	g->job.done = on_file;
+	g->ask = a;
+	g->which = which;
+	g->root = mem_strdup(r->sides[which].conf->bucket);
+	g->key = mem_strdup(a->item->keys[which]);
+	pool_submit(r->env.files, &g->job);
+	return g;
 }
 
 static char *copy_text(char **at, const char *text)
@@ -223,6 +293,8 @@ void run_ask_unlisted(struct run_item *i)
 	for (int k = 0; k < RUN_SIDES; k++)
 		if (i->run->sides[k].conf->scheme == CONF_S3)
 			a->sides[k].call = head(a, k);
+		else
+			a->sides[k].glance = look(a, k);
 }
 
 void run_ask_cancel(struct run_item *i)
@@ -234,6 +306,9 @@ void run_ask_cancel(struct run_item *i)
 
 void *run_ask_free(struct run_ask *a)
 {
+	for (int k = 0; a && k < RUN_SIDES; k++)
+		if (a->sides[k].glance)
+			a->sides[k].glance->ask = NULL;
 	free(a);
 	return NULL;
 }

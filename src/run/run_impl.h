@@ -202,8 +202,8 @@ struct lister_entry *run_entry_copy(const struct lister_entry *e);
 bool run_steps_take(struct run *r);
 /* After the HEADs of a PLAN_ASK. */
 void run_steps_on_settled(struct run_item *i, const struct plan_step *settled);
-/* The source of a dry run of one key cannot be seen. */
-void run_steps_on_unseen(struct run_item *i, const struct err *e);
+/* In a dry run of one key: its source cannot be seen, or nothing can be written. */
+void run_steps_on_unseen(struct run_item *i, int side, const struct err *e);
 void run_steps_on_done(struct run *r, const struct engine_ev *ev);
 void run_steps_on_recorded(struct run *r);
 /* run_go_on(), when other work had its turn. */
@@ -216,7 +216,7 @@ void run_count_failed(struct run *r, enum reason why, int side, const char *key,
 
 /* run_ask.c: HEADs where the listings do not decide. */
 void run_ask_start(struct run_item *i, const struct plan_step *step);
-/* The single key, of a dry run: both HEADs in place of listings. */
+/* The single key, of a dry run: a look at both sides in place of listings. */
 void run_ask_unlisted(struct run_item *i);
 void run_ask_cancel(struct run_item *i);
 void *run_ask_free(struct run_ask *a);

@@ -308,14 +308,14 @@ void run_steps_on_settled(struct run_item *i, const struct plan_step *settled)
 	run_go_on(r);
 }
 
-void run_steps_on_unseen(struct run_item *i, const struct err *e)
+void run_steps_on_unseen(struct run_item *i, int side, const struct err *e)
 {
 	struct run *r = i->run;
 	const struct conf_missing *m = &r->job->missing;
 	size_t n;
 	char text[32];
 
-	run_count_failed(r, reason_of(RUN_SOURCE, e), RUN_SOURCE, i->keys[RUN_SOURCE], e);
+	run_count_failed(r, reason_of(side, e), side, i->keys[side], e);
 	n = strlen(r->report.message);
 	if (m->is_set && e->class == ERR_NOTFOUND)
 		snprintf(r->report.message + n, sizeof(r->report.message) - n,

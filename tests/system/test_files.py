@@ -124,6 +124,65 @@ def test_a_file_becomes_an_object(daemon, server, folder, size):
     assert stored(server, f"up/{size}/y.bin")["Body"].read() == body
 
 
+@pytest.mark.parametrize("way", ["down", "up"])
+def test_a_plan_of_one_key_says_what_the_run_does(daemon, server, folder, way):
+    def put_object(client, bucket, body):
+        if body is None:
+            client.delete_object(Bucket=bucket, Key="plan/x")
+        else:
+            client.put_object(Bucket=bucket, Key="plan/x", Body=body)
+
+    def put_file(_, __, body):
+        if file.is_dir():
+            file.rmdir()
+        file.unlink(missing_ok=True)
+        if body is not None:
+            file.write_bytes(body)
+
+    def configure(overwrite):
+        write(daemon, *ends, job=f"overwrite: {overwrite}")
+        daemon.ctl("reload")
+
+    def both():
+        """What is planned, and then is so."""
+        plan = daemon.ctl("plan", "daily-report")[1][0]
+        end = daemon.run()[1]
+        assert (plan["verdict"], plan["reason"]) == (end["verdict"], end["reason"]), (plan, end)
+        (counted,) = plan["counts"]
+        return counted["reason"], end
+    file = folder / "x"
+    local, source, target = f"file://{file}", f"s3://{BUCKET_S}/plan/x", f"s3://{BUCKET_M}/plan/x"
+    ends = (source, local) if way == "down" else (local, target)
+    put_source, put_target = (put_object, put_file)[::1 if way == "down" else -1]
+    put_source(server.s, BUCKET_S, b"one")
+    put_target(server.m, BUCKET_M, None)
+    write(daemon, *ends, job="overwrite: changed")
+    daemon.start()
+    why, end = both()
+    assert why == "new" and end["bytes_done"] == 3, end
+    why, end = both()
+    assert why == "same" and "1 there already" in end["message"], end
+    put_target(server.m, BUCKET_M, b"two")
+    why, end = both()
+    assert why in ("changed", "unproven") and end["bytes_done"] == 3, end
+    put_source(server.s, BUCKET_S, b"three")
+    configure("never")
+    why, end = both()
+    assert why == "exists" and "1 not overwritten" in end["message"], end
+    configure("changed")
+    why, end = both()
+    assert why == "changed" and end["bytes_done"] == 5, end
+    if way == "down":
+        file.unlink()
+        file.mkdir()
+        why, end = both()
+        assert (why, end["verdict"]) == ("local", "failed") and str(folder) in end["message"], end
+    put_target(server.m, BUCKET_M, b"two")
+    put_source(server.s, BUCKET_S, None)
+    why, end = both()
+    assert (why, end["verdict"]) == ("vanished", "failed"), end
+
+
 def test_mode_and_group_are_set_before_anybody_sees_the_file(daemon, server, folder):
     if os.geteuid():
         pytest.skip("changing to a group that is not ours needs root")
