@@ -17,7 +17,8 @@
 #include "run/run_impl.h"
 #include "store/store.h"
 
-#define BATCH     256 /* rows read at once, and the most that wait to be written */
+#define ROWS      64  /* read at once */
+#define CHANGES   256 /* the most that wait to be written */
 #define COMMIT_MS 100
 
 struct change {
@@ -29,12 +30,13 @@ struct run_record {
 	struct run *run;
 	struct store_place place;
 	struct loop_timer *timer;
-	struct change *changes;
+	struct change *changes; /* NULL: none yet, and so with rows */
 	size_t change_count;
 	bool is_full, is_read; /* is_read: rows hold what follows after the last look */
 	struct store_delivered *rows;
 	size_t row_count, next_row;
-	char asked[ENGINE_KEY_LEN]; /* the last look: the rows before next_row are below it */
+	char asked[ENGINE_KEY_LEN]; /* the last look: the rows before next_row are below
+				       it */
 	struct compare_delivered found;
 	bool has_found;
 	/* of run_record_decide() */
@@ -58,8 +60,6 @@ struct run_record *run_record_new(struct run *r)
 
 	rec->run = r;
 	rec->timer = loop_timer_new(r->env.loop, on_commit_due, r);
-	rec->changes = mem_array(BATCH, sizeof(*rec->changes));
-	rec->rows = mem_array(BATCH, sizeof(*rec->rows));
 	if (e < 0)
 		r->ops.store_failed(r->ops.arg, e);
 	return rec;
@@ -82,6 +82,8 @@ static void add_row(void *arg, const struct store_delivered *d)
 {
 	struct run_record *rec = arg;
 
+	if (!rec->rows)
+		rec->rows = mem_array(ROWS, sizeof(*rec->rows));
 	rec->rows[rec->row_count++] = *d;
 }
 
@@ -91,7 +93,7 @@ static void read_from(struct run_record *rec, const char *key)
 	int e;
 
 	rec->row_count = rec->next_row = 0;
-	e = store_delivered_scan(r->env.store, &rec->place, key, BATCH, add_row, rec);
+	e = store_delivered_scan(r->env.store, &rec->place, key, ROWS, add_row, rec);
 	rec->is_read = true;
 	if (e < 0)
 		r->ops.store_failed(r->ops.arg, e);
@@ -99,7 +101,7 @@ static void read_from(struct run_record *rec, const char *key)
 
 static bool is_behind(const struct run_record *rec, const char *key)
 {
-	return rec->row_count == BATCH &&
+	return rec->row_count == ROWS &&
 	       strcmp(rec->rows[rec->row_count - 1].key, key) < 0;
 }
 
@@ -208,7 +210,9 @@ static struct store_delivered *add_change(struct run *r, bool is_gone, const cha
 	struct run_record *rec = r->record;
 	struct change *c;
 
-	if (rec->change_count == BATCH)
+	if (!rec->changes)
+		rec->changes = mem_array(CHANGES, sizeof(*rec->changes));
+	if (rec->change_count == CHANGES)
 		run_record_flush(r);
 	c = &rec->changes[rec->change_count++];
 	*c = (struct change){.is_gone = is_gone};
