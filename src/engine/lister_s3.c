@@ -23,7 +23,8 @@
 
 #define KEY_MAX   1024
 #define PAGE_KEYS 1000
-#define EMPTY_MAX 16 /* pages without a key in a row, while more is promised */
+#define EMPTY_MAX 16          /* pages without a key in a row, while more is promised */
+#define RECEIVE   (32 * 1024) /* at once of a page; a buffer of each call */
 
 enum lister_step {
 	LIST_IDLE,    /* entered when a page is ahead; waits for: its turn to be read */
@@ -332,6 +333,7 @@ static enum step_result step_page(struct lister_s3 *l)
 		.now_us = clock_wall_us(loop_clock(l->o.loop)),
 		.skew = l->o.skew,
 		.regions = l->o.regions,
+		.buffer_bytes = RECEIVE,
 	};
 	const struct s3_list list = {
 		.prefix = l->o.prefix,
