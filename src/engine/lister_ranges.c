@@ -41,6 +41,7 @@ struct lister_ranges {
 	struct s3_place place;
 	unsigned most, width; /* ranges at once: allowed, and what guesses are good for */
 	unsigned good, needed; /* guesses in a row; before they are acted on */
+	unsigned alone;        /* pages that come before any of it */
 	/* where the page of the tail is thought to end; "": no idea */
 	char not_before[KEY_BYTES], not_behind[KEY_BYTES];
 	struct list ranges; /* in order; the last one is the tail */
@@ -210,7 +211,7 @@ static void judge(struct lister_ranges *l, const char *last)
 	if (strcmp(last, l->not_before) < 0 ||
 		(l->not_behind[0] && strcmp(last, l->not_behind) > 0))
 		distrust(l);
-	else if (++l->good > l->needed)
+	else if (++l->good > l->needed && l->gone.requests >= l->alone)
 		l->width = 2 * l->width < l->most ? 2 * l->width : l->most;
 }
 
@@ -347,7 +348,8 @@ static void destroy(struct lister *base)
 	loop_bury(l->o.loop, bury, l);
 }
 
-struct lister *lister_ranges_new(const struct lister_s3_options *options, unsigned ranges)
+struct lister *lister_ranges_new(
+	const struct lister_s3_options *options, unsigned ranges, unsigned alone)
 {
 	static const struct lister_ops ops = {
 		start, peek, pop, error, stats, destroy, give_creds};
@@ -356,6 +358,7 @@ struct lister *lister_ranges_new(const struct lister_s3_options *options, unsign
 	l->base.ops = &ops;
 	lister_options_take(&l->o, &l->place, options);
 	l->most = ranges > LISTER_RANGES_MAX ? LISTER_RANGES_MAX : ranges;
+	l->alone = alone;
 	l->width = 1;
 	l->needed = NEEDED_FIRST;
 	list_init(&l->ranges);

@@ -20,7 +20,8 @@
 #include "run/filter.h"
 #include "run/run_impl.h"
 
-#define RANGES 4 /* of a listing at once: more hold more pages, and gain little */
+#define RANGES 4   /* of a listing at once: more hold more pages, and gain little */
+#define ALONE  128 /* pages before that: a listing that soon ends is not worth it */
 
 static const enum compare_mode modes[] = {
 	[CONF_COMPARE_AUTO] = COMPARE_AUTO,
@@ -38,8 +39,8 @@ static const enum plan_overwrite overwrites[] = {
 };
 
 /*
- * What a move finds the same leaves the source: sizes and times that agree are not enough.
- * Modes that demand more keep their own proof.
+ * What a move finds the same leaves the source: sizes and times that agree are not
+ * enough. Modes that demand more keep their own proof.
  */
 static enum compare_mode mode_of(const struct conf_job *job)
 {
@@ -183,7 +184,7 @@ static void open_lister(struct run *r, int which)
 	else
 		prefix = mem_printf("%s%.*s", side->key, (int)n, literal);
 	o.prefix = prefix;
-	side->lister = lister_ranges_new(&o, RANGES);
+	side->lister = lister_ranges_new(&o, RANGES, ALONE);
 	lister_start(side->lister, on_change, r);
 }
 

@@ -109,7 +109,7 @@ static void start(
 			.arg = &b->args[i]};
 
 		b->args[i] = (struct bench_side){b, i};
-		b->sides[i] = b->ranges ? lister_ranges_new(&o, (unsigned)b->ranges)
+		b->sides[i] = b->ranges ? lister_ranges_new(&o, (unsigned)b->ranges, 0)
 					: lister_s3_new(&o);
 	}
 	for (int i = 0; i < SIDES; i++)

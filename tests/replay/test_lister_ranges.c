@@ -306,7 +306,7 @@ static void fill(struct fixture *f, size_t count, char *(*make)(size_t i))
 	f->http.count = n;
 }
 
-static void begin(struct fixture *f, unsigned ranges)
+static void begin_alone(struct fixture *f, unsigned ranges, unsigned alone)
 {
 	const struct s3_place place = {
 		.bucket = "b", .region = "r", .endpoint_url = "http://127.0.0.1:9"};
@@ -319,8 +319,13 @@ static void begin(struct fixture *f, unsigned ranges)
 		.need_creds = need_creds,
 		.arg = f};
 
-	f->lister = lister_ranges_new(&o, ranges);
+	f->lister = lister_ranges_new(&o, ranges, alone);
 	lister_start(f->lister, on_change, f);
+}
+
+static void begin(struct fixture *f, unsigned ranges)
+{
+	begin_alone(f, ranges, 0);
 }
 
 /* Each key once and in order, then the end. */
@@ -400,6 +405,29 @@ static void numbers_come_many_pages_at_once(void **state)
 	assert_in_range(f->http.most_in_flight, 8, 16);
 	assert_true(f->turns < pages(f) * (LATENCY + 2) / 4);
 	assert_true(f->http.requests < pages(f) * 5 / 4);
+}
+
+static void few_pages_come_one_after_the_other(void **state)
+{
+	struct fixture *f = *state;
+
+	fill(f, 60 * PAGE, numbered);
+	begin_alone(f, 8, 60);
+	read_all(f);
+	assert_in_range(f->http.most_in_flight, 1, 2);
+	assert_int_equal(f->http.requests, 60);
+}
+
+static void many_pages_begin_one_after_the_other(void **state)
+{
+	struct fixture *f = *state;
+
+	fill(f, 200 * PAGE, numbered);
+	begin_alone(f, 8, 60);
+	read_all(f);
+	assert_in_range(f->http.most_in_flight, 8, 16);
+	assert_true(f->turns > 60 * LATENCY);
+	assert_true(f->turns < 100 * (LATENCY + 2));
 }
 
 static void hashes_come_many_pages_at_once(void **state)
@@ -601,7 +629,8 @@ static void steps_by_example(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-UNIT_MAIN(TEST(numbers_come_many_pages_at_once), TEST(hashes_come_many_pages_at_once),
+UNIT_MAIN(TEST(numbers_come_many_pages_at_once), TEST(few_pages_come_one_after_the_other),
+	TEST(many_pages_begin_one_after_the_other), TEST(hashes_come_many_pages_at_once),
 	TEST(dates_cost_few_requests_more), TEST(keys_without_a_plan),
 	TEST(one_range_is_a_plain_listing), TEST(small_and_empty_ones),
 	TEST(a_failed_range_fails_it), TEST(a_session_ends_under_way),
