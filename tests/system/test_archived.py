@@ -77,7 +77,8 @@ def test_a_run_is_parked_until_its_objects_are_restored(mirror, server, action):
     kept = {} if action == "sync" else {"old": b"x"}
     assert content(*target) == {**whole, **kept}
     run = states(mirror)
-    assert run["run"] == end["run"] and run["attempts"] < 3, run
+    # Looks are no attempts, but for one that the kill may have hit; there were four at least.
+    assert run["run"] == end["run"] and run["attempts"] <= 3, run
     # What all passes did, and what the last one found.
     deleted = {"deleted": 1} if action == "sync" else {}
     assert counts(mirror) == {done: 3, **seen, **deleted}
