@@ -515,6 +515,45 @@ static void a_failed_range_fails_it(void **state)
 	assert_int_equal(lister_peek(f->lister, &e), LISTER_FAILED);
 }
 
+/* In order, from the n-th on, until `most` were read or none is at hand. */
+static enum lister_state read_on(struct fixture *f, size_t *n, size_t most)
+{
+	enum lister_state s = LISTER_WAITING;
+	const struct lister_entry *e;
+
+	while (*n < most && (s = lister_peek(f->lister, &e)) == LISTER_READY) {
+		assert_string_equal(e->key, f->http.keys[(*n)++] + 1);
+		lister_pop(f->lister);
+	}
+	return s;
+}
+
+/* The reader is slow: what comes before the failure is shown, and never an end. */
+static void a_range_fails_far_behind_the_reader(void **state)
+{
+	struct fixture *f = *state;
+	enum lister_state s = LISTER_WAITING;
+	size_t n = 0, read_by_then;
+
+	fill(f, 20000, numbered);
+	f->http.fails_at = 60;
+	begin(f, 8);
+	while (f->http.requests < f->http.fails_at) {
+		for (int i = 0; i < 10 * LATENCY; i++)
+			loop_turn(f->loop, false);
+		assert_int_equal(read_on(f, &n, n + PAGE), LISTER_READY);
+	}
+	read_by_then = n;
+	while (s != LISTER_FAILED && f->turns++ < 2000) {
+		loop_turn(f->loop, false);
+		s = read_on(f, &n, SIZE_MAX);
+		assert_int_not_equal(s, LISTER_ENDED);
+	}
+	assert_int_equal(s, LISTER_FAILED);
+	assert_int_equal(lister_error(f->lister)->class, ERR_DENIED);
+	assert_in_range(n - read_by_then, 4 * PAGE, 16 * PAGE);
+}
+
 /* Several ranges are refused at once: one new set is asked for, and goes to them all. */
 static void a_session_ends_under_way(void **state)
 {
@@ -633,6 +672,7 @@ UNIT_MAIN(TEST(numbers_come_many_pages_at_once), TEST(few_pages_come_one_after_t
 	TEST(many_pages_begin_one_after_the_other), TEST(hashes_come_many_pages_at_once),
 	TEST(dates_cost_few_requests_more), TEST(keys_without_a_plan),
 	TEST(one_range_is_a_plain_listing), TEST(small_and_empty_ones),
-	TEST(a_failed_range_fails_it), TEST(a_session_ends_under_way),
-	TEST(holds_a_bounded_number_of_pages), TEST(can_be_freed_at_any_time),
-	TEST(can_be_freed_in_its_callback), cmocka_unit_test(steps_by_example))
+	TEST(a_failed_range_fails_it), TEST(a_range_fails_far_behind_the_reader),
+	TEST(a_session_ends_under_way), TEST(holds_a_bounded_number_of_pages),
+	TEST(can_be_freed_at_any_time), TEST(can_be_freed_in_its_callback),
+	cmocka_unit_test(steps_by_example))

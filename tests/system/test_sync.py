@@ -149,6 +149,31 @@ def test_nothing_is_deleted_when_a_listing_breaks_off(
 
 
 @only("sandbox", "RGW has no fault injection")
+def test_nothing_is_deleted_when_a_range_far_behind_breaks_off(daemon, server):
+    """Where ranges are listed at once: behind 128 pages (run_plan.c)."""
+    for bucket in (SOURCE, TARGET):
+        for n in range(0, 145_000, 5000):
+            server.change(*({"bucket": bucket, "key": f"long/{k:07}", "body": ""}
+                            for k in range(n, n + 5000)))
+    server.change({"bucket": TARGET, "key": "long/!", "body": "gone"})
+    daemon.write(source=f"s3://{SOURCE}/long/", destination=f"s3://{TARGET}/long/",
+                 extra="    action: sync\n    delete: true\n")
+    daemon.start()
+    for bucket in (SOURCE, TARGET):
+        listed = server.requests("ListObjectsV2")
+        server.faults(({"operation": "ListObjectsV2", "path_prefix": "/" + bucket,
+                        "skip": 139, "count": 1}, {"status": 403, "code": "AccessDenied"}))
+        code, end = daemon.run()
+        assert server.fired() == [1] and server.requests("ListObjectsV2") - listed > 260
+        server.faults()
+        assert end["verdict"] == "failed" and end["reason"] == "denied", end
+        assert server.objects(TARGET, "long/!"), "it was deleted"
+    code, end = daemon.run()
+    assert end["verdict"] == "succeeded" and not server.objects(TARGET, "long/!"), end
+    assert len(server.objects(TARGET, "long/")) == 145_000
+
+
+@only("sandbox", "RGW has no fault injection")
 def test_permission_lost_in_the_middle(mirror, server):
     source, target = mirror.at
     fill(*source, {f"k{n:03}": b"x" for n in range(300)})
