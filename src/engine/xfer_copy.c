@@ -98,9 +98,10 @@ static void on_copied(void *arg, const struct err *err, const struct s3_head *he
 	x->calls[XFER_DESTINATION] = NULL;
 	x->is_ended[XFER_DESTINATION] = true;
 	if (err) {
-		x->is_lost = !x->range.length &&
-			     (err->http_status == 412 || (err->class == ERR_RETRY &&
-						  err->origin == ERR_FROM_NET));
+		x->is_lost =
+			!x->range.length &&
+			(err->http_status == 412 ||
+				(err->class == ERR_RETRY && err->origin == ERR_FROM_NET));
 		xfer_fail(x, err->class == ERR_AUTH ? signer : XFER_DESTINATION, err);
 	} else {
 		take_copy(x, head);

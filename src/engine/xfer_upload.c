@@ -135,8 +135,8 @@ static void on_completed(void *arg, const struct err *err, const struct s3_head 
 
 	u->call = NULL;
 	if (err) {
-		/* No answer, or "no such upload" or "it is there" to a repeated call: it may
-		 * be done. */
+		/* No answer, or "no such upload" or "it is there" to a repeated call: it
+		 * may be done. */
 		x->is_lost = !x->is_failed &&
 			     (err->class == ERR_NOTFOUND || err->class == ERR_RETRY ||
 				     err->http_status == 412);
