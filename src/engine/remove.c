@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "engine/file.h"
 #include "engine/tries.h"
+#include "engine/xfer.h"
 #include "net/loop.h"
 #include "net/pool.h"
 #include "s3/object.h"
@@ -154,8 +155,7 @@ static void call_s3(struct removal *r)
 {
 	const struct engine_side *s = side_of(r);
 	const struct creds_set *set = r->env->creds(r->env->arg, s->creds_id);
-	const struct s3_place place = {
-		s->bucket, s->region, s->endpoint_url, s->ca_bundle, s->options};
+	struct s3_place place;
 	const struct s3_env env = {r->env->http, &place, set,
 		clock_wall_us(loop_clock(r->env->loop)), r->env->stall_timeout_ms,
 		r->env->skew(r->env->arg, s->endpoint_url), r->env->regions,
@@ -165,6 +165,7 @@ static void call_s3(struct removal *r)
 		.done = on_done,
 		.arg = r};
 
+	xfer_place(s, &place);
 	r->used = set->generation;
 	r->is_answered = false;
 	if (r->next == REMOVAL_RESTORE)

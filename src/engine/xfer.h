@@ -11,6 +11,7 @@ struct http;
 struct loop;
 struct pool;
 struct retry_quotas;
+struct s3_place;
 struct s3_regions;
 struct sigv4_memos;
 struct skew;
@@ -86,6 +87,9 @@ const struct engine_xfer_spec *xfer_spec(const struct xfer *x);
 struct list *xfer_link(struct xfer *x);
 struct xfer *xfer_from_link(struct list *link);
 const char *xfer_state_name(const struct xfer *x);
+
+/* Where requests to a side go, and what each of them says; borrows from the side. */
+void xfer_place(const struct engine_side *s, struct s3_place *ret);
 
 /* In how many pieces an object goes, with parts as wanted. */
 int64_t xfer_part_count(int64_t size, int64_t wanted);

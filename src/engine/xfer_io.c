@@ -81,6 +81,12 @@ void xfer_io_reset(struct xfer *x)
 	x->err = (struct err){0};
 }
 
+void xfer_place(const struct engine_side *s, struct s3_place *ret)
+{
+	*ret = (struct s3_place){s->bucket, s->region, s->endpoint_url, s->ca_bundle,
+		s->options, s->expected_owner, s->is_requester_paying};
+}
+
 bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
 	struct s3_env *env)
 {
@@ -95,8 +101,7 @@ bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
 	}
 	if (skew && !skew->us)
 		skew->us = s->skew_us;
-	*place = (struct s3_place){s->bucket, s->region, s->endpoint_url, s->ca_bundle,
-		s->options, s->expected_owner, s->is_requester_paying};
+	xfer_place(s, place);
 	*env = (struct s3_env){x->env->http, place, set,
 		clock_wall_us(loop_clock(x->env->loop)), x->env->stall_timeout_ms,
 		skew, x->env->regions, x->env->memos, x->turn.buffer};

@@ -24,7 +24,7 @@ HEADERS = dict(ContentType="text/csv", CacheControl="max-age=60", ContentLanguag
                WebsiteRedirectLocation="/elsewhere")
 NAMES = ["GetObject", "HeadObject", "GetObjectTagging", "PutObject", "CopyObject"]
 S, M, VERSIONS, VAULT, ACLS, PAID, BIG = (
-    "account-s-bucket", "account-m-bucket", "s-versions", "m-vault", "m-acls", "s-paid", "s-big")
+    "account-s-bucket", "account-m-bucket", "s-versions", "m-vault", "m-acls", "m-paid", "s-big")
 
 
 class Rich(Sandbox):
@@ -34,9 +34,11 @@ class Rich(Sandbox):
         conf = json.loads((TOP / "etc" / "sandbox-accounts.json").read_text())
         s, m = conf["accounts"][:2]
         s["buckets"] += [{"name": VERSIONS, "versioning": True},
-                         {"name": PAID, "requester_pays": True},
                          {"name": BIG, "discard": True}]
         m["buckets"] += [{"name": VAULT, "versioning": True, "object_lock": True},
+                         {"name": PAID, "requester_pays": True, "policy": [
+                             {"effect": "allow", "principals": ["111111111111"],
+                              "actions": ["s3:*"], "resources": [f"arn:aws:s3:::{PAID}/*"]}]},
                          {"name": ACLS, "acls": True, "policy": [
                              {"effect": "allow", "principals": ["111111111111"],
                               "actions": ["s3:*"], "resources": [f"arn:aws:s3:::{ACLS}/*"]}]}]
@@ -357,10 +359,15 @@ def test_expected_owner(ferry, server):
 
 
 def test_requester_pays(ferry, server):
-    server.s.put_object(Bucket=PAID, Key="x", Body=BODY)
+    server.m.put_object(Bucket=PAID, Key="x", Body=BODY)
     keys = dict(role="src-mover", source=f"s3://{PAID}/x")
-    ferry.configure("stream", **keys, source_keys="request_payer: requester")
-    assert ferry.run()[0] == 0
+    ferry.configure("stream", **keys, source_keys="request_payer: requester",
+                    extra="    action: move")
+    assert ferry.run()[0] == 0, ferry.log()
+    assert "Contents" not in server.m.list_objects_v2(Bucket=PAID)
+    ferry.stop()
+    ferry.configure("stream", **keys)
+    assert ferry.run()[1]["reason"] == "denied"
 
 
 @pytest.mark.parametrize("role,owner,can_read,is_lost", [
