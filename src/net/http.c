@@ -438,7 +438,7 @@ void *http_free(struct http *http)
 		free(idle);
 	}
 	curl_multi_cleanup(http->multi);
-	free(http->watches);
+	http_watches_free(http);
 	loop_timer_free(http->timer);
 	loop_timer_free(http->stall);
 	free(http->user_agent);

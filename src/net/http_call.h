@@ -83,3 +83,4 @@ int http_on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sock
 /* A descriptor or negative errno. */
 int http_open_socket(struct http *http, const struct curl_sockaddr *address);
 int http_on_close(void *arg, curl_socket_t fd);
+void http_watches_free(struct http *http);

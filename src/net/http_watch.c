@@ -81,8 +81,19 @@ int http_open_socket(struct http *http, const struct curl_sockaddr *address)
 			(room - http->watch_room) * sizeof(*http->watches));
 		http->watch_room = room;
 	}
+	/* libcurl closes a socket that never connected without a word. */
+	if (http->watches[fd])
+		watch_end(http->watches[fd]);
 	http->watches[fd] = watch_new(http, fd);
 	return fd;
+}
+
+void http_watches_free(struct http *http)
+{
+	for (size_t fd = 0; fd < http->watch_room; fd++)
+		if (http->watches[fd])
+			watch_end(http->watches[fd]);
+	free(http->watches);
 }
 
 int http_on_close(void *arg, curl_socket_t fd)

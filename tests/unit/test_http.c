@@ -445,6 +445,35 @@ static void test_no_server(void **state)
 	assert_int_equal(f->r.err.class, ERR_FATAL);
 }
 
+/* A server that takes no more connections; the socket that waited goes, and its number is
+ * another's soon. What is kept of it the sanitizer would see. */
+static void test_full_server(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t len = sizeof(addr);
+	int fds[4], own = server.port;
+
+	for (int i = 0; i < 4; i++)
+		fds[i] = socket(AF_INET, SOCK_STREAM | (i ? SOCK_NONBLOCK : 0), 0);
+	assert_int_equal(bind(fds[0], (struct sockaddr *)&addr, len), 0);
+	assert_int_equal(listen(fds[0], 0), 0);
+	assert_int_equal(getsockname(fds[0], (struct sockaddr *)&addr, &len), 0);
+	for (int i = 1; i < 4; i++)
+		connect(fds[i], (struct sockaddr *)&addr, len);
+	server.port = ntohs(addr.sin_port);
+	for (int i = 0; i < 3; i++) {
+		call(f, "GET", "/", (struct http_request){.connect_timeout_ms = 20});
+		assert_string_equal(f->r.err.code, "connect");
+	}
+	server.port = own;
+	call(f, "GET", "/../a//b%20c", PLAIN);
+	assert_int_equal(f->r.status, 200);
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+}
+
 static void test_early_answer(void **state)
 {
 	struct fixture *f = *state;
@@ -511,6 +540,7 @@ int main(void)
 			test_streams_with_pauses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_faults, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_server, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_full_server, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_early_answer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_dead_connection, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cancel, set_up, tear_down),
