@@ -1,9 +1,11 @@
 /* Profiles: the shape of each, and the chains they make. Not what AWS thinks of them. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -306,6 +308,19 @@ void session_finish(const struct spot *s, struct raw_job *raw, struct conf_job *
 			"role, and neither side has one");
 }
 
+/* Only a hint: who checks may be another than who runs, on another host. */
+static void warn_of_bundle(const struct spot *s, const char *path)
+{
+	char text[400];
+
+	if (access(path, R_OK) == 0)
+		return;
+	snprintf(text, sizeof(text), "%.250s cannot be read here: %s", path,
+		strerror(errno));
+	spot_warn(s, "ca_bundle", "a file of PEM certificates that the daemon can read",
+		text);
+}
+
 static void check_profile(const struct spot *s, const struct conf_profile *p)
 {
 	bool is_aws = !p->endpoint_url;
@@ -334,6 +349,8 @@ static void check_profile(const struct spot *s, const struct conf_profile *p)
 		spot_warn(s, NULL, "region: eu-central-1",
 			"region is missing: AWS_REGION, the AWS CLI's files or the "
 			"instance must name it");
+	if (p->ca_bundle)
+		warn_of_bundle(s, p->ca_bundle);
 	check_endpoint(s, p);
 	check_variants(s, p);
 	check_credential_source(s, p);
