@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/bandwidth.h"
+#include "engine/known.h"
 #include "engine/remove.h"
 #include "engine/shares.h"
 #include "engine/turns.h"
@@ -27,7 +28,6 @@
 #define TRANSFERS    256 /* of all engines */
 #define PART_BYTES   (INT64_C(16) << 20)
 #define PARTS        64 /* of all large objects of an engine */
-#define TELLERS      16
 #define FILE_THREADS 3
 #define BUFFER_BYTES (32 << 20)
 #define THROTTLED_MAX_MS 30000
@@ -49,7 +49,6 @@ struct engine {
 	struct list shares; /* of the runs */
 	bool may_grant;     /* one part, to the object that is asked */
 	struct bandwidth *bandwidth;
-	char *tellers[TELLERS]; /* endpoints that answer uploads with CRC64NVME */
 	bool is_closing, is_start_due;
 	void (*emit)(void *arg, const struct engine_ev *ev);
 	void *arg;
@@ -258,10 +257,9 @@ static void *release(void *arg)
 	pool_free(e->env.pool);
 	turns_free(e->turns);
 	bandwidth_free(e->bandwidth);
-	for (size_t i = 0; i < TELLERS; i++)
-		free(e->tellers[i]);
 	skews_free(e->skews);
 	s3_regions_free(e->env.regions);
+	known_free(e->env.known);
 	retry_quotas_free(e->env.quotas);
 	mem_secret_free(e->env.memos);
 	free(e);
@@ -387,19 +385,6 @@ static struct xfer_pair *get_pair(void *arg, uint32_t source, uint32_t destinati
 	struct engine *e = arg;
 
 	return xfer_pair_get(&e->pairs, source, destination);
-}
-
-static bool tells_checksum(void *arg, const char *endpoint_url, bool learn)
-{
-	struct engine *e = arg;
-	size_t i;
-
-	for (i = 0; i < TELLERS && e->tellers[i]; i++)
-		if (strcmp(e->tellers[i], endpoint_url) == 0)
-			return true;
-	if (learn && i < TELLERS)
-		e->tellers[i] = mem_strdup(endpoint_url);
-	return false;
 }
 
 static void start_later(struct engine *e)
@@ -605,10 +590,10 @@ struct engine *engine_new(struct loop *loop, struct http *http,
 		.go_on = go_on,
 		.may_read = may_read,
 		.did_read = did_read,
-		.tells_checksum = tells_checksum,
 		.pair = get_pair,
 		.skew = get_skew,
 		.regions = s3_regions_new(),
+		.known = known_new(),
 		.quotas = retry_quotas_new(),
 		.memos = mem_secret_alloc(sizeof(*e->env.memos)),
 		.ended = on_ended,

@@ -23,6 +23,7 @@
 #include "engine/xfer_parts.h"
 #include "engine/xfer_sums.h"
 #include "engine/xfer_seek.h"
+#include "engine/xfer_trail.h"
 #include "net/loop.h"
 
 #define CREDS_WAIT_MS (10 * 60 * 1000)
@@ -320,6 +321,8 @@ static enum step_result try_again(struct xfer *x)
 
 static enum step_result after_failure(struct xfer *x)
 {
+	if (xfer_trail_gives_in(x))
+		return begin_anew(x);
 	if (x->err.class == ERR_AUTH)
 		return after_refusal(x);
 	/* The bucket is elsewhere, which is known now: no fault of the object. */
@@ -529,6 +532,7 @@ static void enter_done(struct xfer *x)
 {
 	loop_timer_cancel(x->timer);
 	loop_timer_cancel(x->teller);
+	xfer_trail_drop(x);
 	for (enum xfer_side side = 0; side < XFER_SIDES && !x->is_failed; side++)
 		end_tries(x, side);
 	emit(x, ENGINE_EV_DONE);

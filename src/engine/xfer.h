@@ -8,6 +8,7 @@
 #include "engine/engine_msg.h"
 
 struct http;
+struct known;
 struct loop;
 struct pool;
 struct retry_quotas;
@@ -39,13 +40,12 @@ struct xfer_env {
 	/* false: bandwidth is used up; xfer_read_on() comes. did_read: what was used. */
 	bool (*may_read)(void *arg, struct xfer *x);
 	void (*did_read)(void *arg, struct xfer *x, size_t bytes);
-	/* Whether this endpoint answers uploads with CRC64NVME; learn: it did. */
-	bool (*tells_checksum)(void *arg, const char *endpoint_url, bool learn);
 	/* What was learned of these two sets of credentials; valid until the next turn. */
 	struct xfer_pair *(*pair)(void *arg, uint32_t source, uint32_t destination);
 	/* The clock of this endpoint ("": AWS's); NULL: taken for ours. */
 	struct skew *(*skew)(void *arg, const char *endpoint_url);
 	struct s3_regions *regions; /* of buckets, as answers told */
+	struct known *known;        /* of custom endpoints, likewise */
 	struct retry_quotas *quotas; /* of accounts at buckets */
 	struct sigv4_memos *memos;
 	void *arg;

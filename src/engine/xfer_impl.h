@@ -114,6 +114,7 @@ struct xfer {
 	bool is_copy_refused; /* of a part, by all ways: its object is cut anew */
 	int copy_way;
 	char route_why[256];
+	bool is_trailing_probe; /* xfer_trail.c */
 
 	/* of this attempt */
 	struct s3_call *calls[XFER_SIDES], *ask;
@@ -160,8 +161,6 @@ void xfer_io_reset(struct xfer *x);
 /* What a call of a side needs; false: no credentials, and the attempt has failed. */
 bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
 	struct s3_env *env);
-/* A checksum may go behind what is streamed to the destination. */
-bool xfer_io_may_trail(const struct xfer *x);
 void xfer_io_get(struct xfer *x);
 /* HEAD instead, for an object that is known to be large. */
 void xfer_io_head(struct xfer *x);

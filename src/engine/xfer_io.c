@@ -14,6 +14,7 @@
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "engine/known.h"
 #include "engine/xfer_copy.h"
 #include "engine/xfer_file.h"
 #include "engine/xfer_headers.h"
@@ -21,6 +22,7 @@
 #include "engine/xfer_look.h"
 #include "engine/xfer_parts.h"
 #include "engine/xfer_sums.h"
+#include "engine/xfer_trail.h"
 #include "net/loop.h"
 #include "s3/multipart.h"
 
@@ -107,15 +109,6 @@ bool xfer_io_env(struct xfer *x, enum xfer_side side, struct s3_place *place,
 		skew, x->env->regions, x->env->memos, x->turn.buffer};
 	x->used[side] = set->generation;
 	return true;
-}
-
-bool xfer_io_may_trail(const struct xfer *x)
-{
-	const struct engine_side *s = &x->spec->destination;
-	const struct s3_place place = {
-		.endpoint_url = s->endpoint_url, .options = s->options};
-
-	return s->scheme == ENGINE_S3 && s3_place_trails(&place);
 }
 
 /* --- GET --- */
@@ -462,7 +455,7 @@ static bool wants_md5(const struct xfer *x)
 	if (x->range.length)
 		return !x->range.kept && !x->range.target;
 	return (source->is_etag_md5 && !source->crc64nvme[0] && !xfer_sums_alg(x)) ||
-	       (custom[0] && !x->env->tells_checksum(x->env->arg, custom, false));
+	       (custom[0] && !known_tells_checksum(x->env->known, custom));
 }
 
 static void put_object(struct xfer *x)
@@ -487,6 +480,7 @@ static void put_object(struct xfer *x)
 
 	if (!xfer_io_env(x, XFER_DESTINATION, &place, &env))
 		return;
+	env.trails = xfer_trail_begin(x);
 	if (x->range.length) {
 		x->calls[XFER_DESTINATION] = s3_upload_part(
 			&env, &o, x->range.upload_id, x->range.number);
@@ -639,7 +633,8 @@ void xfer_io_verify(struct xfer *x)
 	const char *custom = x->spec->destination.endpoint_url;
 
 	if (proof == ENGINE_PROOF_CHECKSUM && custom[0])
-		x->env->tells_checksum(x->env->arg, custom, true);
+		known_note_checksum(x->env->known, custom);
+	xfer_trail_judge(x, proof == ENGINE_PROOF_CHECKSUM && !is_wrong);
 	if (is_wrong)
 		xfer_io_fail(x, XFER_DESTINATION, ERR_INTEGRITY, "digest",
 			"the destination stored other bytes than were sent");

@@ -19,6 +19,7 @@
 #include "engine/xfer_copy.h"
 #include "engine/xfer_file.h"
 #include "engine/xfer_sums.h"
+#include "engine/xfer_trail.h"
 #include "engine/xfer_upload.h"
 #include "net/loop.h"
 #include "s3/copy.h"
@@ -181,7 +182,7 @@ static enum checksum_alg wanted_sum(const struct xfer *x)
 {
 	enum checksum_alg asked = x->spec->fidelity.checksum;
 
-	if (asked && (checksum_is_of_whole(asked) || xfer_io_may_trail(x)))
+	if (asked && (checksum_is_of_whole(asked) || xfer_trail_may(x)))
 		return asked;
 	return CHECKSUM_CRC64NVME;
 }

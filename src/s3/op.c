@@ -217,30 +217,19 @@ static bool signs_chunks(const struct s3_call *call, const struct s3_place *plac
 	return !call->endpoint.is_tls;
 }
 
-/* Others have stored the frame with the bytes: only of AWS it is known to be read. */
-static bool may_trail(const struct s3_call *call, const struct s3_op *op)
-{
-	return op->trails && call->endpoint.is_aws && call->endpoint.is_tls;
-}
-
-bool s3_place_trails(const struct s3_place *place)
-{
-	return !(place->endpoint_url && *place->endpoint_url) &&
-	       place->options.payload != ENDPOINT_PAYLOAD_ALWAYS;
-}
-
-static void choose_payload(struct s3_call *call, const struct s3_place *place,
+static void choose_payload(struct s3_call *call, const struct s3_env *env,
 	const struct s3_op *op, struct wire *w)
 {
 	bool is_whole = !op->is_streamed || op->send_length == 0;
-	bool is_unsigned = (!is_whole || op->is_object) && !signs_chunks(call, place);
+	bool is_unsigned = (!is_whole || op->is_object) && !signs_chunks(call, env->place);
+	bool trails = op->trails && env->trails && call->endpoint.is_tls;
 
 	if (is_whole && !is_unsigned) {
 		crypto_sha256_hex(op->body_len ? op->body : "", op->body_len, w->hash);
 		w->payload = w->hash;
 		return;
 	}
-	if (is_unsigned && (is_whole || !may_trail(call, op))) {
+	if (is_unsigned && (is_whole || !trails)) {
 		w->payload = SIGV4_UNSIGNED;
 		return;
 	}
@@ -365,7 +354,7 @@ static int build(struct s3_call *call, const struct s3_env *env, const struct s3
 		r = str_uri_encode(&w->path, op->key, strlen(op->key), true);
 	if (r < 0)
 		return r;
-	choose_payload(call, env->place, op, w);
+	choose_payload(call, env, op, w);
 	collect_headers(call, p, op, w);
 	return sign(call, env, op, w);
 }

@@ -30,6 +30,7 @@ struct s3_env {
 	/* Signing keys in use; NULL: none are kept. Outlives the call. */
 	struct sigv4_memos *memos;
 	size_t buffer_bytes; /* of libcurl, in each direction; 0: http's default */
+	bool trails; /* a checksum behind a stream is read there */
 };
 
 struct s3_answer {
@@ -73,8 +74,6 @@ struct s3_op {
  */
 #define S3_WRONG_REGION "wrong-region"
 
-/* Whether a stream to this place may have a checksum behind it. */
-bool s3_place_trails(const struct s3_place *place);
 struct s3_call *s3_op_start(const struct s3_env *env, const struct s3_op *op);
 /* Undo HTTP_PAUSE; s3_call_cancel() is in list.h. Both take NULL. */
 void s3_call_resume(struct s3_call *call);

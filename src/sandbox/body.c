@@ -55,6 +55,15 @@ static int begin_chunks(struct request *r, const char *declared, struct api_erro
 	return 0;
 }
 
+/* As servers do that know nothing of frames: the body is what is told to be unsigned. */
+static const char *heeded(const struct request *r, const char *declared)
+{
+	return r->fault && r->fault->keeps_frame &&
+			       str_eq(declared, "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+		       ? "UNSIGNED-PAYLOAD"
+		       : declared;
+}
+
 /* Told ahead, or asked for. */
 static enum checksum_alg named_sum(const struct request *r)
 {
@@ -77,6 +86,7 @@ int body_begin(struct request *r, enum body_kind kind, bool is_dropped,
 	struct body *b = &r->body;
 	int64_t expected = r->x->content_length;
 
+	declared = heeded(r, declared);
 	b->kind = kind;
 	b->is_dropped = is_dropped || kind == BODY_NONE;
 	b->decoded_length = -1;
@@ -315,7 +325,7 @@ static void check_crc(struct request *r)
 	char text[CRC64_BASE64_LEN];
 
 	crc64nvme_base64(r->body.crc, text);
-	if (str_eq(http_field(r->x, "x-amz-trailer"), CRC_NAME) &&
+	if (r->body.chunks != CHUNK_OFF && str_eq(http_field(r->x, "x-amz-trailer"), CRC_NAME) &&
 		!str_eq(r->body.sum_behind, text))
 		fail(&r->body, 400, "BadDigest",
 			"The CRC64NVME you specified did not match the calculated "

@@ -97,6 +97,7 @@ static void read_action(struct rule *r, const struct json *a)
 	f->clock_offset_s = json_get_int(a, "clock_offset_s", 0);
 	f->expired_token = json_get_bool(a, "expired_token", false);
 	f->same_id = json_get_bool(a, "same_id", false);
+	f->keeps_frame = json_get_bool(a, "keeps_frame", false);
 	r->code = copy(a, "code");
 	r->message = copy(a, "message");
 	r->error_in_200 = copy(a, "error_in_200");
@@ -114,7 +115,8 @@ static char *read_rule(struct rule *r, const struct json *v, const struct object
 		"access_key", "skip", "count", "nth", NULL};
 	static const char *const action_keys[] = {"reset_at", "stall_at", "flip_at",
 		"truncate_at", "status", "code", "message", "error_in_200",
-		"expired_token", "delay_ms", "clock_offset_s", "same_id", "object", NULL};
+		"expired_token", "delay_ms", "clock_offset_s", "same_id", "keeps_frame", "object",
+		NULL};
 	const struct json *action = json_get(v, "action");
 	const char *unknown;
 

@@ -3,7 +3,8 @@
  * "access_key", "skip", "count", "nth"}, "action": {...}}]}; the first live rule that
  * matches is taken. Actions: reset_at, stall_at, flip_at, truncate_at (bytes of the
  * body), status + code + message, error_in_200 (a code), expired_token, delay_ms,
- * clock_offset_s, same_id (of an upload that is there), object (a change, made before the
+ * clock_offset_s, same_id (of an upload that is there), keeps_frame (of a body with a
+ * checksum behind it: all is stored), object (a change, made before the
  * request is answered as ever; see changes.h).
  */
 #pragma once
@@ -23,7 +24,7 @@ struct fault {
 	const char *code; /* with status; borrowed from the rule */
 	const char *message;
 	const char *error_in_200; /* NULL: not */
-	bool expired_token, same_id;
+	bool expired_token, same_id, keeps_frame;
 	int64_t delay_ms, clock_offset_s;
 	const struct change *change; /* NULL: none; borrowed from the rule */
 };

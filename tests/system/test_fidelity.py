@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import os
+import pathlib
 import sqlite3
 import zlib
 
@@ -277,6 +278,54 @@ jobs:
 """)
 
 
+# How a server other than AWS's may take a part with its checksum behind it.
+TAKES = {
+    "it is read": None,
+    "it is refused": dict(status=400, code="XAmzContentSHA256Mismatch"),
+    "the signature does not match": dict(status=403, code="SignatureDoesNotMatch"),
+    "the connection breaks": dict(reset_at=0),
+    "the frame is stored": dict(keeps_frame=True),
+}
+
+
+@pytest.mark.parametrize("takes", TAKES)
+def test_one_part_finds_out_whether_others_read_what_is_behind_bytes(
+        ferry, server, tmp_path, aws, takes):
+    """Then it goes behind all streams: a checksum that is asked for is kept there, too."""
+    is_read = not TAKES[takes]
+    (tmp_path / "large").write_bytes(large := os.urandom((21 << 20) + 7))
+    (tmp_path / "report.csv").write_bytes(body := os.urandom(200_000))
+    if not is_read:
+        server.faults((dict(operation="UploadPart", count=1), TAKES[takes]))
+    ask_for(ferry, "sha256", f'url: "file://{tmp_path}/large"',
+            "limits: { part_size: 5MiB, parts: 2 }")
+    conf = ferry.conf.read_text().replace(
+        "region: eu-central-1 }", "region: eu-central-1,"
+        " endpoint_url: \"https://s3.eu-central-1.amazonaws.com\" }")
+    ferry.conf.write_text(conf)
+    ferry.start(variables=aws)
+    before = server.requests("UploadPart")
+    code, end = ferry.run()
+    assert code == 0, ferry.log()
+    assert arrived(server, key="in/large")[0]["Body"].read() == large
+    # No part of the first knew; a part that was sent for nothing is no attempt.
+    assert "not carried along: checksum_algorithm" in end["message"]
+    assert server.requests("UploadPart") - before == 5 + (not is_read)
+    assert not [line for line in ferry.log("warning") if "again" in line]
+    [said] = [line for line in ferry.log() if "checksums that follow the bytes" in line]
+    assert ("does not read" in said) != is_read
+    ferry.conf.write_text(conf.replace("/large", "/report.csv"))
+    assert ferry.ctl("reload", "--wait")[0] == 0
+    code, end = ferry.run()
+    ferry.stop()
+    assert code == 0, ferry.log()
+    got, _ = arrived(server, key="in/report.csv")
+    assert got["Body"].read() == body and "ContentEncoding" not in got
+    assert ("not carried along" in end["message"]) != is_read
+    head = server.m.head_object(Bucket=M, Key="in/report.csv", ChecksumMode="ENABLED")
+    assert head.get("ChecksumSHA256") == (digest("SHA256", body, 0) if is_read else None)
+
+
 @pytest.mark.parametrize("algorithm", ["crc64nvme", "crc32c", "crc32", "sha256"])
 @pytest.mark.parametrize("size", [0, 1000, 200_000, (20 << 20) + 7], ids=[
     "empty", "ahead", "behind", "in parts"])
@@ -403,6 +452,24 @@ def test_large_copies(ferry, server, size, copies, parts):
     assert (code, end["bytes_done"]) == (0, size), ferry.log()
     assert [server.requests(n) - b for n, b in zip(names, before)] == [copies, parts, 0, 0]
     assert server.s.head_object(Bucket=BIG, Key="big")["ContentLength"] == size
+
+
+def test_a_copy_that_is_refused_half_way_goes_on_as_a_stream(ferry, server):
+    """What was copied stays; the rest streams in parts of that size, in no more memory."""
+    size = 5 * GIB + 1
+    server.faults((dict(operation="UploadPartCopy", skip=9),
+                   dict(status=403, code="AccessDenied")))
+    ferry.configure(source=f"s3://{S}/virtual/{size}", role="src-mover",
+                    writer="arn:aws:iam::111111111111:role/src-mover",
+                    destination=f"s3://{BIG}/half")
+    before = server.requests("UploadPart")
+    code, end = ferry.run()
+    assert (code, end["bytes_done"]) == (0, size), ferry.log()
+    assert server.requests("UploadPart") - before == 2
+    head = server.s.head_object(Bucket=BIG, Key="half")
+    assert head["ContentLength"] == size and head["ETag"].endswith('-11"')
+    status = pathlib.Path(f"/proc/{ferry.proc.pid}/status").read_text()
+    assert int(status.split("VmHWM:")[1].split()[0]) <= 48 << 10
 
 
 def test_a_large_object_that_may_not_be_copied_streams_in_parts_of_a_stream(ferry, server):
