@@ -362,7 +362,7 @@ def test_parts_and_their_checksums_survive_a_kill(ferry, server, tmp_path, aws, 
     body = os.urandom((40 << 20) + 7)
     (tmp_path / "report.csv").write_bytes(body)
     ask_for(ferry, algorithm, f'url: "file://{tmp_path}/report.csv"',
-            "limits: { part_size: 5MiB }")
+            "limits: { part_size: 5MiB, parts: 1 }")
     server.faults((dict(operation="UploadPart", skip=4), dict(stall_at=0)))
     ferry.start(variables=aws)
     ferry.ctl("run", "daily-report")
@@ -370,7 +370,8 @@ def test_parts_and_their_checksums_survive_a_kill(ferry, server, tmp_path, aws, 
     def noted():
         with contextlib.closing(sqlite3.connect(tmp_path / "state" / "state.db")) as db:
             return db.execute("SELECT count(*) FROM upload_part").fetchone()[0]
-    until(lambda: noted() == 4, "four parts on disk")
+    # What the killed one has on its way is counted before, not after.
+    until(lambda: noted() == 4 and server.fired() == [1], "four parts on disk and the next")
     ferry.kill()
     server.faults()
     before = server.requests("UploadPart")
