@@ -15,7 +15,9 @@
 
 struct http_headers {
 	struct buf text; /* name NUL value NUL ..., names in lower case */
-	size_t *at;      /* where each name starts */
+	struct http_name {
+		size_t at, len; /* in text */
+	} *names;
 	size_t count, cap;
 };
 void http_headers_reset(struct http_headers *h);

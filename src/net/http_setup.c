@@ -38,8 +38,8 @@ void http_headers_reset(struct http_headers *h)
 void http_headers_done(struct http_headers *h)
 {
 	buf_done(&h->text);
-	free(h->at);
-	h->at = NULL;
+	free(h->names);
+	h->names = NULL;
 	h->count = h->cap = 0;
 }
 
@@ -70,9 +70,9 @@ int http_headers_add(struct http_headers *h, const char *line, size_t len)
 	buf_append(&h->text, "", 1);
 	if (h->count == h->cap) {
 		h->cap = h->cap ? 2 * h->cap : 16;
-		h->at = mem_resize(h->at, h->cap, sizeof(*h->at));
+		h->names = mem_resize(h->names, h->cap, sizeof(*h->names));
 	}
-	h->at[h->count++] = start;
+	h->names[h->count++] = (struct http_name){start, name_len};
 	return 0;
 }
 
