@@ -24,7 +24,7 @@ struct xfer_pipe *xfer_pipe_new(size_t size, void (*resume_writer)(void *arg),
 	struct xfer_pipe *p = mem_alloc(sizeof(*p));
 
 	p->size = size ? size : 1;
-	p->data = mem_alloc(p->size);
+	p->data = mem_resize(NULL, p->size, 1); /* nothing is read that was not written */
 	p->resume_writer = resume_writer;
 	p->resume_reader = resume_reader;
 	p->arg = arg;
