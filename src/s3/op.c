@@ -224,8 +224,12 @@ static void choose_payload(struct s3_call *call, const struct s3_env *env,
 	bool is_unsigned = (!is_whole || op->is_object) && !signs_chunks(call, env->place);
 	bool trails = op->trails && env->trails && call->endpoint.is_tls;
 
+	if (is_whole && !is_unsigned && !op->body_len) {
+		w->payload = SIGV4_SHA256_EMPTY;
+		return;
+	}
 	if (is_whole && !is_unsigned) {
-		crypto_sha256_hex(op->body_len ? op->body : "", op->body_len, w->hash);
+		crypto_sha256_hex(op->body, op->body_len, w->hash);
 		w->payload = w->hash;
 		return;
 	}
