@@ -41,6 +41,7 @@ struct client {
 	struct list link;
 	struct control *control;
 	int fd;
+	struct ucred peer;
 	struct loop_fd *watch;
 	struct loop_timer *deadline; /* of half a request */
 	struct buf in, out;
@@ -129,6 +130,19 @@ static const struct control_verb *find_verb(const struct control *c, const char 
 	return NULL;
 }
 
+/* By number: a name may be a server's to tell, and nobody waits for one here. */
+static void tell_order(const struct client *cl, const char *method, const struct json *params)
+{
+	const char *what = json_get_str(params, "job") ?: json_get_str(params, "target");
+	const char *verb = strrchr(method, '.');
+	char uid[16];
+
+	snprintf(uid, sizeof(uid), "%u", (unsigned)cl->peer.uid);
+	log_info(LOG_FIELDS({"CALLER_UID", uid}), "%s%s%.200s: asked for by uid %s (pid %d)",
+		verb ? verb + 1 : method, what ? " " : "", what ? what : "", uid,
+		(int)cl->peer.pid);
+}
+
 static void dispatch(struct client *cl, const char *text)
 {
 	struct control *c = cl->control;
@@ -147,6 +161,8 @@ static void dispatch(struct client *cl, const char *text)
 	cl->call = mem_alloc(sizeof(*cl->call));
 	cl->call->client = cl;
 	cl->call->wants_more = json_get_bool(v, "more", false);
+	if (verb && verb->is_order)
+		tell_order(cl, method, json_get(v, "parameters"));
 	if (verb)
 		verb->handle(c->arg, cl->call, json_get(v, "parameters"));
 	else
@@ -249,15 +265,14 @@ void control_on_gone(struct control_call *call, void (*gone)(void *arg), void *a
 
 /* --- who may call --- */
 
-static bool is_allowed(const struct control *c, int fd)
+static bool is_allowed(const struct control *c, int fd, struct ucred *ret_peer)
 {
-	struct ucred peer;
 	gid_t groups[GROUPS_MAX];
-	socklen_t len = sizeof(peer), glen = sizeof(groups);
+	socklen_t len = sizeof(*ret_peer), glen = sizeof(groups);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret_peer, &len) < 0)
 		return false;
-	if (peer.uid == 0 || peer.uid == geteuid() || peer.gid == c->group)
+	if (ret_peer->uid == 0 || ret_peer->uid == geteuid() || ret_peer->gid == c->group)
 		return true;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &glen) < 0)
 		return false;
@@ -272,19 +287,23 @@ static void on_connection(void *arg, int events)
 {
 	struct control *c = arg;
 	int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct ucred peer = {.uid = (uid_t)-1};
 	struct client *cl;
 
 	if (fd < 0)
 		return;
-	if (!is_allowed(c, fd)) {
-		log_warning(NULL, "a caller that is neither root nor in the socket's group "
-				  "was refused");
+	if (!is_allowed(c, fd, &peer)) {
+		log_warning(NULL,
+			"a caller that is neither root nor in the socket's group was "
+			"refused (uid %d)",
+			(int)peer.uid);
 		close(fd);
 		return;
 	}
 	cl = mem_alloc(sizeof(*cl));
 	cl->control = c;
 	cl->fd = fd;
+	cl->peer = peer;
 	buf_init(&cl->in, CTL_REQUEST_MAX + 4096);
 	buf_init(&cl->out, PENDING_MAX);
 	cl->deadline = loop_timer_new(c->loop, on_half_request, cl);

@@ -19,6 +19,7 @@ struct control_verb {
 	 * with exactly one final reply or error, unless the client went away.
 	 */
 	void (*handle)(void *arg, struct control_call *call, const struct json *params);
+	bool is_order; /* it changes something: who gave it goes to the log */
 };
 
 /*

@@ -172,3 +172,15 @@ def test_an_installation_leaves_the_configuration_that_was_edited(tmp_path):
     subprocess.run(["make", "-s", "-C", BUILD, "install-data-local", f"DESTDIR={tmp_path}",
                     "confdir="], check=True, timeout=120)
     assert conf.read_text() == (TOP / "etc" / "s3ferry.yaml").read_text()
+
+
+@once
+def test_who_gave_an_order_is_in_the_log(daemon):
+    daemon.start()
+    daemon.ctl("status")
+    daemon.ctl("pause", "daily-report")
+    daemon.ask("Cancel", target="nothing\n2026 error forged")
+    told = [line for line in daemon.log() if "asked for by uid" in line]
+    for line, what in zip(told, ("Pause daily-report: ", "Cancel nothing"), strict=True):
+        assert what in line and f"asked for by uid {os.getuid()} (pid " in line, told
+        assert f"CALLER_UID={os.getuid()}" in line, told

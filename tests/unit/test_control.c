@@ -66,9 +66,9 @@ static void on_later(void *arg, struct control_call *call, const struct json *pa
 }
 
 static const struct control_verb verbs[] = {
-	{"test.Echo", on_echo},
-	{"test.Later", on_later},
-	{NULL, NULL},
+	{"test.Echo", on_echo, false},
+	{"test.Later", on_later, true},
+	{NULL, NULL, false},
 };
 
 static int setup(void **state)
