@@ -104,7 +104,7 @@ static const char *code_of_status(int status)
 }
 
 struct fields {
-	char code[64], message[200], request_id[80], host_id[128];
+	char code[64], message[320], request_id[80], host_id[128];
 };
 
 static void copy_field(char *out, size_t size, const char *text)

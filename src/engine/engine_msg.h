@@ -16,6 +16,7 @@
 #define ENGINE_BUCKET_LEN 256
 #define ENGINE_URL_LEN    512
 #define ENGINE_ROOT_LEN   1024
+#define ENGINE_WHY_LEN    640 /* an err with its operation and code */
 
 enum engine_scheme {
 	ENGINE_S3,
@@ -163,7 +164,7 @@ struct engine_result {
 	   the same from its opening to its end. */
 	bool is_source_proven;
 	enum engine_route route;
-	char route_why[256]; /* why it was no copy by the server, where that was tried */
+	char route_why[ENGINE_WHY_LEN]; /* why it was no copy by the server, where that was tried */
 	enum engine_skip skipped;
 	unsigned losses; /* bits of enum engine_loss */
 	int attempts;

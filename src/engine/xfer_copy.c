@@ -187,7 +187,7 @@ static void note_why(struct xfer *x)
 	const struct err *e = &x->err;
 
 	if (ways[x->copy_way].signer == XFER_DESTINATION || !x->route_why[0])
-		snprintf(x->route_why, sizeof(x->route_why), "%s: %d %s%s%.150s",
+		snprintf(x->route_why, sizeof(x->route_why), "%s: %d %s%s%s",
 			e->operation, e->http_status, e->code, e->text[0] ? ": " : "",
 			e->text);
 }

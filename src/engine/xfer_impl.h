@@ -113,7 +113,7 @@ struct xfer {
 	bool is_stream_only;
 	bool is_copy_refused; /* of a part, by all ways: its object is cut anew */
 	int copy_way;
-	char route_why[256];
+	char route_why[ENGINE_WHY_LEN];
 	bool is_trailing_probe; /* xfer_trail.c */
 
 	/* of this attempt */

@@ -139,6 +139,16 @@ def test_a_refused_copy_streams_and_says_why_once(ferry, server):
     assert len(why) == 1 and "CopyObject: 403 AccessDenied" in why[0]
 
 
+def test_a_refusal_is_told_to_its_end(ferry, server):
+    told = f"User: arn:aws:sts::222222222222:assumed-role/{'r' * 64}/{'s' * 64} is not " \
+           f"authorized to perform: s3:GetObject on resource: arn:aws:s3:::{S}/{KEY}"
+    server.faults((dict(operation="CopyObject"), dict(
+        status=403, code="AccessDenied", message=told)))
+    ferry.configure()
+    assert ferry.run()[0] == 0
+    assert any(told in line for line in ferry.log()), ferry.log()
+
+
 def test_server_side_alone_fails_where_nobody_may(ferry, server):
     server.s.put_object(Bucket=S, Key="daily/report.csv", Body=BODY)
     ferry.configure("server_side", source=f"s3://{S}/daily/report.csv")
