@@ -71,11 +71,13 @@ static uint64_t update_sliced(uint64_t crc, const uint8_t *p, size_t len)
 	return crc;
 }
 
-/* x^127, x^191, x^511, x^575 modulo the polynomial, bits reversed. */
-#define K127 UINT64_C(0x21e9761e252621ac)
-#define K191 UINT64_C(0xeadc41fd2ba3d420)
-#define K511 UINT64_C(0x62242240ace5045a)
-#define K575 UINT64_C(0x0c32cdb31e18a84a)
+/* x^127 and so on modulo the polynomial, bits reversed. */
+#define K127  UINT64_C(0x21e9761e252621ac)
+#define K191  UINT64_C(0xeadc41fd2ba3d420)
+#define K511  UINT64_C(0x62242240ace5045a)
+#define K575  UINT64_C(0x0c32cdb31e18a84a)
+#define K2047 UINT64_C(0xa043808c0f782663)
+#define K2111 UINT64_C(0x37ccd3e14069cabc)
 
 /* Two words of 64 bits, and what a CPU does with them. */
 #if defined(__x86_64__)
@@ -156,23 +158,82 @@ static bool has_clmul(void)
 #endif
 
 #ifdef HAS_CLMUL
+/* What the fold of some bytes left, as 64 bytes that have the same remainder. */
+struct folded {
+	words a, b, c, d; /* not an array: compilers would keep it in memory */
+};
+
+#if defined(__x86_64__)
+#define WITH_WIDE __attribute__((target("vpclmulqdq,avx512f")))
+
+WITH_WIDE static __m512i fold_wide(__m512i x, __m512i k, __m512i y)
+{
+	return _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(x, k, 0x00),
+		_mm512_clmulepi64_epi128(x, k, 0x11), y, 0x96); /* a ^ b ^ c */
+}
+
+/* 256 bytes at a time; len >= 512, a multiple of 256. */
+WITH_WIDE static struct folded start_wide(uint64_t crc, const uint8_t *p, size_t len)
+{
+	const __m512i k256 = _mm512_broadcast_i32x4(make(K2111, K2047)),
+		      k64 = _mm512_broadcast_i32x4(make(K575, K511));
+	__m512i a = _mm512_xor_si512(_mm512_loadu_si512(p),
+		_mm512_zextsi128_si512(make(crc, 0)));
+	__m512i b = _mm512_loadu_si512(p + 64), c = _mm512_loadu_si512(p + 128),
+		d = _mm512_loadu_si512(p + 192);
+	struct folded r;
+
+	for (p += 256, len -= 256; len; p += 256, len -= 256) {
+		a = fold_wide(a, k256, _mm512_loadu_si512(p));
+		b = fold_wide(b, k256, _mm512_loadu_si512(p + 64));
+		c = fold_wide(c, k256, _mm512_loadu_si512(p + 128));
+		d = fold_wide(d, k256, _mm512_loadu_si512(p + 192));
+	}
+	b = fold_wide(a, k64, b);
+	c = fold_wide(b, k64, c);
+	d = fold_wide(c, k64, d);
+	memcpy(&r, &d, sizeof(r));
+	return r;
+}
+
+static bool has_wide(void)
+{
+	return __builtin_cpu_supports("vpclmulqdq") && __builtin_cpu_supports("avx512f");
+}
+#else
+static struct folded start_wide(uint64_t crc, const uint8_t *p, size_t len)
+{
+	return (struct folded){0};
+}
+
+static bool has_wide(void)
+{
+	return false;
+}
+#endif
+
 /* len >= 128. Folds 64 bytes at a time down to 16, whose remainder the table gives. */
 WITH_CLMUL static uint64_t update_clmul(uint64_t crc, const uint8_t *p, size_t len)
 {
 	const words k64 = make(K575, K511), k16 = make(K191, K127);
-	words x[4];
+	size_t begun = len >= 512 && has_wide() ? len & ~(size_t)255 : 64;
+	struct folded f = {load(p), load(p + 16), load(p + 32), load(p + 48)};
 	uint8_t rest[16];
-	int i;
 
-	for (i = 0; i < 4; i++)
-		x[i] = load(p + 16 * i);
-	x[0] = add(x[0], make(crc, 0));
-	for (p += 64, len -= 64; len >= 64; p += 64, len -= 64)
-		for (i = 0; i < 4; i++)
-			x[i] = add(fold(x[i], k64), load(p + 16 * i));
-	for (i = 1; i < 4; i++)
-		x[i] = add(x[i], fold(x[i - 1], k16));
-	memcpy(rest, &x[3], sizeof(rest));
+	if (begun > 64)
+		f = start_wide(crc, p, begun);
+	else
+		f.a = add(f.a, make(crc, 0));
+	for (p += begun, len -= begun; len >= 64; p += 64, len -= 64) {
+		f.a = add(fold(f.a, k64), load(p));
+		f.b = add(fold(f.b, k64), load(p + 16));
+		f.c = add(fold(f.c, k64), load(p + 32));
+		f.d = add(fold(f.d, k64), load(p + 48));
+	}
+	f.b = add(f.b, fold(f.a, k16));
+	f.c = add(f.c, fold(f.b, k16));
+	f.d = add(f.d, fold(f.c, k16));
+	memcpy(rest, &f.d, sizeof(rest));
 	return update_sliced(update_sliced(0, rest, sizeof(rest)), p, len);
 }
 #else
