@@ -204,6 +204,18 @@ void xfer_io_received(struct xfer *x, size_t bytes)
 	x->is_telling = true;
 }
 
+static size_t ring_size(const struct xfer *x)
+{
+	bool has_file = x->spec->source.scheme == ENGINE_FILE ||
+			x->spec->destination.scheme == ENGINE_FILE;
+	size_t size = x->turn.ring;
+	uint64_t length = (uint64_t)x->heads[XFER_SOURCE].length;
+
+	if (has_file && size < FILE_RING)
+		size = FILE_RING;
+	return length < size ? (size_t)length : size;
+}
+
 static enum http_flow on_get_body(void *arg, const char *data, size_t len)
 {
 	struct xfer *x = arg;
@@ -216,7 +228,7 @@ static enum http_flow on_get_body(void *arg, const char *data, size_t len)
 	if (!x->env->may_read(x->env->arg, x))
 		return HTTP_PAUSE;
 	flow = x->pipe ? xfer_pipe_write(x->pipe, data, len) : HTTP_ABORT;
-	if (flow != HTTP_GO)
+	if (flow != HTTP_GO && flow != HTTP_ENOUGH)
 		return flow;
 	x->crc = crc64nvme(x->crc, data, len);
 	xfer_sums_update(x, data, len);
@@ -225,7 +237,7 @@ static enum http_flow on_get_body(void *arg, const char *data, size_t len)
 	if (x->running)
 		crypto_hash_update(x->running, data, len);
 	xfer_io_received(x, len);
-	return HTTP_GO;
+	return ring_size(x) < (uint64_t)x->heads[XFER_SOURCE].length ? flow : HTTP_GO;
 }
 
 static bool is_md5(const struct s3_head *head, const char *hex)
@@ -525,18 +537,6 @@ static bool is_put_later(const struct xfer *x)
 
 	return x->spec->destination.scheme == ENGINE_S3 && length > 0 &&
 	       length <= SMALL_BYTES && !x->is_ended[XFER_SOURCE];
-}
-
-static size_t ring_size(const struct xfer *x)
-{
-	bool has_file = x->spec->source.scheme == ENGINE_FILE ||
-			x->spec->destination.scheme == ENGINE_FILE;
-	size_t size = x->turn.ring;
-	uint64_t length = (uint64_t)x->heads[XFER_SOURCE].length;
-
-	if (has_file && size < FILE_RING)
-		size = FILE_RING;
-	return length < size ? (size_t)length : size;
 }
 
 void xfer_io_put(struct xfer *x)

@@ -13,6 +13,7 @@ struct xfer_pipe {
 	size_t size, head, len;
 	uint64_t bytes_out;
 	bool is_ended, is_writer_paused, is_reader_paused;
+	bool is_piece_refused; /* so what is here is not the end */
 	void (*resume_writer)(void *arg);
 	void (*resume_reader)(void *arg);
 	void *arg;
@@ -55,7 +56,7 @@ enum http_flow xfer_pipe_write(struct xfer_pipe *p, const char *data, size_t len
 	if (len > p->size)
 		return HTTP_ABORT;
 	if (len > p->size - p->len) {
-		p->is_writer_paused = true;
+		p->is_writer_paused = p->is_piece_refused = true;
 		wake_reader(p); /* else both would wait */
 		return HTTP_PAUSE;
 	}
@@ -64,10 +65,11 @@ enum http_flow xfer_pipe_write(struct xfer_pipe *p, const char *data, size_t len
 	memcpy(p->data + tail, data, first);
 	memcpy(p->data, data + first, len - first);
 	p->len += len;
-	p->is_writer_paused = false;
+	p->is_piece_refused = false;
+	p->is_writer_paused = p->size - p->len < p->size / 2;
 	if (p->len >= p->size / 2)
 		wake_reader(p);
-	return HTTP_GO;
+	return p->is_writer_paused ? HTTP_ENOUGH : HTTP_GO;
 }
 
 void xfer_pipe_end(struct xfer_pipe *p)
@@ -79,7 +81,7 @@ void xfer_pipe_end(struct xfer_pipe *p)
 enum http_flow xfer_pipe_read(struct xfer_pipe *p, char *out, size_t max, size_t *ret_len)
 {
 	/* Of what may be the object's end, a byte stays until the end is known good. */
-	size_t kept = p->is_ended || p->is_writer_paused || !p->len ? 0 : 1;
+	size_t kept = p->is_ended || p->is_piece_refused || !p->len ? 0 : 1;
 	size_t n = p->len - kept < max ? p->len - kept : max, first;
 
 	if (!n && !p->is_ended) {

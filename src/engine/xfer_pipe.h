@@ -20,7 +20,10 @@ struct xfer_pipe *xfer_pipe_new(size_t size, void (*resume_writer)(void *arg),
 	void (*resume_reader)(void *arg), void *arg);
 void *xfer_pipe_free(struct xfer_pipe *p);
 
-/* All of data, or HTTP_PAUSE and nothing. A piece larger than the ring is HTTP_ABORT. */
+/*
+ * All of data, or HTTP_PAUSE and nothing. HTTP_ENOUGH: all, and less than half the ring is
+ * free now. A piece larger than the ring is HTTP_ABORT.
+ */
 enum http_flow xfer_pipe_write(struct xfer_pipe *p, const char *data, size_t len);
 /* No more will come, and all is right: what is there goes out, to the last byte. */
 void xfer_pipe_end(struct xfer_pipe *p);

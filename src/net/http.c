@@ -146,6 +146,7 @@ static void finish(struct http_call *call, const struct err *err)
 	call->is_finished = true;
 	loop_undefer(http->loop, call);
 	list_remove(&call->link);
+	list_remove(&call->sated);
 	if (call->is_added)
 		curl_multi_remove_handle(http->multi, call->easy);
 	if (call->easy)
@@ -164,6 +165,18 @@ static void finish_code(struct http_call *call, CURLcode code)
 	struct err err;
 
 	finish(call, http_call_error(call, code, &err) ? &err : NULL);
+}
+
+static void pause_sated(struct http *http)
+{
+	struct http_call *call;
+
+	while ((call = LIST_FIRST(&http->sated, struct http_call, sated))) {
+		list_remove(&call->sated);
+		call->is_recv_paused = true;
+		/* Of one direction alone it would look at the connection once more. */
+		curl_easy_pause(call->easy, CURLPAUSE_ALL);
+	}
 }
 
 /* Ends every call that libcurl is done with. */
@@ -186,6 +199,7 @@ static void drain(struct http *http)
 		call = (struct http_call *)(void *)private;
 		finish_code(call, code);
 	}
+	pause_sated(http);
 }
 
 void http_act(struct http *http, curl_socket_t fd, int events)
@@ -318,6 +332,7 @@ struct http_call *http_send(struct http *http, const struct http_request *reques
 	call->response.headers = &call->headers;
 	call->response.content_length = HTTP_NO_LENGTH;
 	list_append(&http->calls, &call->link);
+	list_init(&call->sated);
 	call->gathered = BUF_INIT(GATHER_MAX);
 	call->is_gathering = request->is_streamed && request->send_length > 0 &&
 			     request->send_length <= GATHER_MAX;
@@ -365,6 +380,7 @@ static void resume_call(void *arg)
 	if (call->is_finished || call->is_cancelled || !call->is_added)
 		return;
 	call->is_recv_paused = call->is_send_paused = false;
+	list_remove(&call->sated);
 	call->moved_at_us = clock_mono_us(loop_clock(http->loop));
 	http->in_curl++; /* it hands out what it kept from in here */
 	curl_easy_pause(call->easy, CURLPAUSE_CONT);
@@ -390,6 +406,7 @@ struct http *http_new(struct loop *loop, const struct http_options *options)
 	http->loop = loop;
 	list_init(&http->calls);
 	list_init(&http->idle);
+	list_init(&http->sated);
 	if (options)
 		http->options = *options;
 	http->user_agent = mem_strdup(http->options.user_agent);

@@ -41,6 +41,12 @@ bool http_header_at(const struct http_response *r, size_t i, const char **ret_na
 
 enum http_flow {
 	HTTP_GO,
+	/*
+	 * Of a body that comes: this piece was taken, and there should be no other before
+	 * http_resume(). What libcurl reads in this turn comes still; of a piece that is
+	 * refused it keeps a copy, and of all that it read with it.
+	 */
+	HTTP_ENOUGH,
 	HTTP_PAUSE, /* this piece was not taken: it comes again after http_resume() */
 	HTTP_ABORT, /* end the call; done() gets class CANCELLED, code "aborted" */
 };
@@ -107,7 +113,7 @@ void *http_free(struct http *http);
 
 struct http_call *http_send(struct http *http, const struct http_request *request);
 void http_cancel(struct http_call *call);
-/* Undo HTTP_PAUSE of either direction, at the end of this turn. */
+/* Undo HTTP_PAUSE and HTTP_ENOUGH of either direction, at the end of this turn. */
 void http_resume(struct http_call *call);
 
 /* Counters since http_new(), for metrics and tests. */

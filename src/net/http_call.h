@@ -33,6 +33,7 @@ struct http {
 	struct loop_timer *timer; /* libcurl's own */
 	struct loop_timer *stall; /* ticks while calls are in flight */
 	struct list calls, idle;  /* struct http_call, struct easy_idle */
+	struct list sated;        /* calls to pause when libcurl is left */
 	struct http_watch **watches; /* by descriptor: of connections, and of no others */
 	size_t watch_room;
 	struct http_options options;
@@ -45,7 +46,7 @@ struct http {
 };
 
 struct http_call {
-	struct list link;
+	struct list link, sated;
 	struct http *http;
 	CURL *easy;
 	struct http_request rq; /* method, url, headers and body are not kept */

@@ -163,6 +163,8 @@ static size_t on_write(char *data, size_t size, size_t n, void *arg)
 		call->is_aborted = true;
 		return 0;
 	}
+	if (flow == HTTP_ENOUGH && list_is_empty(&call->sated))
+		list_append(&call->http->sated, &call->sated);
 	call->response.body_bytes += len;
 	return len;
 }

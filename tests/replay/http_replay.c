@@ -147,7 +147,9 @@ static void answer_body(struct http_call *call)
 	}
 	call->at += len;
 	call->r.body_bytes += len;
-	if (call->at < end)
+	if (flow == HTTP_ENOUGH && call->at < end)
+		call->is_paused = true;
+	else if (call->at < end)
 		again(call);
 	else
 		finish(call, ERR_RETRY, call->a->net_code);
