@@ -19,7 +19,7 @@ struct width {
 };
 
 void width_init(struct width *w, int first, int most);
-/* The first parts begin, or begin again. */
+/* The first parts begin; or what the round measured so far says nothing. */
 void width_begin(struct width *w, int64_t now_us);
 /* One more part is stored: w->now may have changed. */
 void width_stored(struct width *w, int64_t bytes, int64_t now_us);

@@ -125,6 +125,7 @@ static enum step_result step_start(struct xfer *x)
 		if (!is_usable(x, side))
 			return xfer_goto(x, XFER_WAIT_CREDS);
 	x->attempts++;
+	x->begun++;
 	if (x->spec->is_abort)
 		return xfer_goto(x, x->upload ? XFER_ABORT : XFER_SEEK);
 	if (x->upload && x->is_head_in)

@@ -77,6 +77,7 @@ struct xfer {
 	uint64_t parts_again;            /* requests of parts that were sent again */
 	int64_t delay_ms;                /* of XFER_BACKOFF */
 	int attempts, rounds; /* rounds: of credentials, without an answer between */
+	int begun; /* times, those that are no attempt, too */
 	int64_t started_us;
 	struct loop_timer *timer, *teller;
 	bool is_cancelled, is_due; /* is_due: the timer fired */

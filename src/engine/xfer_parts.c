@@ -96,7 +96,10 @@ static void on_part_end(struct xfer_upload *u, struct xfer *child)
 		x->has_no_crc |= child->has_no_crc;
 		xfer_sums_take_part(x, child);
 		xfer_upload_store(u, i, child->crc, etag);
-		width_stored(&u->width, child->range.length, now_us(x));
+		if (child->begun > 1) /* the round tells of the trouble, not of the path */
+			width_begin(&u->width, now_us(x));
+		else
+			width_stored(&u->width, child->range.length, now_us(x));
 		if (u->md5) {
 			crypto_hash_free(u->md5);
 			u->md5 = MEM_STEAL(child->running);
