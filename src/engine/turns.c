@@ -21,11 +21,10 @@
 /*
  * Few streams are worth large buffers (performance over HTTP doubles); of many each is
  * slow enough for small ones, and TLS cuts all into records of 16 KiB. A ring has room for
- * a buffer when it is half full, so that libcurl seldom keeps copies of what it has read;
- * the larger it is, the fewer pauses.
+ * a buffer when it is half full, so that libcurl seldom keeps copies of what it has read.
  */
-#define LARGE_RING   (512 << 10)
-#define LARGE_BUFFER (256 << 10)
+#define LARGE_RING   (384 << 10)
+#define LARGE_BUFFER (192 << 10)
 #define SMALL_RING   (128 << 10)
 #define SMALL_BUFFER (64 << 10)
 #define TINY_BUFFER  (16 << 10) /* of objects that fit into SMALL_BUFFER */
@@ -197,12 +196,12 @@ static bool fits(const struct turns *t, struct turn *turn)
 	const struct engine_xfer_spec *s = turn->spec;
 	bool has_file =
 		s->source.scheme == ENGINE_FILE || s->destination.scheme == ENGINE_FILE;
-	bool is_tls = !is_plain(&s->source) && !is_plain(&s->destination);
 
-	want(turn, LARGE_RING, is_tls ? SMALL_BUFFER : LARGE_BUFFER);
+	want(turn, LARGE_RING, LARGE_BUFFER);
 	if (s->source_size >= 0 && s->source_size <= SMALL_BUFFER)
 		want(turn, SMALL_BUFFER, TINY_BUFFER);
-	else if (t->claimed + turn->bytes > t->o.memory / 4)
+	else if (t->claimed + turn->bytes > t->o.memory / 4 ||
+		 (!is_plain(&s->source) && !is_plain(&s->destination)))
 		want(turn, SMALL_RING, SMALL_BUFFER);
 	if (has_file)
 		turn->bytes += FILE_EXTRA;
