@@ -4,14 +4,11 @@
 #include "base/mem.h"
 
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define AT_HAND 1024 /* bytes; larger blocks are not kept ready for the thread */
 
 static _Noreturn void out_of_memory(size_t size)
 {
@@ -21,16 +18,11 @@ static _Noreturn void out_of_memory(size_t size)
 
 void *mem_array(size_t count, size_t size)
 {
-	size_t all;
-	void *p;
+	void *p = calloc(count ? count : 1, size ? size : 1);
 
-	if (__builtin_mul_overflow(count ? count : 1, size ? size : 1, &all))
-		out_of_memory(SIZE_MAX);
-	/* glibc's calloc() before 2.41 passes by the blocks that the thread has at hand. */
-	p = all <= AT_HAND ? malloc(all) : calloc(1, all);
 	if (!p)
-		out_of_memory(all);
-	return all <= AT_HAND ? memset(p, 0, all) : p;
+		out_of_memory(count * size);
+	return p;
 }
 
 void *mem_alloc(size_t size)
@@ -57,10 +49,9 @@ void *mem_grow(void *p, size_t count, size_t size)
 
 char *mem_strndup(const char *s, size_t len)
 {
-	char *p = mem_resize(NULL, len + 1, 1);
+	char *p = mem_alloc(len + 1);
 
 	memcpy(p, s, len);
-	p[len] = '\0';
 	return p;
 }
 

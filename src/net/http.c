@@ -7,11 +7,11 @@
 
 #include "net/http.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -52,21 +52,22 @@ bool http_header_at(const struct http_response *r, size_t i, const char **ret_na
 
 	if (!h || i >= h->count)
 		return false;
-	*ret_name = h->text.data + h->names[i].at;
-	*ret_value = *ret_name + h->names[i].len + 1;
+	*ret_name = h->text.data + h->at[i];
+	*ret_value = *ret_name + strlen(*ret_name) + 1;
 	return true;
 }
 
 const char *http_header(const struct http_response *r, const char *name)
 {
 	const char *n, *v;
-	size_t len = strlen(name), i;
+	int first = tolower((unsigned char)*name); /* stored ones are lower-cased */
+	size_t i;
 
-	/* An answer is asked for a dozen names: most differ in length already. */
-	for (i = r->headers ? r->headers->count : 0; i-- > 0;)
-		if (r->headers->names[i].len == len && http_header_at(r, i, &n, &v) &&
-			strncasecmp(n, name, len) == 0)
+	for (i = r->headers ? r->headers->count : 0; i-- > 0;) {
+		n = r->headers->text.data + r->headers->at[i];
+		if (*n == first && strcasecmp(n, name) == 0 && http_header_at(r, i, &n, &v))
 			return v;
+	}
 	return NULL;
 }
 

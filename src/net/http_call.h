@@ -15,9 +15,7 @@
 
 struct http_headers {
 	struct buf text; /* name NUL value NUL ..., names in lower case */
-	struct http_name {
-		size_t at, len; /* in text */
-	} *names;
+	size_t *at;      /* where each name starts */
 	size_t count, cap;
 };
 void http_headers_reset(struct http_headers *h);

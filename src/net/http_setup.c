@@ -38,8 +38,8 @@ void http_headers_reset(struct http_headers *h)
 void http_headers_done(struct http_headers *h)
 {
 	buf_done(&h->text);
-	free(h->names);
-	h->names = NULL;
+	free(h->at);
+	h->at = NULL;
 	h->count = h->cap = 0;
 }
 
@@ -70,9 +70,9 @@ int http_headers_add(struct http_headers *h, const char *line, size_t len)
 	buf_append(&h->text, "", 1);
 	if (h->count == h->cap) {
 		h->cap = h->cap ? 2 * h->cap : 16;
-		h->names = mem_resize(h->names, h->cap, sizeof(*h->names));
+		h->at = mem_resize(h->at, h->cap, sizeof(*h->at));
 	}
-	h->names[h->count++] = (struct http_name){start, name_len};
+	h->at[h->count++] = start;
 	return 0;
 }
 
