@@ -42,6 +42,10 @@ class Case(typing.NamedTuple):
     signing: str = "auto"
 
 
+# None of them matches, so each is tried on each key.
+PATTERNS = ", ".join(f"'{p}'" for i in range(25) for p in (
+    f"tmp-{i}/**", f"**/*.part{i}", f"*-{i}-draft.csv", f"**/old{i}/*.gz"))
+
 # A case more is a row more.
 CASES = {
     "one-http": Case("copy", 0, 1 << 30, False, (0, 8 * MIB), signing="never"),
@@ -65,6 +69,8 @@ LONG_CASES = {
     "empty-http": Case("copy", 10000, 0, False, (200, 0)),
     "engines-https": Case("copy", 8, 1 << 30, True, (4, MIB), twin="engines: 2"),
     "engines-small": Case("copy", 10000, 4096, False, (200, 4096), twin="engines: 2"),
+    "same-patterns": Case("same", 100000, 4096, False, (2000, 4096),
+                          f"exclude: [{PATTERNS}]"),
     "same-million": Case("same", 1000000, 4096, False, (2000, 4096)),
     "same-10-million": Case("same", 10000000, 4096, False, (2000, 4096)),
     "files-million": Case("files", 1000000, 1, False, (200, 1)),
@@ -105,6 +111,7 @@ GOALS = {
                     ("peak RSS MiB", of("s3ferry", "rss"), 32)],
     "stall": [("99.9 % of answers ms", of("s3ferry", "p999_ms"), 20)],
     "same": [*LISTED, ("CPU to rclone", to("rclone"), 1 / 15), ("CPU to aws", to("aws"), 1 / 40)],
+    "same-patterns": [("us an object, one of them the patterns'", us_each, 4)],
     "same-million": MILLIONS, "same-10-million": MILLIONS, "files-million": MILLIONS,
     # Cores to spare are the endpoints' and stunnel's, too.
     "engines-https": [("wall to one engine's", lambda c: c["tools"]["s3ferry-twin"]["wall"]
