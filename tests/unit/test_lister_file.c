@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "engine/file_name.h"
+#include "engine/file_tree.h"
 #include "engine/lister_file.h"
 #include "net/loop.h"
 #include "net/pool.h"
@@ -258,6 +259,22 @@ static void freed_while_a_thread_walks_it_ends_later(void **state)
 }
 
 /* Deep and odd, and each key once, in order, as it was made. */
+static void lends_no_more(struct bench *b, size_t bytes)
+{
+	struct file_tree *t = file_tree_new(b->root, b->folder);
+	struct buf keys = BUF_INIT(1 << 24);
+	struct file_tree_entry e;
+	struct err err;
+
+	file_tree_lend(t, bytes);
+	while (file_tree_next(t, &e, &err) > 0)
+		buf_printf(&keys, "%s%s%s\n", e.key, e.unfit ? " is " : "",
+			e.unfit ? e.unfit : "");
+	assert_string_equal(buf_str(&keys), buf_str(&b->keys));
+	file_tree_free(t);
+	buf_done(&keys);
+}
+
 static void random_trees_come_back_sorted(void **state)
 {
 	struct bench *b = *state;
@@ -294,6 +311,9 @@ static void random_trees_come_back_sorted(void **state)
 	list(b);
 	assert_true(b->has_ended);
 	assert_int_equal(b->count, made);
+	lends_no_more(b, 0);
+	lends_no_more(b, 300);
+	lends_no_more(b, 3000);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
