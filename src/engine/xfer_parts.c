@@ -28,7 +28,7 @@
 #define PART_MAX     (INT64_C(5) << 30)
 #define MIB          (INT64_C(1) << 20)
 #define AT_ONCE      8 /* parts of one object at most, where the spec does not say */
-#define AT_FIRST     2
+#define AT_FIRST     1
 #define WHOLE_PARTS  4 /* an object of so many goes in one piece */
 
 int64_t xfer_part_size(int64_t size, int64_t wanted)

@@ -250,6 +250,7 @@ def test_a_stop_keeps_the_parts(ferry, server):
     """Drained for its time, then put down; here a second TERM does not wait for that."""
     server.faults((dict(operation="UploadPart", skip=4, count=20),
                    dict(stall_at=10_000)))
+    ferry.write(extra="    limits: { parts: 3 }")
     ferry.start()
     sent = server.requests("UploadPart")
     ferry.ctl("run", "daily-report")
