@@ -19,16 +19,21 @@
 #define BUCKETS  256 /* beyond that they share one rate */
 
 /*
- * Few streams are worth large buffers (performance over HTTP doubles); of many each is
- * slow enough for small ones, and TLS cuts all into records of 16 KiB. A ring has room for
- * a buffer when it is half full, so that libcurl seldom keeps copies of what it has read.
+ * One stream alone is worth large buffers (over HTTP they halve its cost), of many each is
+ * slow enough for small ones; TLS cuts all into records of 16 KiB and gains less. A ring
+ * has room for a buffer when it is half full, so that libcurl seldom keeps copies of what
+ * it has read.
  */
-#define LARGE_RING   (384 << 10)
-#define LARGE_BUFFER (192 << 10)
-#define SMALL_RING   (128 << 10)
-#define SMALL_BUFFER (64 << 10)
-#define TINY_BUFFER  (16 << 10) /* of objects that fit into SMALL_BUFFER */
-#define FILE_EXTRA   (1 << 20)  /* rings between a disk and a network are larger */
+struct sizes {
+	size_t ring, buffer;
+};
+static const struct sizes alone = {1 << 20, 480 << 10};
+static const struct sizes alone_tls = {512 << 10, 256 << 10};
+static const struct sizes few = {384 << 10, 192 << 10};
+static const struct sizes many = {128 << 10, 64 << 10};
+/* of objects that fit into its ring */
+static const struct sizes small = {64 << 10, 16 << 10};
+#define FILE_EXTRA (1 << 20) /* rings between a disk and a network are larger */
 
 struct bucket {
 	struct list link;
@@ -178,16 +183,29 @@ static void wake_in(struct turns *t, int64_t ms)
 	loop_timer_set(t->timer, ms);
 }
 
-static void want(struct turn *turn, size_t ring, size_t buffer)
+static bool want(struct turn *turn, const struct sizes *sizes, size_t most)
 {
-	turn->ring = ring;
-	turn->buffer = buffer;
-	turn->bytes = ring + 2 * buffer; /* one that receives, one that sends */
+	turn->ring = sizes->ring;
+	turn->buffer = sizes->buffer;
+	/* one that receives, one that sends */
+	turn->bytes = sizes->ring + 2 * sizes->buffer;
+	return turn->bytes <= most;
 }
 
 static bool is_plain(const struct engine_side *s)
 {
 	return s->scheme == ENGINE_S3 && str_has_prefix(s->endpoint_url, "http://");
+}
+
+static bool want_large(const struct turns *t, struct turn *turn)
+{
+	const struct engine_xfer_spec *s = turn->spec;
+	bool is_tls = !is_plain(&s->source) && !is_plain(&s->destination);
+	size_t share = t->o.memory / 4;
+
+	if (!t->claimed && want(turn, is_tls ? &alone_tls : &alone, share))
+		return true;
+	return !is_tls && t->claimed < share && want(turn, &few, share - t->claimed);
 }
 
 /* Whether the buffers fit; one turn always does. */
@@ -197,12 +215,10 @@ static bool fits(const struct turns *t, struct turn *turn)
 	bool has_file =
 		s->source.scheme == ENGINE_FILE || s->destination.scheme == ENGINE_FILE;
 
-	want(turn, LARGE_RING, LARGE_BUFFER);
-	if (s->source_size >= 0 && s->source_size <= SMALL_BUFFER)
-		want(turn, SMALL_BUFFER, TINY_BUFFER);
-	else if (t->claimed + turn->bytes > t->o.memory / 4 ||
-		 (!is_plain(&s->source) && !is_plain(&s->destination)))
-		want(turn, SMALL_RING, SMALL_BUFFER);
+	if (s->source_size >= 0 && s->source_size <= (int64_t)small.ring)
+		want(turn, &small, 0);
+	else if (!want_large(t, turn))
+		want(turn, &many, 0);
 	if (has_file)
 		turn->bytes += FILE_EXTRA;
 	return !t->claimed || t->claimed + turn->bytes <= t->o.memory;
