@@ -208,12 +208,8 @@ static size_t ring_size(const struct xfer *x)
 {
 	bool has_file = x->spec->source.scheme == ENGINE_FILE ||
 			x->spec->destination.scheme == ENGINE_FILE;
-	size_t size = x->turn.ring;
-	uint64_t length = (uint64_t)x->heads[XFER_SOURCE].length;
 
-	if (has_file && size < FILE_RING)
-		size = FILE_RING;
-	return length < size ? (size_t)length : size;
+	return has_file && x->turn.ring < FILE_RING ? FILE_RING : x->turn.ring;
 }
 
 static enum http_flow on_get_body(void *arg, const char *data, size_t len)
@@ -237,7 +233,7 @@ static enum http_flow on_get_body(void *arg, const char *data, size_t len)
 	if (x->running)
 		crypto_hash_update(x->running, data, len);
 	xfer_io_received(x, len);
-	return ring_size(x) < (uint64_t)x->heads[XFER_SOURCE].length ? flow : HTTP_GO;
+	return flow;
 }
 
 static bool is_md5(const struct s3_head *head, const char *hex)
@@ -542,7 +538,8 @@ static bool is_put_later(const struct xfer *x)
 void xfer_io_put(struct xfer *x)
 {
 	x->is_begun[XFER_DESTINATION] = true;
-	x->pipe = xfer_pipe_new(ring_size(x), resume_get, resume_put, x);
+	x->pipe = xfer_pipe_new(ring_size(x), (uint64_t)x->heads[XFER_SOURCE].length,
+		resume_get, resume_put, x);
 	x->has_md5 = wants_md5(x);
 	if (x->has_md5 && !x->md5)
 		x->md5 = crypto_hash_new(CRYPTO_MD5);

@@ -12,19 +12,21 @@ struct xfer_pipe {
 	char *data;
 	size_t size, head, len;
 	uint64_t bytes_out;
-	bool is_ended, is_writer_paused, is_reader_paused;
+	bool holds_all, is_ended, is_writer_paused, is_reader_paused;
 	bool is_piece_refused; /* so what is here is not the end */
 	void (*resume_writer)(void *arg);
 	void (*resume_reader)(void *arg);
 	void *arg;
 };
 
-struct xfer_pipe *xfer_pipe_new(size_t size, void (*resume_writer)(void *arg),
-	void (*resume_reader)(void *arg), void *arg)
+struct xfer_pipe *xfer_pipe_new(size_t size, uint64_t length,
+	void (*resume_writer)(void *arg), void (*resume_reader)(void *arg), void *arg)
 {
 	struct xfer_pipe *p = mem_alloc(sizeof(*p));
 
-	p->size = size ? size : 1;
+	p->holds_all = length <= size;
+	p->size = p->holds_all ? (size_t)length : size;
+	p->size = p->size ? p->size : 1;
 	p->data = mem_resize(NULL, p->size, 1); /* nothing is read that was not written */
 	p->resume_writer = resume_writer;
 	p->resume_reader = resume_reader;
@@ -66,7 +68,7 @@ enum http_flow xfer_pipe_write(struct xfer_pipe *p, const char *data, size_t len
 	memcpy(p->data, data + first, len - first);
 	p->len += len;
 	p->is_piece_refused = false;
-	p->is_writer_paused = p->size - p->len < p->size / 2;
+	p->is_writer_paused = !p->holds_all && p->size - p->len < p->size / 2;
 	if (p->len >= p->size / 2)
 		wake_reader(p);
 	return p->is_writer_paused ? HTTP_ENOUGH : HTTP_GO;

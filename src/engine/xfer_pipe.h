@@ -16,19 +16,22 @@
 
 struct xfer_pipe;
 
-struct xfer_pipe *xfer_pipe_new(size_t size, void (*resume_writer)(void *arg),
-	void (*resume_reader)(void *arg), void *arg);
+/* For `length` bytes in all; a ring that can hold them is no larger than they are. */
+struct xfer_pipe *xfer_pipe_new(size_t size, uint64_t length,
+	void (*resume_writer)(void *arg), void (*resume_reader)(void *arg), void *arg);
 void *xfer_pipe_free(struct xfer_pipe *p);
 
 /*
- * All of data, or HTTP_PAUSE and nothing. HTTP_ENOUGH: all, and less than half the ring is
- * free now. A piece larger than the ring is HTTP_ABORT.
+ * All of data, or HTTP_PAUSE and nothing. HTTP_ENOUGH: all, less than half the ring is
+ * free now, and it does not hold all there is. A piece larger than the ring is
+ * HTTP_ABORT.
  */
 enum http_flow xfer_pipe_write(struct xfer_pipe *p, const char *data, size_t len);
 /* No more will come, and all is right: what is there goes out, to the last byte. */
 void xfer_pipe_end(struct xfer_pipe *p);
 /* HTTP_PAUSE when there is too little to be worth it; *ret_len 0 only at the end. */
-enum http_flow xfer_pipe_read(struct xfer_pipe *p, char *out, size_t max, size_t *ret_len);
+enum http_flow xfer_pipe_read(
+	struct xfer_pipe *p, char *out, size_t max, size_t *ret_len);
 
 /*
  * For who moves bytes right in the ring: up to max of the room, or of the content, in

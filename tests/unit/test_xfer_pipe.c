@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#define LONG UINT64_MAX
+
 struct counts {
 	int writer, reader;
 };
@@ -24,10 +26,15 @@ static void resume_reader(void *arg)
 	((struct counts *)arg)->reader++;
 }
 
+static struct xfer_pipe *make(size_t size, uint64_t length, struct counts *c)
+{
+	return xfer_pipe_new(size, length, resume_writer, resume_reader, c);
+}
+
 static void test_hysteresis(void **state)
 {
 	struct counts c = {0};
-	struct xfer_pipe *p = xfer_pipe_new(100, resume_writer, resume_reader, &c);
+	struct xfer_pipe *p = make(100, LONG, &c);
 	char piece[60] = {0}, out[100];
 	size_t n = 0;
 
@@ -51,7 +58,7 @@ static void test_hysteresis(void **state)
 static void test_no_deadlock(void **state)
 {
 	struct counts c = {0};
-	struct xfer_pipe *p = xfer_pipe_new(100, resume_writer, resume_reader, &c);
+	struct xfer_pipe *p = make(100, LONG, &c);
 	char piece[80] = {0}, out[100];
 	size_t n = 0;
 
@@ -73,7 +80,7 @@ static void test_no_deadlock(void **state)
 static void test_last_byte_waits(void **state)
 {
 	struct counts c = {0};
-	struct xfer_pipe *p = xfer_pipe_new(3, resume_writer, resume_reader, &c);
+	struct xfer_pipe *p = make(3, LONG, &c);
 	char out[4];
 	size_t n = 0;
 
@@ -99,10 +106,36 @@ static void test_last_byte_waits(void **state)
 	xfer_pipe_free(p);
 }
 
+/* Nothing has to wait for room, and nobody is resumed who was not paused. */
+static void test_holds_all(void **state)
+{
+	struct counts c = {0};
+	struct xfer_pipe *p = make(100, 90, &c);
+	struct iovec iov[2];
+	char piece[91] = {0}, out[90];
+	size_t n = 0;
+
+	assert_int_equal(xfer_pipe_room(p, 90, iov), 1);
+	assert_int_equal(iov[0].iov_len, 90);
+	assert_int_equal(xfer_pipe_write(p, piece, 91), HTTP_ABORT);
+	assert_int_equal(xfer_pipe_write(p, piece, 60), HTTP_GO);
+	assert_int_equal(xfer_pipe_write(p, piece, 30), HTTP_GO);
+	assert_int_equal(xfer_pipe_read(p, out, 89, &n), HTTP_GO);
+	assert_int_equal(n, 89);
+	xfer_pipe_end(p);
+	assert_int_equal(xfer_pipe_read(p, out, 90, &n), HTTP_GO);
+	assert_int_equal(n, 1);
+	assert_int_equal(c.writer, 0);
+	xfer_pipe_free(p);
+	p = make(60, 61, &c); /* a byte too few */
+	assert_int_equal(xfer_pipe_write(p, piece, 60), HTTP_ENOUGH);
+	xfer_pipe_free(p);
+}
+
 static void test_bytes(void **state)
 {
 	struct counts c = {0};
-	struct xfer_pipe *p = xfer_pipe_new(64, resume_writer, resume_reader, &c);
+	struct xfer_pipe *p = make(64, LONG, &c);
 	unsigned char in = 0, want = 0, piece[31];
 	char out[23];
 	size_t n, i, len, turn;
@@ -128,6 +161,7 @@ int main(void)
 		cmocka_unit_test(test_hysteresis),
 		cmocka_unit_test(test_no_deadlock),
 		cmocka_unit_test(test_last_byte_waits),
+		cmocka_unit_test(test_holds_all),
 		cmocka_unit_test(test_bytes),
 	};
 
