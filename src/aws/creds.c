@@ -31,11 +31,6 @@ static void pump(void *arg);
 static void start_fetch(struct creds *c);
 static void on_parent(void *arg, const struct err *e, const struct creds_set *set);
 
-void creds_set_wipe(struct creds_set *set)
-{
-	mem_wipe(set, sizeof(*set));
-}
-
 static int64_t wall_us(const struct creds *c)
 {
 	return clock_wall_us(loop_clock(c->pool->loop));

@@ -31,12 +31,6 @@
 #define TARGET "PUT http://127.0.0.1:9/target/in/a%20b"
 #define ASK    "HEAD http://127.0.0.1:9/target/in/a%20b"
 
-/* The engine needs no more of aws/creds than this. */
-__attribute__((weak)) void creds_set_wipe(struct creds_set *set)
-{
-	mem_wipe(set, sizeof(*set));
-}
-
 struct fixture {
 	struct clock_fake clock;
 	struct loop *loop;

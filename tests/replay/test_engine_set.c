@@ -28,12 +28,6 @@ struct fixture {
 	enum err_class class;
 };
 
-/* The engine needs no more of aws/creds than this. */
-__attribute__((weak)) void creds_set_wipe(struct creds_set *set)
-{
-	mem_wipe(set, sizeof(*set));
-}
-
 static void on_ev(void *arg, const struct engine_ev *ev)
 {
 	struct fixture *f = arg;

@@ -23,11 +23,6 @@
 #define WALL  (INT64_C(1764000000) * USEC_PER_SEC)
 #define TURNS 400 /* more is a hang */
 
-__attribute__((weak)) void creds_set_wipe(struct creds_set *set)
-{
-	mem_wipe(set, sizeof(*set));
-}
-
 struct fixture {
 	struct clock_fake clock;
 	struct loop *loop;

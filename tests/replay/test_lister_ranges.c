@@ -189,11 +189,6 @@ void http_cancel(struct http_call *call)
 
 /* --- the reader --- */
 
-__attribute__((weak)) void creds_set_wipe(struct creds_set *set)
-{
-	mem_wipe(set, sizeof(*set));
-}
-
 struct fixture {
 	struct clock_fake clock;
 	struct loop *loop;

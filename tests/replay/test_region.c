@@ -20,12 +20,6 @@
 #define ELSEWHERE \
 	"<Error><Code>PermanentRedirect</Code><Message>Elsewhere.</Message></Error>"
 
-/* s3 needs no more of aws/creds than this. */
-__attribute__((weak)) void creds_set_wipe(struct creds_set *set)
-{
-	mem_wipe(set, sizeof(*set));
-}
-
 struct fixture {
 	struct clock_fake clock;
 	struct loop *loop;

@@ -29,12 +29,6 @@
 #define BUSY   "<Error><Code>InternalError</Code></Error>"
 #define GONE   "<Error><Code>NoSuchKey</Code></Error>"
 
-/* The engine needs no more of aws/creds than this. */
-__attribute__((weak)) void creds_set_wipe(struct creds_set *set)
-{
-	mem_wipe(set, sizeof(*set));
-}
-
 struct fixture {
 	struct clock_fake clock;
 	struct loop *loop;
