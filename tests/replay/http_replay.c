@@ -3,11 +3,14 @@
 
 #include "tests/replay/http_replay.h"
 
+#include "tests/unit/unit.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "aws/creds.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/list.h"
@@ -16,6 +19,7 @@
 
 #define PIECE 1000
 #define SEEN  64
+#define MOST  600000 /* turns: more is a hang */
 
 struct http {
 	struct loop *loop;
@@ -209,8 +213,8 @@ struct http_call *http_send(struct http *http, const struct http_request *reques
 		memcpy(call->seen->body, request->body_len ? request->body : "",
 			request->body_len);
 	}
-	if (call->a->expect &&
-		strncmp(call->seen->line, call->a->expect, strlen(call->a->expect)) != 0) {
+	if (call->a->expect && strncmp(call->seen->line, call->a->expect,
+				       strlen(call->a->expect)) != 0) {
 		fprintf(stderr, "request %zu is %s\n", http->next, call->seen->line);
 		call->a = &none;
 	}
@@ -236,7 +240,8 @@ void http_resume(struct http_call *call)
 	again(call);
 }
 
-struct http *replay_new(struct loop *loop, const struct replay_answer *script, size_t count)
+static struct http *replay_new(
+	struct loop *loop, const struct replay_answer *script, size_t count)
 {
 	struct http *http = mem_alloc(sizeof(*http));
 
@@ -276,4 +281,73 @@ size_t replay_count(const struct http *http)
 const struct replay_seen *replay_seen(const struct http *http, size_t i)
 {
 	return &http->seen[i];
+}
+
+bool replay_has(const struct http *http, size_t i, const char *header)
+{
+	return strcasestr(replay_seen(http, i)->headers, header) != NULL;
+}
+
+/* --- what tests share --- */
+
+void replay_init(struct replay *r)
+{
+	clock_fake_init(&r->clock, REPLAY_WALL);
+	r->loop = loop_new(&r->clock.clock);
+}
+
+void replay_done(struct replay *r)
+{
+	r->http = http_free(r->http);
+	loop_turn(r->loop, false);
+	loop_free(r->loop);
+}
+
+struct replay_answer *replay_add(struct replay *r, const char *expect, int status)
+{
+	struct replay_answer *a;
+
+	assert_true(r->count < ARRAY_LEN(r->script));
+	a = &r->script[r->count++];
+	*a = (struct replay_answer){.expect = expect, .status = status};
+	return a;
+}
+
+struct replay_answer *replay_add_body(
+	struct replay *r, const char *expect, int status, const char *body)
+{
+	struct replay_answer *a = replay_add(r, expect, status);
+
+	a->body = body;
+	a->body_len = strlen(body);
+	return a;
+}
+
+void replay_begin(struct replay *r)
+{
+	http_free(r->http);
+	r->http = replay_new(r->loop, r->script, r->count);
+}
+
+void replay_run_until(struct replay *r, const int *what, int until)
+{
+	for (int i = 0; i < MOST && *what < until; i++) {
+		loop_turn(r->loop, false);
+		if (i % 1000 == 999)
+			clock_fake_advance(&r->clock, USEC_PER_SEC);
+	}
+	assert_int_equal(*what, until);
+}
+
+struct creds_set *replay_creds(uint32_t id, uint64_t generation, int64_t expires_at_us)
+{
+	struct creds_set *set = mem_secret_alloc(sizeof(*set));
+
+	snprintf(set->access_key_id, sizeof(set->access_key_id), "AKIA%u", id);
+	strcpy(set->secret_access_key, "secret");
+	snprintf(set->session_token, sizeof(set->session_token), "token-%u-%u", id,
+		(unsigned)generation);
+	set->generation = generation;
+	set->expires_at_us = expires_at_us;
+	return set;
 }

@@ -1,6 +1,6 @@
 /*
- * The real engine, S3 layer, signing and error classes over scripted HTTP and a clock that
- * a test moves by hand.
+ * The real engine, S3 layer, signing and error classes over scripted HTTP and a clock
+ * that a test moves by hand.
  */
 #include "config.h"
 
@@ -23,27 +23,21 @@
 #include "s3/op.h"
 #include "tests/replay/http_replay.h"
 
-#define WALL   (INT64_C(1764000000) * USEC_PER_SEC)
 #define BODY   70000 /* streamed: what is smaller goes when it is all there */
 #define CHUNK  65536
-#define MOST   600000 /* turns: more is a hang */
 #define SOURCE "GET https://source.s3.eu-west-1.amazonaws.com/dir/a%20b"
 #define TARGET "PUT http://127.0.0.1:9/target/in/a%20b"
 #define ASK    "HEAD http://127.0.0.1:9/target/in/a%20b"
 
 struct fixture {
-	struct clock_fake clock;
-	struct loop *loop;
-	struct http *http;
+	struct replay net;
 	struct engine_set *set;
 	struct engine_result done;
 	int dones, retries, needs, clocks;
 	uint32_t need_id;
 	uint64_t need_generation;
 	char body[BODY], flipped[BODY], etag[36], wrong_etag[36], crc[CRC64_BASE64_LEN];
-	struct replay_answer script[64];
-	size_t count;
-	int attempts; /* of the job; 0: 3 */
+	int attempts;    /* of the job; 0: 3 */
 	const char *key; /* of both sides; NULL: the usual ones */
 	int pages;
 };
@@ -87,17 +81,13 @@ static void on_ev(void *arg, const struct engine_ev *ev)
 	}
 }
 
-static void give_creds(struct fixture *f, uint32_t id, uint64_t generation, int64_t life_s)
+static void give_creds(
+	struct fixture *f, uint32_t id, uint64_t generation, int64_t life_s)
 {
-	struct creds_set *set = mem_secret_alloc(sizeof(*set));
-	struct engine_cmd cmd = {ENGINE_CMD_CREDS, .creds_id = id, .creds = set};
+	const struct engine_cmd cmd = {ENGINE_CMD_CREDS, .creds_id = id,
+		.creds = replay_creds(
+			id, generation, f->net.clock.wall + life_s * USEC_PER_SEC)};
 
-	snprintf(set->access_key_id, sizeof(set->access_key_id), "AKIA%u", id);
-	strcpy(set->secret_access_key, "secret");
-	snprintf(set->session_token, sizeof(set->session_token), "token-%u-%u", id,
-		(unsigned)generation);
-	set->generation = generation;
-	set->expires_at_us = f->clock.wall + life_s * USEC_PER_SEC;
 	engine_set_send(f->set, &cmd);
 }
 
@@ -107,8 +97,7 @@ static int set_up(void **state)
 	uint8_t md5[CRYPTO_MD5_LEN];
 	size_t i;
 
-	clock_fake_init(&f->clock, WALL);
-	f->loop = loop_new(&f->clock.clock);
+	replay_init(&f->net);
 	for (i = 0; i < BODY; i++)
 		f->body[i] = (char)(i * 13 + i / 256);
 	memcpy(f->flipped, f->body, BODY);
@@ -129,27 +118,16 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 
 	engine_set_free(f->set);
-	if (f->http)
-		http_free(f->http);
-	loop_free(f->loop);
+	replay_done(&f->net);
 	free(f);
 	return 0;
 }
 
 /* --- writing the script --- */
 
-static struct replay_answer *add(struct fixture *f, const char *expect, int status)
-{
-	struct replay_answer *a = &f->script[f->count++];
-
-	a->expect = expect;
-	a->status = status;
-	return a;
-}
-
 static struct replay_answer *add_get(struct fixture *f)
 {
-	struct replay_answer *a = add(f, SOURCE, 200);
+	struct replay_answer *a = replay_add(&f->net, SOURCE, 200);
 
 	a->body = f->body;
 	a->body_len = BODY;
@@ -166,20 +144,10 @@ static struct replay_answer *add_get(struct fixture *f)
 
 static struct replay_answer *add_put(struct fixture *f)
 {
-	struct replay_answer *a = add(f, TARGET, 200);
+	struct replay_answer *a = replay_add(&f->net, TARGET, 200);
 
 	a->headers[0] = "etag";
 	a->headers[1] = f->etag;
-	return a;
-}
-
-static struct replay_answer *add_error(
-	struct fixture *f, const char *expect, int status, const char *xml)
-{
-	struct replay_answer *a = add(f, expect, status);
-
-	a->body = xml;
-	a->body_len = strlen(xml);
 	return a;
 }
 
@@ -189,8 +157,8 @@ static void start(struct fixture *f)
 	struct engine_xfer_spec *x = mem_alloc(sizeof(*x));
 	struct engine_cmd cmd = {ENGINE_CMD_XFER, .id = 5, .xfer = x};
 
-	f->http = replay_new(f->loop, f->script, f->count);
-	f->set = engine_set_new(f->loop, f->http, &options, on_ev, f);
+	replay_begin(&f->net);
+	f->set = engine_set_new(f->net.loop, f->net.http, &options, on_ev, f);
 	x->id = 5;
 	x->tag = 7;
 	x->max_attempts = f->attempts ? f->attempts : 3;
@@ -213,30 +181,12 @@ static void start(struct fixture *f)
 	engine_set_send(f->set, &cmd);
 }
 
-/* Turns without time, then time without turns, until *what reaches `until`. */
-static void run_until(struct fixture *f, const int *what, int until)
-{
-	int i;
-
-	for (i = 0; i < MOST && *what < until; i++) {
-		loop_turn(f->loop, false);
-		if (i % 1000 == 999)
-			clock_fake_advance(&f->clock, USEC_PER_SEC);
-	}
-	assert_int_equal(*what, until);
-}
-
 static void run(struct fixture *f)
 {
 	start(f);
 	give_creds(f, 1, 1, 3600);
 	give_creds(f, 2, 1, 3600);
-	run_until(f, &f->dones, 1);
-}
-
-static bool has(struct fixture *f, size_t i, const char *header)
-{
-	return strcasestr(replay_seen(f->http, i)->headers, header) != NULL;
+	replay_run_until(&f->net, &f->dones, 1);
 }
 
 /* --- tests --- */
@@ -256,18 +206,20 @@ static void test_happy(void **state)
 	assert_string_equal(f->done.source_etag, f->etag);
 	snprintf(want, sizeof(want), "crc64nvme:%s", f->crc);
 	assert_string_equal(f->done.checksum, want);
-	assert_int_equal(replay_count(f->http), 2); /* no HEAD */
-	assert_true(has(f, 0, "token-1-1") && has(f, 1, "token-2-1"));
-	assert_true(has(f, 0, "x-amz-checksum-mode: ENABLED"));
-	assert_true(has(f, 1, "content-type: text/csv"));
-	assert_true(has(f, 1, "x-amz-meta-colour: blue"));
-	assert_true(has(f, 1, "content-encoding: aws-chunked"));
-	assert_true(has(f, 1, "x-amz-decoded-content-length: 70000"));
+	assert_int_equal(replay_count(f->net.http), 2); /* no HEAD */
+	assert_true(replay_has(f->net.http, 0, "token-1-1") &&
+		    replay_has(f->net.http, 1, "token-2-1"));
+	assert_true(replay_has(f->net.http, 0, "x-amz-checksum-mode: ENABLED"));
+	assert_true(replay_has(f->net.http, 1, "content-type: text/csv"));
+	assert_true(replay_has(f->net.http, 1, "x-amz-meta-colour: blue"));
+	assert_true(replay_has(f->net.http, 1, "content-encoding: aws-chunked"));
+	assert_true(replay_has(f->net.http, 1, "x-amz-decoded-content-length: 70000"));
 	/* Signed chunks, the last one empty: 10000;chunk-signature=... */
-	assert_int_equal(replay_seen(f->http, 1)->body_len,
+	assert_int_equal(replay_seen(f->net.http, 1)->body_len,
 		5 + 17 + 64 + 4 + 4 + 17 + 64 + 4 + BODY + 86);
-	assert_memory_equal(replay_seen(f->http, 1)->body, "10000;chunk-signature=", 22);
-	assert_memory_equal(replay_seen(f->http, 1)->body + 88, f->body, CHUNK);
+	assert_memory_equal(
+		replay_seen(f->net.http, 1)->body, "10000;chunk-signature=", 22);
+	assert_memory_equal(replay_seen(f->net.http, 1)->body + 88, f->body, CHUNK);
 }
 
 static struct replay_answer *add_small_get(struct fixture *f)
@@ -289,9 +241,10 @@ static void test_small(void **state)
 	add_put(f)->headers[1] = "\"other\"";
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
-	assert_false(has(f, 1, "aws-chunked") || has(f, 1, "STREAMING"));
-	assert_int_equal(replay_seen(f->http, 1)->body_len, 1000);
-	assert_memory_equal(replay_seen(f->http, 1)->body, f->body, 1000);
+	assert_false(replay_has(f->net.http, 1, "aws-chunked") ||
+		     replay_has(f->net.http, 1, "STREAMING"));
+	assert_int_equal(replay_seen(f->net.http, 1)->body_len, 1000);
+	assert_memory_equal(replay_seen(f->net.http, 1)->body, f->body, 1000);
 }
 
 static void test_small_and_cut(void **state)
@@ -306,7 +259,7 @@ static void test_small_and_cut(void **state)
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 	assert_int_equal(f->done.attempts, 1);
-	assert_int_equal(replay_count(f->http), 3); /* one PUT */
+	assert_int_equal(replay_count(f->net.http), 3); /* one PUT */
 }
 
 static void test_checksums(void **state)
@@ -322,7 +275,7 @@ static void test_checksums(void **state)
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 	assert_int_equal(f->done.proof, ENGINE_PROOF_CHECKSUM);
-	assert_true(has(f, 1, "x-amz-checksum-crc64nvme: "));
+	assert_true(replay_has(f->net.http, 1, "x-amz-checksum-crc64nvme: "));
 }
 
 static void test_no_digest(void **state)
@@ -348,20 +301,21 @@ static void test_empty(void **state)
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 	assert_int_equal(f->done.proof, ENGINE_PROOF_MD5);
-	assert_false(has(f, 1, "aws-chunked"));
+	assert_false(replay_has(f->net.http, 1, "aws-chunked"));
 }
 
 static void check_retried_source(struct fixture *f, int attempts)
 {
-	add(f, TARGET, 200)->hangs = true;
+	replay_add(&f->net, TARGET, 200)->hangs = true;
 	add_get(f);
 	add_put(f);
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 	assert_int_equal(f->retries, attempts - 1);
 	assert_int_equal(f->done.attempts, attempts);
-	assert_false(replay_seen(f->http, 1)->is_complete); /* never a short PUT */
-	assert_true(has(f, 2, "If-Match: ") && has(f, 2, f->etag));
+	assert_false(replay_seen(f->net.http, 1)->is_complete); /* never a short PUT */
+	assert_true(replay_has(f->net.http, 2, "If-Match: ") &&
+		    replay_has(f->net.http, 2, f->etag));
 }
 
 static void test_reset_mid_body(void **state)
@@ -389,7 +343,7 @@ static void test_slow_down(void **state)
 {
 	struct fixture *f = *state;
 
-	add_error(f, SOURCE, 503, "<Error><Code>SlowDown</Code></Error>");
+	replay_add_body(&f->net, SOURCE, 503, "<Error><Code>SlowDown</Code></Error>");
 	add_get(f);
 	add_put(f);
 	run(f);
@@ -401,8 +355,8 @@ static void test_slow_down(void **state)
 static void test_retry_after(void **state)
 {
 	struct fixture *f = *state;
-	struct replay_answer *a = add_error(
-		f, SOURCE, 500, "<Error><Code>InternalError</Code></Error>");
+	struct replay_answer *a = replay_add_body(
+		&f->net, SOURCE, 500, "<Error><Code>InternalError</Code></Error>");
 
 	a->headers[0] = "retry-after";
 	a->headers[1] = "40";
@@ -421,11 +375,12 @@ static void test_gives_up(void **state)
 	int i;
 
 	for (i = 0; i < 18; i++)
-		add_error(f, SOURCE, 500, "<Error><Code>InternalError</Code></Error>");
+		replay_add_body(&f->net, SOURCE, 500,
+			"<Error><Code>InternalError</Code></Error>");
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_RETRY);
 	assert_int_equal(f->done.attempts, 3);
-	assert_int_equal(replay_count(f->http), 18);
+	assert_int_equal(replay_count(f->net.http), 18);
 	assert_true(f->done.is_source_error);
 	assert_null(strstr(f->done.err.text, "quota"));
 }
@@ -438,11 +393,12 @@ static void test_quota(void **state)
 
 	f->attempts = 9;
 	for (i = 0; i < 44; i++)
-		add_error(f, SOURCE, 500, "<Error><Code>InternalError</Code></Error>");
+		replay_add_body(&f->net, SOURCE, 500,
+			"<Error><Code>InternalError</Code></Error>");
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_RETRY);
 	assert_int_equal(f->done.attempts, 9);
-	assert_int_equal(replay_count(f->http), 44);
+	assert_int_equal(replay_count(f->net.http), 44);
 	assert_non_null(strstr(f->done.err.text, "too many requests to source failed"));
 }
 
@@ -452,19 +408,20 @@ static void test_slow_down_asks_for_patience(void **state)
 	int i;
 
 	for (i = 0; i < 8 * 6; i++)
-		add_error(f, SOURCE, 503, "<Error><Code>SlowDown</Code></Error>");
+		replay_add_body(
+			&f->net, SOURCE, 503, "<Error><Code>SlowDown</Code></Error>");
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_THROTTLE);
 	assert_int_equal(f->done.attempts, 8);
-	assert_int_equal(replay_count(f->http), 48);
+	assert_int_equal(replay_count(f->net.http), 48);
 }
 
 /* 2025-11-24T16:00:00Z here, ten minutes later there. */
 static void test_clock_is_wrong(void **state)
 {
 	struct fixture *f = *state;
-	struct replay_answer *a = add_error(f, SOURCE, 403,
-		"<Error><Code>RequestTimeTooSkewed</Code></Error>");
+	struct replay_answer *a = replay_add_body(
+		&f->net, SOURCE, 403, "<Error><Code>RequestTimeTooSkewed</Code></Error>");
 
 	a->headers[0] = "date";
 	a->headers[1] = "Mon, 24 Nov 2025 16:10:00 GMT";
@@ -473,10 +430,10 @@ static void test_clock_is_wrong(void **state)
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 	assert_int_equal(f->done.attempts, 1);
-	assert_true(has(f, 0, "x-amz-date: 20251124T160"));
-	assert_true(has(f, 1, "x-amz-date: 20251124T161"));
+	assert_true(replay_has(f->net.http, 0, "x-amz-date: 20251124T160"));
+	assert_true(replay_has(f->net.http, 1, "x-amz-date: 20251124T161"));
 	/* The destination has a clock of its own. */
-	assert_true(has(f, 2, "x-amz-date: 20251124T160"));
+	assert_true(replay_has(f->net.http, 2, "x-amz-date: 20251124T160"));
 	assert_int_equal(f->clocks, 1);
 }
 
@@ -484,7 +441,7 @@ static void test_clock_is_wrong(void **state)
 static void test_clock_is_right(void **state)
 {
 	struct fixture *f = *state;
-	struct replay_answer *a = add_error(f, SOURCE, 403,
+	struct replay_answer *a = replay_add_body(&f->net, SOURCE, 403,
 		"<Error><Code>SignatureDoesNotMatch</Code></Error>");
 
 	a->headers[0] = "date";
@@ -500,16 +457,17 @@ static void test_wrong_region(void **state)
 	struct fixture *f = *state;
 	static const char there[] = "GET https://source.s3.eu-central-1.amazonaws.com/";
 
-	add_error(f, SOURCE, 301,
-		"<Error><Code>PermanentRedirect</Code><Region>eu-central-1</Region></Error>");
-	add_error(f, there, 301,
+	replay_add_body(&f->net, SOURCE, 301,
+		"<Error><Code>PermanentRedirect</Code>"
+		"<Region>eu-central-1</Region></Error>");
+	replay_add_body(&f->net, there, 301,
 		"<Error><Code>PermanentRedirect</Code><Message>Elsewhere.</Message>"
 		"<Region>eu-south-1</Region></Error>");
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_FATAL);
 	assert_int_equal(f->done.attempts, 1);
-	assert_int_equal(replay_count(f->http), 2);
-	assert_true(has(f, 1, "/eu-central-1/s3/aws4_request"));
+	assert_int_equal(replay_count(f->net.http), 2);
+	assert_true(replay_has(f->net.http, 1, "/eu-central-1/s3/aws4_request"));
 	assert_string_equal(f->done.err.text, "Elsewhere.; the bucket is in region "
 					      "eu-south-1, the request went to "
 					      "eu-central-1");
@@ -531,7 +489,8 @@ static void test_changed(void **state)
 {
 	struct fixture *f = *state;
 
-	add_error(f, SOURCE, 412, "<Error><Code>PreconditionFailed</Code></Error>");
+	replay_add_body(
+		&f->net, SOURCE, 412, "<Error><Code>PreconditionFailed</Code></Error>");
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_CONFLICT);
 	assert_int_equal(f->done.attempts, 1);
@@ -573,14 +532,15 @@ static void test_early_denial(void **state)
 	struct replay_answer *a;
 
 	add_get(f);
-	a = add_error(f, TARGET, 403, "<Error><Code>AccessDenied</Code></Error>");
+	a = replay_add_body(
+		&f->net, TARGET, 403, "<Error><Code>AccessDenied</Code></Error>");
 	a->is_early = true;
 	a->early_at = 1;
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_DENIED);
 	assert_string_equal(f->done.err.code, "AccessDenied");
 	assert_false(f->done.is_source_error);
-	assert_int_equal(replay_count(f->http), 2);
+	assert_int_equal(replay_count(f->net.http), 2);
 }
 
 static void test_expired_then_renewed(void **state)
@@ -588,37 +548,37 @@ static void test_expired_then_renewed(void **state)
 	struct fixture *f = *state;
 
 	add_get(f);
-	add_error(f, TARGET, 400, "<Error><Code>ExpiredToken</Code></Error>");
+	replay_add_body(&f->net, TARGET, 400, "<Error><Code>ExpiredToken</Code></Error>");
 	add_get(f);
 	add_put(f);
 	start(f);
 	give_creds(f, 1, 1, 3600);
 	give_creds(f, 2, 4, 3600);
-	run_until(f, &f->needs, 1);
+	replay_run_until(&f->net, &f->needs, 1);
 	assert_int_equal(f->need_id, 2);
 	assert_int_equal(f->need_generation, 4);
 	assert_int_equal(f->dones, 0);
 	give_creds(f, 2, 5, 3600);
-	run_until(f, &f->dones, 1);
+	replay_run_until(&f->net, &f->dones, 1);
 	assert_int_equal(f->done.err.class, ERR_OK);
 	assert_int_equal(f->done.attempts, 1);
-	assert_true(has(f, 3, "token-2-5"));
+	assert_true(replay_has(f->net.http, 3, "token-2-5"));
 }
 
 static void test_refused_twice(void **state)
 {
 	struct fixture *f = *state;
 
-	add_error(f, SOURCE, 400, "<Error><Code>ExpiredToken</Code></Error>");
-	add_error(f, SOURCE, 400, "<Error><Code>ExpiredToken</Code></Error>");
+	replay_add_body(&f->net, SOURCE, 400, "<Error><Code>ExpiredToken</Code></Error>");
+	replay_add_body(&f->net, SOURCE, 400, "<Error><Code>ExpiredToken</Code></Error>");
 	start(f);
 	give_creds(f, 1, 1, 3600);
 	give_creds(f, 2, 1, 3600);
-	run_until(f, &f->needs, 1);
+	replay_run_until(&f->net, &f->needs, 1);
 	give_creds(f, 1, 2, 3600);
-	run_until(f, &f->dones, 1);
+	replay_run_until(&f->net, &f->dones, 1);
 	assert_int_equal(f->done.err.class, ERR_AUTH);
-	assert_int_equal(replay_count(f->http), 2);
+	assert_int_equal(replay_count(f->net.http), 2);
 }
 
 static void test_waits_for_first_creds(void **state)
@@ -628,13 +588,13 @@ static void test_waits_for_first_creds(void **state)
 	add_get(f);
 	add_put(f);
 	start(f);
-	run_until(f, &f->needs, 2);
+	replay_run_until(&f->net, &f->needs, 2);
 	give_creds(f, 1, 1, -5); /* over already */
-	run_until(f, &f->needs, 3);
-	assert_int_equal(replay_count(f->http), 0);
+	replay_run_until(&f->net, &f->needs, 3);
+	assert_int_equal(replay_count(f->net.http), 0);
 	give_creds(f, 1, 2, 60);
 	give_creds(f, 2, 1, 60);
-	run_until(f, &f->dones, 1);
+	replay_run_until(&f->net, &f->dones, 1);
 	assert_int_equal(f->done.err.class, ERR_OK);
 }
 
@@ -645,8 +605,8 @@ static void test_lost_answer(void **state)
 	struct replay_answer *a;
 
 	add_get(f);
-	add(f, TARGET, 0)->net_code = "reset";
-	a = add(f, ASK, 200);
+	replay_add(&f->net, TARGET, 0)->net_code = "reset";
+	a = replay_add(&f->net, ASK, 200);
 	a->headers[0] = "etag";
 	a->headers[1] = f->etag;
 	a->headers[2] = "content-length";
@@ -655,7 +615,7 @@ static void test_lost_answer(void **state)
 	assert_int_equal(f->done.err.class, ERR_OK);
 	assert_int_equal(f->done.proof, ENGINE_PROOF_MD5);
 	assert_int_equal(f->done.attempts, 1);
-	assert_int_equal(replay_count(f->http), 3);
+	assert_int_equal(replay_count(f->net.http), 3);
 }
 
 static void test_cancel(void **state)
@@ -665,17 +625,17 @@ static void test_cancel(void **state)
 	int i;
 
 	add_get(f);
-	add(f, TARGET, 200)->hangs = true;
+	replay_add(&f->net, TARGET, 200)->hangs = true;
 	start(f);
 	give_creds(f, 1, 1, 3600);
 	give_creds(f, 2, 1, 3600);
 	for (i = 0; i < 60; i++)
-		loop_turn(f->loop, false);
-	assert_int_equal(replay_count(f->http), 2);
+		loop_turn(f->net.loop, false);
+	assert_int_equal(replay_count(f->net.http), 2);
 	engine_set_send(f->set, &cmd);
-	run_until(f, &f->dones, 1);
+	replay_run_until(&f->net, &f->dones, 1);
 	assert_int_equal(f->done.err.class, ERR_CANCELLED);
-	assert_false(replay_seen(f->http, 1)->is_complete);
+	assert_false(replay_seen(f->net.http, 1)->is_complete);
 }
 
 /* Freed in the middle: no event, no leak (the sanitizer looks). */
@@ -685,15 +645,15 @@ static void test_free_in_flight(void **state)
 	int i;
 
 	add_get(f);
-	add(f, TARGET, 200)->hangs = true;
+	replay_add(&f->net, TARGET, 200)->hangs = true;
 	start(f);
 	give_creds(f, 1, 1, 3600);
 	give_creds(f, 2, 1, 3600);
 	for (i = 0; i < 60; i++)
-		loop_turn(f->loop, false);
+		loop_turn(f->net.loop, false);
 	f->set = engine_set_free(f->set);
-	f->http = http_free(f->http);
-	loop_turn(f->loop, false);
+	f->net.http = http_free(f->net.http);
+	loop_turn(f->net.loop, false);
 	assert_int_equal(f->dones, 0);
 }
 
@@ -711,7 +671,7 @@ static void test_hostile_keys(void **state)
 	assert_int_equal(f->done.err.class, ERR_OK);
 	snprintf(url, sizeof(url), "PUT http://127.0.0.1:9/target/%s%s",
 		"/a%20b%2B%2541//../%C3%BC%3F%23%26%3B", key + len);
-	assert_string_equal(replay_seen(f->http, 1)->line, url);
+	assert_string_equal(replay_seen(f->net.http, 1)->line, url);
 }
 
 static void on_page(void *arg, const struct err *err, struct s3_page *page)
@@ -740,29 +700,30 @@ static void test_list(void **state)
 	struct fixture *f = *state;
 	const struct s3_place place = {"b", "eu-west-1", "http://127.0.0.1:9", NULL};
 	struct creds_set creds = {.access_key_id = "A", .secret_access_key = "B"};
-	struct s3_env env = {.place = &place, .creds = &creds, .now_us = WALL};
+	struct s3_env env = {.place = &place, .creds = &creds, .now_us = REPLAY_WALL};
 	struct s3_list list = {.prefix = "a b", .max_keys = 2};
 
-	add_error(f, "GET http://127.0.0.1:9/b?", 200,
-		"<?xml version=\"1.0\"?><ListBucketResult><EncodingType>url</EncodingType>"
+	replay_add_body(&f->net, "GET http://127.0.0.1:9/b?", 200,
+		"<?xml version=\"1.0\"?>"
+		"<ListBucketResult><EncodingType>url</EncodingType>"
 		"<IsTruncated>true</IsTruncated>"
 		"<NextContinuationToken>t/=</NextContinuationToken>"
 		"<Contents><Key>a+b%2Bc/%25</Key><ETag>&quot;e&quot;</ETag>"
 		"<Size>12</Size></Contents><Contents><Key>d</Key><Size>0</Size>"
 		"<LastModified>2025-11-24T16:00:00.000Z</LastModified></Contents>"
 		"</ListBucketResult>");
-	add_error(f, "GET", 200, "<Error><Code>InternalError</Code></Error>");
-	f->http = replay_new(f->loop, f->script, f->count);
-	env.http = f->http;
+	replay_add_body(&f->net, "GET", 200, "<Error><Code>InternalError</Code></Error>");
+	replay_begin(&f->net);
+	env.http = f->net.http;
 	s3_list_page(&env, &list, on_page, f);
 	assert_int_equal(f->pages, 0);
-	run_until(f, &f->pages, 1);
-	assert_non_null(strstr(replay_seen(f->http, 0)->line, "prefix=a%20b"));
+	replay_run_until(&f->net, &f->pages, 1);
+	assert_non_null(strstr(replay_seen(f->net.http, 0)->line, "prefix=a%20b"));
 	list.token = "t/=";
 	s3_list_page(&env, &list, on_page, f);
-	run_until(f, &f->pages, 2);
+	replay_run_until(&f->net, &f->pages, 2);
 	assert_non_null(
-		strstr(replay_seen(f->http, 1)->line, "continuation-token=t%2F%3D"));
+		strstr(replay_seen(f->net.http, 1)->line, "continuation-token=t%2F%3D"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

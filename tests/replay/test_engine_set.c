@@ -6,7 +6,6 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +16,7 @@
 #include "base/mem.h"
 #include "engine/engine_set.h"
 #include "net/loop.h"
+#include "tests/replay/http_replay.h"
 
 #define ENGINES   3
 #define TRANSFERS 30
@@ -68,13 +68,9 @@ static int tear_down(void **state)
 
 static void give_creds(struct fixture *f, uint32_t id)
 {
-	struct creds_set *set = mem_secret_alloc(sizeof(*set));
-	struct engine_cmd cmd = {ENGINE_CMD_CREDS, .creds_id = id, .creds = set};
+	const struct engine_cmd cmd = {ENGINE_CMD_CREDS, .creds_id = id,
+		.creds = replay_creds(id, 1, CREDS_NEVER)};
 
-	strcpy(set->access_key_id, "AKIA");
-	strcpy(set->secret_access_key, "secret");
-	set->generation = 1;
-	set->expires_at_us = CREDS_NEVER;
 	engine_set_send(f->set, &cmd);
 }
 

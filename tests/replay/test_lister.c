@@ -20,17 +20,12 @@
 #include "net/loop.h"
 #include "tests/replay/http_replay.h"
 
-#define WALL  (INT64_C(1764000000) * USEC_PER_SEC)
 #define TURNS 400 /* more is a hang */
 
 struct fixture {
-	struct clock_fake clock;
-	struct loop *loop;
-	struct http *http;
+	struct replay net;
 	struct lister *lister;
-	struct replay_answer script[24];
 	struct buf bodies[24];
-	size_t count;
 	struct lister_s3_options options;
 	uint64_t generation, refused;
 	int asked, changes, retries;
@@ -43,8 +38,7 @@ static int set_up(void **state)
 {
 	struct fixture *f = mem_alloc(sizeof(*f));
 
-	clock_fake_init(&f->clock, WALL);
-	f->loop = loop_new(&f->clock.clock);
+	replay_init(&f->net);
 	f->options.retry = (struct retry_policy){3, 10, 100, 2};
 	f->options.prefix = "p/";
 	f->options.cut = 2;
@@ -59,10 +53,8 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 
 	f->lister = lister_free(f->lister);
-	f->http = http_free(f->http);
-	loop_turn(f->loop, false);
-	loop_free(f->loop);
-	for (size_t i = 0; i < f->count; i++)
+	replay_done(&f->net);
+	for (size_t i = 0; i < f->net.count; i++)
 		buf_done(&f->bodies[i]);
 	buf_done(&f->keys);
 	free(f);
@@ -71,8 +63,8 @@ static int tear_down(void **state)
 
 static struct replay_answer *add(struct fixture *f, int status, const char *body)
 {
-	struct replay_answer *a = &f->script[f->count];
-	struct buf *b = &f->bodies[f->count++];
+	struct replay_answer *a = &f->net.script[f->net.count];
+	struct buf *b = &f->bodies[f->net.count++];
 
 	buf_init(b, 65536);
 	buf_puts(b, body);
@@ -138,7 +130,7 @@ static void need_creds(void *arg, uint64_t refused)
 		f->generation = refused + 1;
 	}
 	if (f->is_late)
-		loop_defer(f->loop, give, f);
+		loop_defer(f->net.loop, give, f);
 	else
 		give(f);
 }
@@ -162,9 +154,9 @@ static void begin(struct fixture *f)
 	static const struct s3_place place = {
 		"b", "eu-west-1", "http://127.0.0.1:9", NULL};
 
-	f->http = replay_new(f->loop, f->script, f->count);
-	f->options.loop = f->loop;
-	f->options.http = f->http;
+	replay_begin(&f->net);
+	f->options.loop = f->net.loop;
+	f->options.http = f->net.http;
 	f->options.place = &place;
 	f->options.need_creds = need_creds;
 	f->options.on_retry = on_retry;
@@ -183,8 +175,8 @@ static enum lister_state settle(struct fixture *f, const struct lister_entry **r
 		state = lister_peek(f->lister, ret);
 		if (state != LISTER_WAITING)
 			return state;
-		clock_fake_advance(&f->clock, 100 * USEC_PER_MSEC);
-		loop_turn(f->loop, false);
+		clock_fake_advance(&f->net.clock, 100 * USEC_PER_MSEC);
+		loop_turn(f->net.loop, false);
 	}
 	fail_msg("it hangs");
 	return LISTER_WAITING;
@@ -193,7 +185,7 @@ static enum lister_state settle(struct fixture *f, const struct lister_entry **r
 static void turns(struct fixture *f, int n)
 {
 	while (n-- > 0)
-		loop_turn(f->loop, false);
+		loop_turn(f->net.loop, false);
 }
 
 static enum lister_state read_all(struct fixture *f)
@@ -228,10 +220,11 @@ static void lists_all_pages_in_order(void **state)
 	assert_int_equal(s.bytes, 2 + 3 + 3 + 5 + 3 + 3);
 	assert_int_equal(s.requests, 4);
 	assert_int_equal(s.retries, 0);
-	assert_non_null(strstr(replay_seen(f->http, 0)->line, "prefix=p%2F"));
-	assert_null(strstr(replay_seen(f->http, 0)->line, "token"));
-	assert_non_null(strstr(replay_seen(f->http, 2)->line, "continuation-token=t2"));
-	assert_non_null(strstr(replay_seen(f->http, 0)->headers,
+	assert_non_null(strstr(replay_seen(f->net.http, 0)->line, "prefix=p%2F"));
+	assert_null(strstr(replay_seen(f->net.http, 0)->line, "token"));
+	assert_non_null(
+		strstr(replay_seen(f->net.http, 2)->line, "continuation-token=t2"));
+	assert_non_null(strstr(replay_seen(f->net.http, 0)->headers,
 		"x-amz-optional-object-attributes: RestoreStatus"));
 }
 
@@ -248,7 +241,7 @@ static void tells_what_an_entry_is(void **state)
 	assert_string_equal(e->version, "");
 	assert_int_equal(e->restore, LISTER_RESTORE_RUNNING);
 	assert_int_equal(e->size, 3);
-	assert_null(strstr(replay_seen(f->http, 0)->headers, "optional"));
+	assert_null(strstr(replay_seen(f->net.http, 0)->headers, "optional"));
 }
 
 static void fetches_one_page_ahead_and_no_more(void **state)
@@ -264,15 +257,15 @@ static void fetches_one_page_ahead_and_no_more(void **state)
 	turns(f, 20);
 	assert_int_equal(f->changes, 1);
 	assert_int_equal(lister_peek(f->lister, &e), LISTER_READY);
-	assert_int_equal(replay_count(f->http), 2);
+	assert_int_equal(replay_count(f->net.http), 2);
 	lister_pop(f->lister);
 	turns(f, 20);
-	assert_int_equal(replay_count(f->http), 2);
+	assert_int_equal(replay_count(f->net.http), 2);
 	lister_peek(f->lister, &e);
 	lister_pop(f->lister);
 	assert_int_equal(lister_peek(f->lister, &e), LISTER_READY);
 	turns(f, 20);
-	assert_int_equal(replay_count(f->http), 3);
+	assert_int_equal(replay_count(f->net.http), 3);
 	assert_int_equal(f->changes, 1);
 }
 
@@ -291,7 +284,8 @@ static void retries_and_goes_on_where_it_was(void **state)
 	lister_get_stats(f->lister, &s);
 	assert_int_equal(s.requests, 4);
 	assert_int_equal(s.retries, 2);
-	assert_non_null(strstr(replay_seen(f->http, 3)->line, "continuation-token=t1"));
+	assert_non_null(
+		strstr(replay_seen(f->net.http, 3)->line, "continuation-token=t1"));
 }
 
 static void gives_up_after_its_attempts(void **state)
@@ -303,7 +297,7 @@ static void gives_up_after_its_attempts(void **state)
 	assert_int_equal(read_all(f), LISTER_FAILED);
 	assert_string_equal(lister_error(f->lister)->code, LISTER_LIE_GARBLED);
 	assert_true(lister_is_lie(lister_error(f->lister)));
-	assert_int_equal(replay_count(f->http), 3 * 6);
+	assert_int_equal(replay_count(f->net.http), 3 * 6);
 	assert_int_equal(f->retries, 2);
 }
 
@@ -355,9 +349,9 @@ static void a_range_begins_and_ends_within(void **state)
 	add_page(f, "p/d p/e", "t2");
 	assert_int_equal(read_all(f), LISTER_ENDED);
 	assert_string_equal(buf_str(&f->keys), "c d ");
-	assert_int_equal(replay_count(f->http), 2);
-	assert_non_null(strstr(replay_seen(f->http, 0)->line, "start-after=p%2Fb"));
-	assert_null(strstr(replay_seen(f->http, 1)->line, "start-after"));
+	assert_int_equal(replay_count(f->net.http), 2);
+	assert_non_null(strstr(replay_seen(f->net.http, 0)->line, "start-after=p%2Fb"));
+	assert_null(strstr(replay_seen(f->net.http, 1)->line, "start-after"));
 }
 
 static void assert_lie(struct fixture *f, const char *code)
@@ -473,7 +467,7 @@ static void can_be_freed_at_any_time(void **state)
 			for (int i = 0; i < 12; i++)
 				add_page(f, "p/a", "t1");
 		else
-			f->http = http_free(f->http);
+			f->net.http = http_free(f->net.http);
 		begin(f);
 		turns(f, n);
 		f->lister = lister_free(f->lister);

@@ -16,17 +16,12 @@
 #include "s3/regions.h"
 #include "tests/replay/http_replay.h"
 
-#define WALL (INT64_C(1764000000) * USEC_PER_SEC)
 #define ELSEWHERE \
 	"<Error><Code>PermanentRedirect</Code><Message>Elsewhere.</Message></Error>"
 
 struct fixture {
-	struct clock_fake clock;
-	struct loop *loop;
-	struct http *http;
+	struct replay net;
 	struct s3_regions *regions;
-	struct replay_answer script[8];
-	size_t count;
 	struct s3_place place;
 	struct creds_set creds;
 	struct s3_env env;
@@ -38,8 +33,7 @@ static int set_up(void **state)
 {
 	struct fixture *f = mem_alloc(sizeof(*f));
 
-	clock_fake_init(&f->clock, WALL);
-	f->loop = loop_new(&f->clock.clock);
+	replay_init(&f->net);
 	f->regions = s3_regions_new();
 	f->place = (struct s3_place){.bucket = "bkt", .region = "eu-west-1"};
 	f->creds = (struct creds_set){.access_key_id = "A", .secret_access_key = "B"};
@@ -51,23 +45,10 @@ static int tear_down(void **state)
 {
 	struct fixture *f = *state;
 
-	http_free(f->http);
+	replay_done(&f->net);
 	s3_regions_free(f->regions);
-	loop_free(f->loop);
 	free(f);
 	return 0;
-}
-
-static struct replay_answer *add(
-	struct fixture *f, const char *expect, int status, const char *body)
-{
-	struct replay_answer *a = &f->script[f->count++];
-
-	*a = (struct replay_answer){.expect = expect,
-		.status = status,
-		.body = body,
-		.body_len = strlen(body)};
-	return a;
 }
 
 static void in_region(struct replay_answer *a, const char *region)
@@ -89,18 +70,11 @@ static void on_done(void *arg, const struct err *err, const struct s3_head *head
 
 static const struct s3_env *env_of(struct fixture *f)
 {
-	if (!f->http)
-		f->http = replay_new(f->loop, f->script, f->count);
+	if (!f->net.http)
+		replay_begin(&f->net);
 	f->env = (struct s3_env){
-		f->http, &f->place, &f->creds, WALL, 0, NULL, f->regions};
+		f->net.http, &f->place, &f->creds, REPLAY_WALL, 0, NULL, f->regions};
 	return &f->env;
-}
-
-static void wait_for(struct fixture *f, int dones)
-{
-	for (int i = 0; i < 1000 && f->dones < dones; i++)
-		loop_turn(f->loop, false);
-	assert_int_equal(f->dones, dones);
 }
 
 static void get(struct fixture *f)
@@ -108,7 +82,7 @@ static void get(struct fixture *f)
 	const struct s3_object o = {.key = "k y", .done = on_done, .arg = f};
 
 	s3_get_object(env_of(f), &o);
-	wait_for(f, f->dones + 1);
+	replay_run_until(&f->net, &f->dones, f->dones + 1);
 }
 
 static bool is_signed_for(struct fixture *f, size_t i, const char *region)
@@ -116,7 +90,7 @@ static bool is_signed_for(struct fixture *f, size_t i, const char *region)
 	char scope[100];
 
 	snprintf(scope, sizeof(scope), "/%s/s3/aws4_request", region);
-	return strstr(replay_seen(f->http, i)->headers, scope) != NULL;
+	return strstr(replay_seen(f->net.http, i)->headers, scope) != NULL;
 }
 
 /* The header tells; the next request goes there at once. */
@@ -124,18 +98,21 @@ static void followed_and_remembered(void **state)
 {
 	struct fixture *f = *state;
 
-	in_region(add(f, "GET https://bkt.s3.eu-west-1.amazonaws.com/k%20y", 301,
+	in_region(replay_add_body(&f->net,
+			  "GET https://bkt.s3.eu-west-1.amazonaws.com/k%20y", 301,
 			  ELSEWHERE),
 		"eu-central-1");
-	add(f, "GET https://bkt.s3.eu-central-1.amazonaws.com/k%20y", 200, "x");
-	add(f, "GET https://bkt.s3.eu-central-1.amazonaws.com/k%20y", 200, "x");
+	replay_add_body(
+		&f->net, "GET https://bkt.s3.eu-central-1.amazonaws.com/k%20y", 200, "x");
+	replay_add_body(
+		&f->net, "GET https://bkt.s3.eu-central-1.amazonaws.com/k%20y", 200, "x");
 	get(f);
 	assert_int_equal(f->err.class, ERR_OK);
 	assert_true(is_signed_for(f, 0, "eu-west-1"));
 	assert_true(is_signed_for(f, 1, "eu-central-1"));
 	get(f);
 	assert_int_equal(f->err.class, ERR_OK);
-	assert_int_equal(replay_count(f->http), 3);
+	assert_int_equal(replay_count(f->net.http), 3);
 }
 
 /* A request at the right host with the wrong signing region; the body tells. */
@@ -143,10 +120,11 @@ static void malformed_header(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, "GET https://bkt.s3.eu-west-1", 400,
+	replay_add_body(&f->net, "GET https://bkt.s3.eu-west-1", 400,
 		"<Error><Code>AuthorizationHeaderMalformed</Code>"
 		"<Region>ap-south-1</Region></Error>");
-	add(f, "GET https://bkt.s3.ap-south-1.amazonaws.com/", 200, "x");
+	replay_add_body(
+		&f->net, "GET https://bkt.s3.ap-south-1.amazonaws.com/", 200, "x");
 	get(f);
 	assert_int_equal(f->err.class, ERR_OK);
 }
@@ -156,21 +134,23 @@ static void asked_of_the_bucket(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, "GET https://bkt.s3.eu-west-1", 307, ELSEWHERE);
-	in_region(add(f, "HEAD https://bkt.s3.eu-west-1.amazonaws.com/", 403, ""),
+	replay_add_body(&f->net, "GET https://bkt.s3.eu-west-1", 307, ELSEWHERE);
+	in_region(replay_add_body(&f->net, "HEAD https://bkt.s3.eu-west-1.amazonaws.com/",
+			  403, ""),
 		"eu-north-1");
-	add(f, "GET https://bkt.s3.eu-north-1.amazonaws.com/k%20y", 200, "x");
+	replay_add_body(
+		&f->net, "GET https://bkt.s3.eu-north-1.amazonaws.com/k%20y", 200, "x");
 	get(f);
 	assert_int_equal(f->err.class, ERR_OK);
-	assert_int_equal(replay_count(f->http), 3);
+	assert_int_equal(replay_count(f->net.http), 3);
 }
 
 static void nobody_knows(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, "GET https://bkt.s3.eu-west-1", 301, ELSEWHERE);
-	add(f, "HEAD https://bkt.s3.eu-west-1", 403, "");
+	replay_add_body(&f->net, "GET https://bkt.s3.eu-west-1", 301, ELSEWHERE);
+	replay_add_body(&f->net, "HEAD https://bkt.s3.eu-west-1", 403, "");
 	get(f);
 	assert_string_equal(f->err.code, "PermanentRedirect");
 	assert_string_equal(f->err.operation, "GetObject");
@@ -185,22 +165,23 @@ static void other_places_are_not_gone_to(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(regions); i++)
-		in_region(add(f, "GET https://bkt.s3.eu-west-1", 301, ELSEWHERE),
+		in_region(replay_add_body(&f->net, "GET https://bkt.s3.eu-west-1", 301,
+				  ELSEWHERE),
 			regions[i]);
 	for (size_t i = 0; i < ARRAY_LEN(regions); i++)
 		get(f);
-	assert_int_equal(replay_count(f->http), 4);
+	assert_int_equal(replay_count(f->net.http), 4);
 	assert_int_equal(f->err.class, ERR_FATAL);
 }
 
 /* The last answer of f's names another region, and is the end of it. */
 static void stays(struct fixture *f)
 {
-	f->http = f->http ? http_free(f->http) : NULL;
-	f->count = 0;
-	in_region(add(f, "GET http", 301, ELSEWHERE), "eu-central-1");
+	f->net.http = f->net.http ? http_free(f->net.http) : NULL;
+	f->net.count = 0;
+	in_region(replay_add_body(&f->net, "GET http", 301, ELSEWHERE), "eu-central-1");
 	get(f);
-	assert_int_equal(replay_count(f->http), 1);
+	assert_int_equal(replay_count(f->net.http), 1);
 	assert_int_equal(f->err.class, ERR_FATAL);
 }
 
@@ -227,9 +208,10 @@ static void found_without_any(void **state)
 	struct fixture *f = *state;
 
 	f->place.region = "";
-	in_region(add(f, "GET https://bkt.s3.us-east-1.amazonaws.com/", 301, ELSEWHERE),
+	in_region(replay_add_body(&f->net, "GET https://bkt.s3.us-east-1.amazonaws.com/",
+			  301, ELSEWHERE),
 		"sa-east-1");
-	add(f, "GET https://bkt.s3.sa-east-1.amazonaws.com/", 200, "x");
+	replay_add_body(&f->net, "GET https://bkt.s3.sa-east-1.amazonaws.com/", 200, "x");
 	get(f);
 	assert_int_equal(f->err.class, ERR_OK);
 }
@@ -252,16 +234,18 @@ static void a_stream_begins_anew(void **state)
 		.arg = *state};
 	struct fixture *f = *state;
 
-	in_region(add(f, "PUT https://bkt.s3.eu-west-1.amazonaws.com/k", 301, ELSEWHERE),
+	in_region(replay_add_body(&f->net, "PUT https://bkt.s3.eu-west-1.amazonaws.com/k",
+			  301, ELSEWHERE),
 		"eu-central-1");
-	add(f, "PUT https://bkt.s3.eu-central-1.amazonaws.com/k", 200, "");
+	replay_add_body(
+		&f->net, "PUT https://bkt.s3.eu-central-1.amazonaws.com/k", 200, "");
 	s3_put_object(env_of(f), &o);
-	wait_for(f, 1);
+	replay_run_until(&f->net, &f->dones, 1);
 	assert_int_equal(f->err.class, ERR_RETRY);
 	assert_string_equal(f->err.code, S3_WRONG_REGION);
 	assert_string_equal(f->err.operation, "PutObject");
 	s3_put_object(env_of(f), &o);
-	wait_for(f, 2);
+	replay_run_until(&f->net, &f->dones, 2);
 	assert_int_equal(f->err.class, ERR_OK);
 }
 
@@ -271,14 +255,14 @@ static void cancelled_in_the_middle(void **state)
 	const struct s3_object o = {.key = "k", .done = on_done, .arg = f};
 	struct s3_call *call;
 
-	add(f, "GET https://bkt.s3.eu-west-1", 307, ELSEWHERE);
-	add(f, "HEAD https://bkt.s3.eu-west-1", 0, "")->hangs = true;
+	replay_add_body(&f->net, "GET https://bkt.s3.eu-west-1", 307, ELSEWHERE);
+	replay_add_body(&f->net, "HEAD https://bkt.s3.eu-west-1", 0, "")->hangs = true;
 	call = s3_get_object(env_of(f), &o);
 	for (int i = 0; i < 100; i++)
-		loop_turn(f->loop, false);
-	assert_int_equal(replay_count(f->http), 2);
+		loop_turn(f->net.loop, false);
+	assert_int_equal(replay_count(f->net.http), 2);
 	s3_call_cancel(call);
-	wait_for(f, 1);
+	replay_run_until(&f->net, &f->dones, 1);
 	assert_int_equal(f->err.class, ERR_CANCELLED);
 }
 
@@ -286,11 +270,14 @@ static void styles_and_variants(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, "GET https://s3.eu-west-1.amazonaws.com/bkt/k%20y", 200, "x");
-	add(f, "GET https://bkt.s3-fips.dualstack.eu-west-1.amazonaws.com/k%20y", 200,
+	replay_add_body(
+		&f->net, "GET https://s3.eu-west-1.amazonaws.com/bkt/k%20y", 200, "x");
+	replay_add_body(&f->net,
+		"GET https://bkt.s3-fips.dualstack.eu-west-1.amazonaws.com/k%20y", 200,
 		"x");
-	add(f, "GET https://bkt.s3-accelerate.amazonaws.com/k%20y", 200, "x");
-	add(f, "GET https://bkt.host:9/k%20y", 200, "x");
+	replay_add_body(
+		&f->net, "GET https://bkt.s3-accelerate.amazonaws.com/k%20y", 200, "x");
+	replay_add_body(&f->net, "GET https://bkt.host:9/k%20y", 200, "x");
 	f->place.options.style = ENDPOINT_STYLE_PATH;
 	get(f);
 	f->place.options = (struct endpoint_options){
@@ -302,7 +289,7 @@ static void styles_and_variants(void **state)
 	f->place.endpoint_url = "https://host:9";
 	get(f);
 	assert_int_equal(f->err.class, ERR_OK);
-	assert_int_equal(replay_count(f->http), 4);
+	assert_int_equal(replay_count(f->net.http), 4);
 }
 
 static void payloads(void **state)
@@ -325,15 +312,15 @@ static void payloads(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-		add(f, "PUT http", 200, "");
+		replay_add_body(&f->net, "PUT http", 200, "");
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		f->place.endpoint_url = cases[i].url;
 		f->place.options.payload = cases[i].payload;
 		s3_put_object(env_of(f), &o);
-		wait_for(f, (int)i + 1);
+		replay_run_until(&f->net, &f->dones, (int)i + 1);
 		assert_int_equal(f->err.class, ERR_OK);
 		assert_int_equal(cases[i].is_signed,
-			!!strstr(replay_seen(f->http, i)->headers,
+			!!strstr(replay_seen(f->net.http, i)->headers,
 				"STREAMING-AWS4-HMAC-SHA256-PAYLOAD"));
 	}
 }

@@ -10,9 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#include "aws/creds.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -20,8 +18,6 @@
 #include "net/loop.h"
 #include "tests/replay/http_replay.h"
 
-#define WALL   (INT64_C(1764000000) * USEC_PER_SEC)
-#define MOST   600000 /* turns: more is a hang */
 #define SOURCE "HEAD http://127.0.0.1:9/source/a"
 #define LOOK   "HEAD http://127.0.0.1:9/target/in/a"
 #define DELETE "DELETE http://127.0.0.1:9/target/in/a"
@@ -30,15 +26,11 @@
 #define GONE   "<Error><Code>NoSuchKey</Code></Error>"
 
 struct fixture {
-	struct clock_fake clock;
-	struct loop *loop;
-	struct http *http;
+	struct replay net;
 	struct engine_set *set;
 	struct engine_remove_spec spec;
 	struct engine_result done;
 	int dones, needs;
-	struct replay_answer script[16];
-	size_t count;
 };
 
 static void on_ev(void *arg, const struct engine_ev *ev)
@@ -70,8 +62,7 @@ static int set_up(void **state)
 {
 	struct fixture *f = mem_alloc(sizeof(*f));
 
-	clock_fake_init(&f->clock, WALL);
-	f->loop = loop_new(&f->clock.clock);
+	replay_init(&f->net);
 	f->spec = (struct engine_remove_spec){.id = 5,
 		.tag = 7,
 		.has_absent = true,
@@ -93,33 +84,14 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 
 	engine_set_free(f->set);
-	if (f->http)
-		http_free(f->http);
-	loop_free(f->loop);
+	replay_done(&f->net);
 	free(f);
 	return 0;
 }
 
-static struct replay_answer *add(struct fixture *f, const char *expect, int status)
-{
-	struct replay_answer *a = &f->script[f->count++];
-
-	a->expect = expect;
-	a->status = status;
-	return a;
-}
-
-static void add_error(struct fixture *f, const char *expect, int status, const char *xml)
-{
-	struct replay_answer *a = add(f, expect, status);
-
-	a->body = xml;
-	a->body_len = strlen(xml);
-}
-
 static void add_object(struct fixture *f, const char *expect, const char *etag)
 {
-	struct replay_answer *a = add(f, expect, 200);
+	struct replay_answer *a = replay_add(&f->net, expect, 200);
 
 	a->headers[0] = "etag";
 	a->headers[1] = etag;
@@ -127,15 +99,9 @@ static void add_object(struct fixture *f, const char *expect, const char *etag)
 
 static void give_creds(struct fixture *f, uint32_t id, uint64_t generation)
 {
-	struct creds_set *set = mem_secret_alloc(sizeof(*set));
-	struct engine_cmd cmd = {ENGINE_CMD_CREDS, .creds_id = id, .creds = set};
+	const struct engine_cmd cmd = {ENGINE_CMD_CREDS, .creds_id = id,
+		.creds = replay_creds(id, generation, REPLAY_WALL + 3600 * USEC_PER_SEC)};
 
-	strcpy(set->access_key_id, "AKIA");
-	strcpy(set->secret_access_key, "secret");
-	snprintf(set->session_token, sizeof(set->session_token), "token-%u-%u", id,
-		(unsigned)generation);
-	set->generation = generation;
-	set->expires_at_us = WALL + 3600 * USEC_PER_SEC;
 	engine_set_send(f->set, &cmd);
 }
 
@@ -146,34 +112,19 @@ static void start(struct fixture *f)
 	struct engine_cmd cmd = {ENGINE_CMD_REMOVE, .id = 5, .removal = spec};
 
 	*spec = f->spec;
-	f->http = replay_new(f->loop, f->script, f->count);
-	f->set = engine_set_new(f->loop, f->http, &options, on_ev, f);
+	replay_begin(&f->net);
+	f->set = engine_set_new(f->net.loop, f->net.http, &options, on_ev, f);
 	give_creds(f, 1, 1);
 	give_creds(f, 2, 1);
 	engine_set_send(f->set, &cmd);
-}
-
-static void run_until(struct fixture *f, const int *what)
-{
-	for (int i = 0; i < MOST && !*what; i++) {
-		loop_turn(f->loop, false);
-		if (i % 1000 == 999)
-			clock_fake_advance(&f->clock, USEC_PER_SEC);
-	}
-	assert_int_equal(*what, 1);
 }
 
 /* Each request of the script was made, and no other. */
 static void run(struct fixture *f)
 {
 	start(f);
-	run_until(f, &f->dones);
-	assert_int_equal(replay_count(f->http), f->count);
-}
-
-static bool has(struct fixture *f, size_t i, const char *header)
-{
-	return strcasestr(replay_seen(f->http, i)->headers, header) != NULL;
+	replay_run_until(&f->net, &f->dones, 1);
+	assert_int_equal(replay_count(f->net.http), f->net.count);
 }
 
 /* --- what goes --- */
@@ -182,14 +133,16 @@ static void it_is_looked_for_looked_at_and_deleted(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, SOURCE, 404);
+	replay_add(&f->net, SOURCE, 404);
 	add_object(f, LOOK, "\"e\"");
-	add(f, DELETE, 204);
+	replay_add(&f->net, DELETE, 204);
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
-	assert_true(has(f, 0, "token-1-1")); /* each side as its own identity */
-	assert_true(has(f, 1, "token-2-1") && has(f, 2, "token-2-1"));
-	assert_true(has(f, 2, "if-match: \"e\""));
+	/* Each side as its own identity. */
+	assert_true(replay_has(f->net.http, 0, "token-1-1"));
+	assert_true(replay_has(f->net.http, 1, "token-2-1") &&
+		    replay_has(f->net.http, 2, "token-2-1"));
+	assert_true(replay_has(f->net.http, 2, "if-match: \"e\""));
 }
 
 /* Nothing has to be absent where a source is moved. */
@@ -199,18 +152,18 @@ static void a_move_looks_at_its_source_alone(void **state)
 
 	f->spec.has_absent = false;
 	add_object(f, LOOK, "e"); /* quotes are no difference */
-	add(f, DELETE, 204);
+	replay_add(&f->net, DELETE, 204);
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
-	assert_true(has(f, 1, "if-match: \"e\""));
+	assert_true(replay_has(f->net.http, 1, "if-match: \"e\""));
 }
 
 static void what_is_gone_counts_as_deleted(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, SOURCE, 404);
-	add(f, LOOK, 404);
+	replay_add(&f->net, SOURCE, 404);
+	replay_add(&f->net, LOOK, 404);
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 }
@@ -219,9 +172,9 @@ static void what_goes_meanwhile_counts_as_deleted(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, SOURCE, 404);
+	replay_add(&f->net, SOURCE, 404);
 	add_object(f, LOOK, "\"e\"");
-	add_error(f, DELETE, 404, GONE);
+	replay_add_body(&f->net, DELETE, 404, GONE);
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 }
@@ -233,8 +186,8 @@ static void assert_stays(struct fixture *f, enum err_class class, const char *co
 	run(f);
 	assert_int_equal(f->done.err.class, class);
 	assert_string_equal(f->done.err.code, code);
-	for (size_t i = 0; i < f->count; i++)
-		assert_false(str_has_prefix(replay_seen(f->http, i)->line, "DELETE"));
+	for (size_t i = 0; i < f->net.count; i++)
+		assert_false(str_has_prefix(replay_seen(f->net.http, i)->line, "DELETE"));
 }
 
 static void a_source_that_is_back_keeps_it(void **state)
@@ -250,7 +203,7 @@ static void a_source_that_may_not_be_read_keeps_it(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, SOURCE, 403);
+	replay_add(&f->net, SOURCE, 403);
 	assert_stays(f, ERR_DENIED, "AccessDenied");
 	assert_true(f->done.is_source_error);
 }
@@ -259,7 +212,7 @@ static void another_object_stays(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, SOURCE, 404);
+	replay_add(&f->net, SOURCE, 404);
 	add_object(f, LOOK, "\"other\"");
 	assert_stays(f, ERR_CONFLICT, "changed");
 	assert_false(f->done.is_source_error);
@@ -270,7 +223,7 @@ static void an_object_without_a_mark_stays(void **state)
 	struct fixture *f = *state;
 
 	f->spec.etag[0] = '\0';
-	add(f, SOURCE, 404);
+	replay_add(&f->net, SOURCE, 404);
 	add_object(f, LOOK, "\"e\"");
 	assert_stays(f, ERR_CONFLICT, "unknown");
 }
@@ -280,9 +233,10 @@ static void a_change_at_the_last_moment_keeps_it(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, SOURCE, 404);
+	replay_add(&f->net, SOURCE, 404);
 	add_object(f, LOOK, "\"e\"");
-	add_error(f, DELETE, 412, "<Error><Code>PreconditionFailed</Code></Error>");
+	replay_add_body(
+		&f->net, DELETE, 412, "<Error><Code>PreconditionFailed</Code></Error>");
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_CONFLICT);
 	assert_string_equal(f->done.err.code, "PreconditionFailed");
@@ -294,10 +248,10 @@ static void a_lost_answer_is_followed_by_a_look(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, SOURCE, 404);
+	replay_add(&f->net, SOURCE, 404);
 	add_object(f, LOOK, "\"e\"");
-	add(f, DELETE, 0)->net_code = "reset";
-	add(f, LOOK, 404); /* it had arrived */
+	replay_add(&f->net, DELETE, 0)->net_code = "reset";
+	replay_add(&f->net, LOOK, 404); /* it had arrived */
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 }
@@ -307,9 +261,9 @@ static void a_lost_answer_does_not_delete_what_came_later(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, SOURCE, 404);
+	replay_add(&f->net, SOURCE, 404);
 	add_object(f, LOOK, "\"e\"");
-	add(f, DELETE, 0)->net_code = "reset";
+	replay_add(&f->net, DELETE, 0)->net_code = "reset";
 	add_object(f, LOOK, "\"later\"");
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_CONFLICT);
@@ -320,13 +274,13 @@ static void a_busy_service_is_asked_again(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, SOURCE, 503);
-	add(f, SOURCE, 404);
-	add(f, LOOK, 500);
+	replay_add(&f->net, SOURCE, 503);
+	replay_add(&f->net, SOURCE, 404);
+	replay_add(&f->net, LOOK, 500);
 	add_object(f, LOOK, "\"e\"");
-	add_error(f, DELETE, 500, BUSY);
+	replay_add_body(&f->net, DELETE, 500, BUSY);
 	add_object(f, LOOK, "\"e\"");
-	add(f, DELETE, 204);
+	replay_add(&f->net, DELETE, 204);
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 	assert_int_equal(f->done.attempts, 1);
@@ -336,18 +290,18 @@ static void a_refused_session_is_renewed_once(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, SOURCE, 404);
+	replay_add(&f->net, SOURCE, 404);
 	add_object(f, LOOK, "\"e\"");
-	add_error(f, DELETE, 400, "<Error><Code>ExpiredToken</Code></Error>");
-	add(f, DELETE, 204);
+	replay_add_body(&f->net, DELETE, 400, "<Error><Code>ExpiredToken</Code></Error>");
+	replay_add(&f->net, DELETE, 204);
 	start(f);
-	run_until(f, &f->needs);
+	replay_run_until(&f->net, &f->needs, 1);
 	assert_int_equal(f->dones, 0);
 	give_creds(f, 2, 2);
-	run_until(f, &f->dones);
+	replay_run_until(&f->net, &f->dones, 1);
 	assert_int_equal(f->done.err.class, ERR_OK);
-	assert_int_equal(replay_count(f->http), 4);
-	assert_true(has(f, 3, "token-2-2"));
+	assert_int_equal(replay_count(f->net.http), 4);
+	assert_true(replay_has(f->net.http, 3, "token-2-2"));
 }
 
 /* --- cancelled --- */
@@ -357,23 +311,23 @@ static void cancel_after(struct fixture *f, size_t requests)
 	struct engine_cmd cmd = {ENGINE_CMD_CANCEL, .id = 5};
 
 	start(f);
-	for (int i = 0; i < 1000 && replay_count(f->http) < requests; i++)
-		loop_turn(f->loop, false);
-	assert_int_equal(replay_count(f->http), requests);
+	for (int i = 0; i < 1000 && replay_count(f->net.http) < requests; i++)
+		loop_turn(f->net.loop, false);
+	assert_int_equal(replay_count(f->net.http), requests);
 	engine_set_send(f->set, &cmd);
-	run_until(f, &f->dones);
-	assert_int_equal(replay_count(f->http), requests);
+	replay_run_until(&f->net, &f->dones, 1);
+	assert_int_equal(replay_count(f->net.http), requests);
 }
 
 static void a_cancel_before_the_delete_deletes_nothing(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, SOURCE, 404);
-	add(f, LOOK, 200)->hangs = true;
+	replay_add(&f->net, SOURCE, 404);
+	replay_add(&f->net, LOOK, 200)->hangs = true;
 	cancel_after(f, 2);
 	assert_int_equal(f->done.err.class, ERR_CANCELLED);
-	assert_true(replay_seen(f->http, 1)->is_cancelled);
+	assert_true(replay_seen(f->net.http, 1)->is_cancelled);
 }
 
 /* It may be done by now, and the manifest is to say so. */
@@ -381,12 +335,12 @@ static void a_delete_that_was_sent_is_waited_for(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, SOURCE, 404);
+	replay_add(&f->net, SOURCE, 404);
 	add_object(f, LOOK, "\"e\"");
-	add(f, DELETE, 204);
+	replay_add(&f->net, DELETE, 204);
 	cancel_after(f, 3);
 	assert_int_equal(f->done.err.class, ERR_OK);
-	assert_true(replay_seen(f->http, 2)->is_complete);
+	assert_true(replay_seen(f->net.http, 2)->is_complete);
 }
 
 /* --- instead of it: a restore --- */
@@ -404,12 +358,12 @@ static void a_restore_deletes_nothing(void **state)
 	struct fixture *f = *state;
 
 	ask_restore(f);
-	add(f, ASK, 202);
+	replay_add(&f->net, ASK, 202);
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 	assert_false(f->done.is_readable);
-	assert_non_null(strstr(replay_seen(f->http, 0)->body, "<Days>2</Days>"));
-	assert_non_null(strstr(replay_seen(f->http, 0)->body, "<Tier>Bulk</Tier>"));
+	assert_non_null(strstr(replay_seen(f->net.http, 0)->body, "<Days>2</Days>"));
+	assert_non_null(strstr(replay_seen(f->net.http, 0)->body, "<Tier>Bulk</Tier>"));
 }
 
 static void a_restore_under_way_is_one(void **state)
@@ -417,7 +371,8 @@ static void a_restore_under_way_is_one(void **state)
 	struct fixture *f = *state;
 
 	ask_restore(f);
-	add_error(f, ASK, 409, "<Error><Code>RestoreAlreadyInProgress</Code></Error>");
+	replay_add_body(&f->net, ASK, 409,
+		"<Error><Code>RestoreAlreadyInProgress</Code></Error>");
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 	assert_false(f->done.is_readable);
@@ -428,7 +383,7 @@ static void a_restored_copy_is_there_already(void **state)
 	struct fixture *f = *state;
 
 	ask_restore(f);
-	add(f, ASK, 200);
+	replay_add(&f->net, ASK, 200);
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 	assert_true(f->done.is_readable);
