@@ -164,7 +164,7 @@ struct engine_result {
 	   the same from its opening to its end. */
 	bool is_source_proven;
 	enum engine_route route;
-	char route_why[ENGINE_WHY_LEN]; /* why it was no copy by the server, where that was tried */
+	char route_why[ENGINE_WHY_LEN]; /* a copy by the server was tried: why not */
 	enum engine_skip skipped;
 	unsigned losses; /* bits of enum engine_loss */
 	int attempts;
