@@ -6,7 +6,6 @@
 
 #include "sandbox/http_server.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,6 +19,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "net/loop.h"
+#include "sandbox/http_head.h"
 
 #define IN_BYTES    (128 * 1024) /* also the limit of a head */
 #define PIECE_BYTES (64 * 1024)
@@ -116,51 +116,9 @@ static void conn_close(struct http_conn *c, bool must_reset)
 
 /* --- reading a head --- */
 
-static bool parse_request_line(struct http_exchange *x, char *line)
-{
-	char *target = strchr(line, ' ');
-	char *version, *query;
-
-	if (!target)
-		return false;
-	*target++ = '\0';
-	version = strchr(target, ' ');
-	if (!version)
-		return false;
-	*version++ = '\0';
-	if (!str_has_prefix(version, "HTTP/1.") || *target != '/')
-		return false;
-	query = strchr(target, '?');
-	if (query)
-		*query++ = '\0';
-	x->method = line;
-	x->path = target;
-	x->query = query ? query : target + strlen(target);
-	return true;
-}
-
-static bool parse_field(struct http_exchange *x, char *line)
-{
-	char *colon = strchr(line, ':');
-	char *value, *end;
-
-	if (!colon || colon == line || x->field_count == HTTP_FIELDS_MAX)
-		return false;
-	*colon = '\0';
-	for (char *p = line; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-	value = colon + 1 + strspn(colon + 1, " \t");
-	end = value + strlen(value);
-	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
-		*--end = '\0';
-	x->fields[x->field_count++] = (struct http_field){line, value};
-	return true;
-}
-
 static bool parse_head(struct http_conn *c, const char *text, size_t len)
 {
 	struct http_exchange *x = &c->x;
-	char *line, *next;
 
 	if (memchr(text, '\0', len))
 		return false;
@@ -169,17 +127,7 @@ static bool parse_head(struct http_conn *c, const char *text, size_t len)
 	*x = (struct http_exchange){
 		.conn = c, .flip_at = -1, .is_first = !c->has_begun};
 	c->has_begun = true;
-	line = c->head;
-	for (size_t n = 0; line && *line; n++, line = next) {
-		next = strstr(line, "\r\n");
-		if (next) {
-			*next = '\0';
-			next += 2;
-		}
-		if (n == 0 ? !parse_request_line(x, line) : !parse_field(x, line))
-			return false;
-	}
-	return x->method != NULL;
+	return http_head_parse(x, c->head);
 }
 
 static void refuse(struct http_conn *c, int status)
@@ -310,34 +258,6 @@ static bool step_body(struct http_conn *c)
 
 /* --- answering --- */
 
-static const char *reason(int status)
-{
-	static const struct {
-		int status;
-		const char *text;
-	} reasons[] = {
-		{200, "OK"},
-		{204, "No Content"},
-		{206, "Partial Content"},
-		{304, "Not Modified"},
-		{400, "Bad Request"},
-		{403, "Forbidden"},
-		{404, "Not Found"},
-		{405, "Method Not Allowed"},
-		{409, "Conflict"},
-		{411, "Length Required"},
-		{412, "Precondition Failed"},
-		{416, "Requested Range Not Satisfiable"},
-		{500, "Internal Server Error"},
-		{503, "Slow Down"},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
-		if (reasons[i].status == status)
-			return reasons[i].text;
-	return "Status";
-}
-
 /* Bytes of the answer's body that leave before a cut. */
 static int64_t answer_limit(const struct http_conn *c)
 {
@@ -359,8 +279,8 @@ void http_reply(struct http_exchange *x, const struct http_answer *a)
 	c->is_answered = true;
 	buf_reset(&c->out);
 	c->out_from = 0;
-	buf_printf(&c->out, "HTTP/1.1 %d %s\r\n%s", a->status, reason(a->status),
-		a->headers);
+	buf_printf(&c->out, "HTTP/1.1 %d %s\r\n%s", a->status,
+		http_head_reason(a->status), a->headers);
 	if (a->length >= 0 && a->status != 204)
 		buf_printf(&c->out, "Content-Length: %lld\r\n", (long long)a->length);
 	buf_puts(&c->out, "Server: s3ferry-sandbox\r\n");
