@@ -1,5 +1,5 @@
 /*
- * Digests and randomness. The only file that includes OpenSSL's headers. Digests are
+ * Digests and randomness. The only file of s3ferryd that includes OpenSSL's headers. Digests are
  * fetched once per process; contexts belong to one thread. Nothing here knows SigV4.
  */
 #pragma once

@@ -1,6 +1,6 @@
 /*
  * HTTP/1.1 on non-blocking sockets: one state machine a connection. Not a general server:
- * no TLS, no chunked bodies, no trailers; it trusts the loopback not to flood it.
+ * no chunked bodies, no trailers; it trusts the loopback not to flood it.
  */
 #include "config.h"
 
@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "net/loop.h"
 #include "sandbox/http_head.h"
+#include "sandbox/http_tls.h"
 
 #define IN_BYTES    (128 * 1024) /* also the limit of a head */
 #define PIECE_BYTES (64 * 1024)
@@ -38,6 +39,7 @@ struct http_conn {
 	struct list link;
 	struct http_server *server;
 	int fd;
+	struct http_tls_conn *tls; /* NULL: none */
 	struct loop_fd *watch;
 	struct loop_timer *delay;
 	enum conn_state state;
@@ -61,6 +63,7 @@ struct http_conn {
 struct http_server {
 	struct loop *loop;
 	int fd;
+	struct http_tls *tls;
 	struct loop_fd *watch;
 	struct http_handler handler;
 	struct list conns;
@@ -80,6 +83,7 @@ static void *conn_free(void *arg)
 
 	loop_fd_free(c->watch);
 	loop_timer_free(c->delay);
+	http_tls_conn_free(c->tls);
 	close(c->fd);
 	buf_done(&c->out);
 	free(c->in);
@@ -103,15 +107,37 @@ static void conn_close(struct http_conn *c, bool must_reset)
 	if (c->state == CONN_DEAD)
 		return;
 	c->state = CONN_DEAD;
-	if (must_reset)
+	if (must_reset) {
 		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	else
+	} else {
+		if (c->tls)
+			http_tls_end(c->tls);
 		shutdown(c->fd, SHUT_WR);
+	}
 	loop_fd_set(c->watch, 0);
 	loop_timer_cancel(c->delay);
 	end_exchange(c);
 	list_remove(&c->link);
 	loop_bury(c->server->loop, conn_free, c);
+}
+
+/* --- the socket, or TLS on it --- */
+
+static ssize_t conn_recv(struct http_conn *c, char *data, size_t len)
+{
+	return c->tls ? http_tls_recv(c->tls, data, len) : recv(c->fd, data, len, 0);
+}
+
+static ssize_t conn_send(struct http_conn *c, const char *data, size_t len)
+{
+	return c->tls ? http_tls_send(c->tls, data, len)
+		      : send(c->fd, data, len, MSG_NOSIGNAL);
+}
+
+/* After EAGAIN. TLS may have to send before it can receive, and the other way round. */
+static void conn_wait(struct http_conn *c, int events)
+{
+	loop_fd_set(c->watch, c->tls ? http_tls_wants(c->tls) : events);
 }
 
 /* --- reading a head --- */
@@ -196,7 +222,7 @@ static bool step_head(struct http_conn *c)
 			const char *go = "HTTP/1.1 100 Continue\r\n\r\n";
 
 			/* The socket is empty here: it takes 25 bytes. */
-			if (send(c->fd, go, strlen(go), MSG_NOSIGNAL) < 0)
+			if (conn_send(c, go, strlen(go)) < 0)
 				conn_close(c, true);
 		}
 	}
@@ -344,8 +370,7 @@ static bool step_send(struct http_conn *c)
 		else if (c->out_from == c->out.len)
 			return finish_answer(c);
 	}
-	n = send(
-		c->fd, c->out.data + c->out_from, c->out.len - c->out_from, MSG_NOSIGNAL);
+	n = conn_send(c, c->out.data + c->out_from, c->out.len - c->out_from);
 	if (n >= 0) {
 		c->out_from += (size_t)n;
 		return true;
@@ -353,7 +378,7 @@ static bool step_send(struct http_conn *c)
 	if (errno == EINTR)
 		return true;
 	if (errno == EAGAIN)
-		loop_fd_set(c->watch, LOOP_WRITE);
+		conn_wait(c, LOOP_WRITE);
 	else
 		conn_close(c, true);
 	return false;
@@ -361,44 +386,30 @@ static bool step_send(struct http_conn *c)
 
 /* --- the machine --- */
 
-static void conn_run(struct http_conn *c)
+/* false: it waits. */
+static bool conn_step(struct http_conn *c)
 {
-	bool goes_on = true;
-
-	while (goes_on) {
-		switch (c->state) {
-		case CONN_HEAD:
-			goes_on = step_head(c);
-			break;
-		case CONN_BODY:
-			goes_on = step_body(c);
-			break;
-		case CONN_SEND:
-			goes_on = step_send(c);
-			break;
-		case CONN_STALL:
-		case CONN_DELAY:
-			/* Reading tells when the peer has had enough; of a stalled upload not
-			 * one byte more is taken. */
-			loop_fd_set(c->watch, c->body_left > 0 ? 0 : LOOP_READ);
-			goes_on = false;
-			break;
-		case CONN_DEAD:
-			goes_on = false;
-			break;
-		}
+	switch (c->state) {
+	case CONN_HEAD:
+		return step_head(c);
+	case CONN_BODY:
+		return step_body(c);
+	case CONN_SEND:
+		return step_send(c);
+	case CONN_STALL:
+	case CONN_DELAY:
+		/* Reading tells when the peer has had enough; of a stalled upload not one
+		 * byte more is taken. */
+		loop_fd_set(c->watch, c->body_left > 0 ? 0 : LOOP_READ);
+		return false;
+	case CONN_DEAD:
+		return false;
 	}
+	return false;
 }
 
-static void on_delay(void *arg)
-{
-	struct http_conn *c = arg;
-
-	c->state = CONN_SEND;
-	conn_run(c);
-}
-
-static void conn_read(struct http_conn *c)
+/* false: nothing came. */
+static bool conn_take(struct http_conn *c)
 {
 	ssize_t n;
 
@@ -412,18 +423,41 @@ static void conn_read(struct http_conn *c)
 	if (c->in_to == IN_BYTES) {
 		/* Only a peer that talks while it has to wait fills it. */
 		conn_close(c, true);
-		return;
+		return false;
 	}
-	n = recv(c->fd, c->in + c->in_to, IN_BYTES - c->in_to, 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
+	n = conn_recv(c, c->in + c->in_to, IN_BYTES - c->in_to);
+	if (n > 0) {
+		c->in_to += (size_t)n;
+		loop_fd_set(c->watch, LOOP_READ);
+	} else if (n < 0 && errno == EAGAIN) {
+		conn_wait(c, LOOP_READ);
+	} else if (n == 0 || errno != EINTR) {
 		conn_close(c, n < 0);
-		return;
 	}
-	c->in_to += (size_t)n;
-	if (c->state == CONN_HEAD || c->state == CONN_BODY)
-		conn_run(c);
+	return n > 0;
+}
+
+/* Of bytes that TLS has taken from the socket no event tells. */
+static bool conn_has_more(const struct http_conn *c)
+{
+	return c->tls && (c->state == CONN_HEAD || c->state == CONN_BODY) &&
+	       http_tls_has_more(c->tls);
+}
+
+static void conn_run(struct http_conn *c)
+{
+	do {
+		while (conn_step(c))
+			;
+	} while (conn_has_more(c) && conn_take(c));
+}
+
+static void on_delay(void *arg)
+{
+	struct http_conn *c = arg;
+
+	c->state = CONN_SEND;
+	conn_run(c);
 }
 
 static void on_conn(void *arg, int events)
@@ -432,10 +466,8 @@ static void on_conn(void *arg, int events)
 
 	if (c->state == CONN_DEAD)
 		return;
-	if (c->state == CONN_SEND)
+	if (c->state == CONN_SEND || conn_take(c))
 		conn_run(c);
-	else if (events & LOOP_READ)
-		conn_read(c);
 }
 
 static void on_accept(void *arg, int events)
@@ -453,6 +485,7 @@ static void on_accept(void *arg, int events)
 		c = mem_alloc(sizeof(*c));
 		c->server = s;
 		c->fd = fd;
+		c->tls = s->tls ? http_tls_accept(s->tls, fd) : NULL;
 		c->in = mem_alloc(IN_BYTES + 1);
 		buf_init(&c->out, OUT_BYTES);
 		c->watch = loop_fd_new(s->loop, fd, LOOP_READ, on_conn, c);
@@ -461,13 +494,14 @@ static void on_accept(void *arg, int events)
 	}
 }
 
-struct http_server *http_server_new(
-	struct loop *loop, int listen_fd, const struct http_handler *handler)
+struct http_server *http_server_new(struct loop *loop, int listen_fd,
+	struct http_tls *tls, const struct http_handler *handler)
 {
 	struct http_server *s = mem_alloc(sizeof(*s));
 
 	s->loop = loop;
 	s->fd = listen_fd;
+	s->tls = tls;
 	s->handler = *handler;
 	list_init(&s->conns);
 	s->watch = loop_fd_new(loop, listen_fd, LOOP_READ, on_accept, s);

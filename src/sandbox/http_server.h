@@ -11,6 +11,7 @@
 
 struct http_conn;
 struct http_server;
+struct http_tls;
 struct loop;
 
 #define HTTP_FIELDS_MAX 96
@@ -72,9 +73,9 @@ struct http_answer {
 	void (*produce)(struct http_exchange *x, uint64_t offset, char *out, size_t len);
 };
 
-/* listen_fd becomes the server's. */
-struct http_server *http_server_new(
-	struct loop *loop, int listen_fd, const struct http_handler *handler);
+/* listen_fd becomes the server's; tls (http_tls.h) is borrowed, NULL: none. */
+struct http_server *http_server_new(struct loop *loop, int listen_fd,
+	struct http_tls *tls, const struct http_handler *handler);
 void *http_server_free(struct http_server *s);
 
 const char *http_field(const struct http_exchange *x, const char *name); /* or NULL */

@@ -121,7 +121,7 @@ void sandbox_serve(struct sandbox *sb, int listen_fd)
 {
 	const struct http_handler handler = {on_head, on_body, on_end, on_done, sb};
 
-	sb->http = http_server_new(sb->loop, listen_fd, &handler);
+	sb->http = http_server_new(sb->loop, listen_fd, NULL, &handler);
 }
 
 static void drop_counters(struct sandbox *sb)

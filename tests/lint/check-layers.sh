@@ -24,7 +24,7 @@ sandbox: base net/loop aws/sigv4 sandbox'
 # header prefix, then the files (or folders, with a slash) that may include it
 homes='event2/ net/loop. sandbox/
 curl/ net/http
-openssl/ base/crypto.
+openssl/ base/crypto. sandbox/http_tls.
 expat base/xml.
 jansson base/json.
 yaml conf/conf_yaml.

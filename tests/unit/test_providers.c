@@ -99,7 +99,8 @@ static int set_up(void **state)
 	http_global_init();
 	f->loop = loop_new(clock_system());
 	f->http = http_new(f->loop, &options);
-	f->server = http_server_new(f->loop, listen_on_loopback(&f->port), &handler);
+	f->server = http_server_new(
+		f->loop, listen_on_loopback(&f->port), NULL, &handler);
 	snprintf(f->dir, sizeof(f->dir), "/tmp/test_providers.XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	snprintf(f->file, sizeof(f->file), "%s/file", f->dir);
