@@ -7,13 +7,13 @@ start and stop included; the endpoints' CPU is nobody's. README.md has the figur
 """
 
 import argparse
-import contextlib
 import json
 import os
 import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -113,7 +113,7 @@ GOALS = {
     "same": [*LISTED, ("CPU to rclone", to("rclone"), 1 / 15), ("CPU to aws", to("aws"), 1 / 40)],
     "same-patterns": [("us an object, one of them the patterns'", us_each, 4)],
     "same-million": MILLIONS, "same-10-million": MILLIONS, "files-million": MILLIONS,
-    # Cores to spare are the endpoints' and stunnel's, too.
+    # Cores to spare are the endpoints', too.
     "engines-https": [("wall to one engine's", lambda c: c["tools"]["s3ferry-twin"]["wall"]
                        / c["tools"]["s3ferry"]["wall"], 1 / 1.6)],
     "engines-small": [("us of wall an object", lambda c: c["tools"]["s3ferry-twin"]["wall"]
@@ -193,47 +193,31 @@ def run_pipe(*commands, env=None):
 # --- endpoints ---
 
 class Endpoints:
-    """Two null endpoints and, in front of them, TLS."""
+    """Two null endpoints and, where openssl makes a certificate, two with TLS."""
 
     def __init__(self, build, tmp, workers):
-        self.tmp, self.procs = tmp, []
-        self.ports = [self.start(build, workers) for _ in range(2)]
-        self.tls_ports = self.start_tls() if shutil.which("stunnel4") else None
+        self.procs, self.ca, self.tls_ports = [], None, None
+        self.argv = [build / "tests/bench/null_s3", "0", str(workers)]
+        self.ports = [self.start() for _ in range(2)]
+        if shutil.which("openssl"):
+            self.ca, key = make_certificate(tmp)
+            self.tls_ports = [self.start(self.ca, key) for _ in range(2)]
 
-    def start(self, build, workers):
-        p = subprocess.Popen([build / "tests/bench/null_s3", "0", str(workers)],
-                             stdout=subprocess.PIPE, text=True)
+    def start(self, *more):
+        p = subprocess.Popen([*self.argv, *more], stdout=subprocess.PIPE, text=True)
         self.procs.append(p)
         return int(p.stdout.readline().rsplit(":", 1)[1])
 
-    def start_tls(self):
-        self.ca = self.tmp / "ca.pem"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-             "ec_paramgen_curve:P-256", "-nodes", "-days", "3", "-subj", "/CN=localhost",
-             "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-             "-keyout", self.tmp / "key.pem", "-out", self.ca],
-            check=True, capture_output=True)
-        with contextlib.ExitStack() as stack:
-            free = [stack.enter_context(socket.socket()) for _ in self.ports]
-            for s in free:
-                s.bind(("127.0.0.1", 0))
-            ports = [s.getsockname()[1] for s in free]
-        conf = self.tmp / "stunnel.conf"
-        conf.write_text(f"foreground = yes\npid =\nsyslog = no\ndebug = 3\n"
-                        f"cert = {self.ca}\nkey = {self.tmp}/key.pem\n"
-                        f"socket = l:TCP_NODELAY=1\nsocket = r:TCP_NODELAY=1\n" + "".join(
-                            f"[s{i}]\naccept = 127.0.0.1:{tls}\nconnect = 127.0.0.1:{port}\n"
-                            for i, (tls, port) in enumerate(zip(ports, self.ports))))
-        self.procs.append(subprocess.Popen(["stunnel4", conf], stderr=subprocess.DEVNULL))
-        for port in ports:
-            until(lambda: can_connect(port), "stunnel accepts")
-        return ports
+    def urls(self, is_tls):
+        if is_tls:
+            return [f"https://localhost:{p}" for p in self.tls_ports]
+        return [f"http://localhost:{p}" for p in self.ports]
 
-    def counters(self):
+    def counters(self, is_tls):
         total = {}
-        for port in self.ports:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_null/counters") as f:
+        trust = ssl.create_default_context(cafile=self.ca) if is_tls else None
+        for url in self.urls(is_tls):
+            with urllib.request.urlopen(url + "/_null/counters", context=trust) as f:
                 for k, v in json.load(f).items():
                     total[k] = total.get(k, 0) + v
         return total
@@ -244,17 +228,14 @@ class Endpoints:
             p.wait()
 
 
-def can_connect(port):
-    with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) == 0
-
-
-def until(condition, what, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not within {seconds} s: {what}")
-        time.sleep(0.01)
+def make_certificate(folder):
+    certificate, key = folder / "ca.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:P-256", "-nodes", "-days", "3", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+         "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return certificate, key
 
 
 # --- one case ---
@@ -268,7 +249,7 @@ class Copy:
         e = bench.endpoints
         self.ports = e.tls_ports if self.is_tls else e.ports
         self.ca = e.ca if self.is_tls else None
-        self.urls = [f"http{'s' if self.is_tls else ''}://localhost:{p}" for p in self.ports]
+        self.urls = e.urls(self.is_tls)
         listed = f"list/{self.count}/{self.size}/"
         self.source = listed if self.count else f"virtual/{self.size}"
         self.name = listed
@@ -504,7 +485,7 @@ TOOLS = {
 def measure_idle(bench, jobs, seconds):
     """A daemon whose jobs are all far ahead."""
     d = Daemon(bench.build, bench.tmp)
-    d.write([f"http://localhost:{p}" for p in bench.endpoints.ports],
+    d.write(bench.endpoints.urls(False),
             [(f"job{i}", side(0, f"s3://src/a{i}"), side(1, f"s3://dst/b{i}"), "")
              for i in range(jobs)])
     meter = Meter()
@@ -550,14 +531,14 @@ class Bench:
 
     def measure(self, name, case):
         if case.is_tls and not self.endpoints.tls_ports:
-            print(f"{name}: skipped, stunnel4 is not installed", flush=True)
+            print(f"{name}: skipped, openssl is not installed", flush=True)
             return None
         rounds = {tool: [] for tool, _ in self.tools(case)}
         c = Copy(self, case)
         for _ in range(self.options.runs):
             for tool, how in self.tools(case):
                 self.serial += 1
-                before = self.endpoints.counters()
+                before = self.endpoints.counters(case.is_tls)
                 try:
                     figures = how(c.fresh(self.serial))
                 except RuntimeError as e:
@@ -566,7 +547,7 @@ class Bench:
                     print(f"{name}: {tool} is left out: {e}", flush=True)
                     rounds.pop(tool, None)
                     continue
-                for k, v in self.endpoints.counters().items():
+                for k, v in self.endpoints.counters(case.is_tls).items():
                     figures[k] = v - before[k]
                 if tool in rounds:
                     rounds[tool].append(figures)

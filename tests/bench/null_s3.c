@@ -24,6 +24,7 @@
 #include "base/str.h"
 #include "net/loop.h"
 #include "sandbox/http_server.h"
+#include "sandbox/http_tls.h"
 #include "sandbox/query.h"
 
 #define SLOTS      (1u << 21) /* of remembered lengths; a power of two */
@@ -518,7 +519,7 @@ static int open_listener(const char *port, uint16_t *ret_port)
 	return fd;
 }
 
-static void serve(int fd)
+static void serve(int fd, struct http_tls *tls)
 {
 	static const struct http_handler handler = {.on_head = on_head, .on_body = on_body,
 		.on_end = on_end, .on_done = on_done};
@@ -526,20 +527,24 @@ static void serve(int fd)
 
 	if (!loop)
 		exit(1);
-	http_server_new(loop, fd, &handler);
+	http_server_new(loop, fd, tls, &handler);
 	loop_run(loop);
 }
 
 int main(int argc, char **argv)
 {
+	struct http_tls *tls = NULL;
 	uint64_t workers = 1;
 	uint16_t port;
 	int fd;
 
-	if (argc > 3 || (argc > 2 && str_to_uint(argv[2], 64, &workers) < 0)) {
-		fputs("usage: null_s3 [PORT [WORKERS]]\n", stderr);
+	if (argc > 5 || argc == 4 || (argc > 2 && str_to_uint(argv[2], 64, &workers) < 0)) {
+		fputs("usage: null_s3 [PORT [WORKERS [CERTIFICATE KEY]]]\n", stderr);
 		return 64;
 	}
+	/* Before the workers: a session's ticket holds at each of them. */
+	if (argc == 5 && !(tls = http_tls_new(argv[3], argv[4])))
+		return 65;
 	fd = open_listener(argc > 1 ? argv[1] : "0", &port);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -555,6 +560,6 @@ int main(int argc, char **argv)
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			break;
 		}
-	serve(fd);
+	serve(fd, tls);
 	return 0;
 }
