@@ -5,6 +5,7 @@
 #include "engine/engine_msg.h"
 #include "engine/lister.h"
 #include "run/key_set.h"
+#include "run/manifest_unsent.h"
 #include "run/plan.h"
 #include "run/reason.h"
 #include "run/run.h"
@@ -70,7 +71,7 @@ enum run_work {
 	WORK_DELETE,  /* removed at the destination               */
 	WORK_ABORT,   /* an upload of an earlier run is aborted   */
 	WORK_RESTORE, /* a readable copy of it is asked for       */
-	WORK_MANIFEST, /* the run's manifest, to the destination  */
+	WORK_MANIFEST, /* a manifest, to the destination          */
 };
 
 struct run_item {
@@ -119,7 +120,9 @@ struct run {
 	struct run_deletes *deletes;
 	struct manifest *manifest; /* NULL: none, or in the hands of: */
 	struct manifest_work *manifest_work; /* in the pool; NULL: nothing is under way */
-	bool has_opened_manifest, has_sealed_manifest, has_sent_manifest;
+	bool has_opened_manifest, has_sent_manifests;
+	struct manifest_unsent unsent[MANIFEST_UNSENT_MAX]; /* its own, and older ones */
+	size_t unsent_count;
 	uint64_t restoring; /* objects of this round that are in an archive still */
 	uint64_t taken_bytes; /* of what was selected at the source */
 	int64_t newest_us;    /* of the same; 0: nothing */

@@ -25,11 +25,15 @@ struct manifest_work {
 	struct run *run; /* NULL: it was freed meanwhile */
 	struct manifest *manifest;
 	char *dir, *job_name, *id, *source, *destination;
+	char *url; /* where it is to be sent; NULL: nowhere */
 	int64_t slot_us, now_us;
 	const char *verdict;
 	char reason[32];
 	struct conf_manifest keep;
 	int result;
+	struct manifest_unsent
+		unsent[MANIFEST_UNSENT_MAX]; /* to be sent, with older ones */
+	size_t unsent_count;
 };
 
 static int64_t wall_us(const struct run *r)
@@ -44,6 +48,9 @@ static void work_free(struct manifest_work *w)
 	free(w->id);
 	free(w->source);
 	free(w->destination);
+	free(w->url);
+	for (size_t i = 0; i < w->unsent_count; i++)
+		manifest_unsent_done(&w->unsent[i]);
 	free(w);
 }
 
@@ -59,6 +66,9 @@ static void on_done(struct pool_job *job)
 	if (r) {
 		r->manifest = w->manifest;
 		r->manifest_work = NULL;
+		memcpy(r->unsent, w->unsent, sizeof(r->unsent));
+		r->unsent_count = w->unsent_count;
+		w->unsent_count = 0; /* the run's now */
 	} else {
 		manifest_abandon(w->manifest);
 	}
@@ -67,7 +77,9 @@ static void on_done(struct pool_job *job)
 		run_go_on(r);
 }
 
-static void submit(struct run *r, void (*work)(struct pool_job *job), const char *verdict)
+/* Takes url. */
+static void submit(
+	struct run *r, void (*work)(struct pool_job *job), const char *verdict, char *url)
 {
 	struct manifest_work *w = mem_alloc(sizeof(*w));
 
@@ -85,6 +97,7 @@ static void submit(struct run *r, void (*work)(struct pool_job *job), const char
 	w->now_us = wall_us(r);
 	w->keep = r->job->manifest;
 	w->verdict = verdict;
+	w->url = url;
 	snprintf(w->reason, sizeof(w->reason), "%s", r->report.reason);
 	r->manifest_work = w;
 	pool_submit(r->env.files, &w->job);
@@ -110,7 +123,7 @@ bool run_manifest_open(struct run *r)
 	if (r->has_opened_manifest || r->options.is_dry || !r->job->manifest.keep)
 		return true;
 	r->has_opened_manifest = true;
-	submit(r, open_file, NULL);
+	submit(r, open_file, NULL, NULL);
 	return false;
 }
 
@@ -120,10 +133,39 @@ static void close_file(struct pool_job *job)
 {
 	struct manifest_work *w = CONTAINER_OF(job, struct manifest_work, job);
 
+	int noted = w->url ? manifest_unsent_note(w->dir, w->job_name, w->id, w->url) : 0;
+
 	w->result = manifest_close(w->manifest, w->verdict, w->reason, NULL);
 	w->manifest = NULL;
 	manifest_prune(w->dir, w->job_name, (size_t)w->keep.keep, w->keep.max_age_s,
 		w->now_us / USEC_PER_SEC);
+	if (w->url)
+		w->unsent_count = manifest_unsent_list(w->dir, w->job_name, w->unsent);
+	if (w->result == 0)
+		w->result = noted;
+}
+
+static void tell_not_uploaded(const struct run *r, const char *path, const char *why)
+{
+	log_warning(LOG_FIELDS({"JOB", r->job->name}, {"RUN_ID", r->id}),
+		"%s: the manifest %s did not get to s3://%s: %s", r->job->name, path,
+		r->sides[RUN_DESTINATION].conf->bucket, why);
+}
+
+/* malloc'd; NULL: nowhere. */
+static char *url_of(const struct run *r)
+{
+	_cleanup_free_ char *prefix = NULL, *key = NULL;
+
+	if (!r->job->manifest_prefix)
+		return NULL;
+	prefix = run_names_expand(r, r->job->manifest_prefix);
+	key = mem_printf("%s%s.jsonl.gz", prefix ? prefix : "", r->id);
+	if (prefix && strlen(key) < ENGINE_KEY_LEN)
+		return mem_printf(
+			"s3://%s/%s", r->sides[RUN_DESTINATION].conf->bucket, key);
+	tell_not_uploaded(r, r->id, "its key would be too long");
+	return NULL;
 }
 
 bool run_manifest_seal(struct run *r)
@@ -145,49 +187,77 @@ bool run_manifest_seal(struct run *r)
 		r->manifest = manifest_abandon(r->manifest); /* to be taken up again */
 		return true;
 	}
-	r->has_sealed_manifest = true;
-	submit(r, close_file, verdicts[r->report.verdict]);
+	submit(r, close_file, verdicts[r->report.verdict], url_of(r));
 	return false;
 }
 
 /* --- to the destination, by its identity --- */
 
-static void tell_not_uploaded(const struct run *r, const char *why)
+/* Of another bucket: the job has another destination by now, and another identity. */
+static void send_one(struct run *r, const struct manifest_unsent *u)
 {
-	log_warning(LOG_FIELDS({"JOB", r->job->name}, {"RUN_ID", r->id}),
-		"%s: the manifest of run %s did not get to s3://%s: %s", r->job->name, r->id,
-		r->sides[RUN_DESTINATION].conf->bucket, why);
+	_cleanup_free_ char *bucket = mem_printf(
+		"s3://%s/", r->sides[RUN_DESTINATION].conf->bucket);
+
+	if (str_has_prefix(u->url, bucket))
+		run_item_send_file(run_item_new(r, u->path, u->url + strlen(bucket)),
+			r->env.manifest_dir);
 }
 
 bool run_manifest_upload(struct run *r)
 {
-	_cleanup_free_ char *prefix = NULL, *from = NULL, *to = NULL;
-
-	if (r->has_sent_manifest)
-		return !r->in_flight;
-	if (!r->job->manifest_prefix || !r->has_sealed_manifest || r->must_stop)
-		return true;
-	r->has_sent_manifest = true;
-	prefix = run_names_expand(r, r->job->manifest_prefix);
-	from = mem_printf("%s/%s.jsonl.gz", r->job->name, r->id);
-	to = mem_printf("%s%s.jsonl.gz", prefix ? prefix : "", r->id);
-	if (!prefix || strlen(to) >= ENGINE_KEY_LEN) {
-		tell_not_uploaded(r, "its key would be too long");
-		return true;
+	if (!r->has_sent_manifests && !r->must_stop) {
+		r->has_sent_manifests = true;
+		for (size_t i = 0; i < r->unsent_count; i++)
+			send_one(r, &r->unsent[i]);
 	}
-	run_item_send_file(run_item_new(r, from, to), r->env.manifest_dir);
-	return false;
+	return !r->in_flight || r->must_stop;
 }
 
+struct drop_work {
+	struct pool_job job;
+	char *dir, *path;
+};
+
+static void drop_note(struct pool_job *job)
+{
+	struct drop_work *w = CONTAINER_OF(job, struct drop_work, job);
+
+	manifest_unsent_drop(w->dir, w->path);
+}
+
+static void on_dropped(struct pool_job *job)
+{
+	struct drop_work *w = CONTAINER_OF(job, struct drop_work, job);
+
+	free(w->dir);
+	free(w->path);
+	free(w);
+}
+
+static void drop(const struct run *r, const char *path)
+{
+	struct drop_work *w = mem_alloc(sizeof(*w));
+
+	*w = (struct drop_work){{.work = drop_note, .done = on_dropped},
+		mem_strdup(r->env.manifest_dir), mem_strdup(path)};
+	pool_submit(r->env.files, &w->job);
+}
+
+/* What a stop kept here goes with the next run's. */
 void run_manifest_on_uploaded(struct run_item *i, const struct engine_result *result)
 {
 	const struct err *e = &result->err;
+	bool is_put_off = e->class == ERR_CANCELLED;
 	_cleanup_free_ char *why = NULL;
 
 	if (e->class != ERR_OK) {
-		why = mem_printf("%s %s: %s", e->operation, e->code, e->text);
-		tell_not_uploaded(i->run, why);
+		why = mem_printf("%s%s%s: %s%s", e->operation, *e->operation ? " " : "",
+			e->code, e->text, is_put_off ? "; the next run sends it" : "");
+		tell_not_uploaded(i->run, i->keys[RUN_SOURCE], why);
 	}
+	if (!is_put_off)
+		drop(i->run, i->keys[RUN_SOURCE]);
 	run_item_free(i);
 }
 
@@ -203,6 +273,9 @@ void run_manifest_drop(struct run *r)
 		r->manifest_work->run = NULL;
 	r->manifest_work = NULL;
 	r->manifest = manifest_abandon(r->manifest);
+	for (size_t i = 0; i < r->unsent_count; i++)
+		manifest_unsent_done(&r->unsent[i]);
+	r->unsent_count = 0;
 }
 
 /* --- rows --- */
@@ -270,8 +343,8 @@ static void take_result(struct manifest_row *row, const struct engine_result *x)
 						  : x->checksum};
 }
 
-static struct manifest_row row_of(const struct run_item *i, enum reason why,
-	const struct engine_result *result)
+static struct manifest_row row_of(
+	const struct run_item *i, enum reason why, const struct engine_result *result)
 {
 	struct run *r = i->run;
 	bool is_delete = i->work == WORK_DELETE || i->work == WORK_TRASH;

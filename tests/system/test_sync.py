@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import signal
 import time
 import zlib
 
@@ -546,6 +547,33 @@ def rows_so_far(daemon):
     for part in (daemon.tmp / "state" / "manifests").glob("*/*.part"):
         text += zlib.decompressobj(wbits=31).decompress(part.read_bytes())
     return [json.loads(line) for line in text.splitlines()]
+
+
+@only("sandbox", "RGW delays no answer")
+def test_a_manifest_that_a_stop_kept_here_goes_with_the_next_run(mirror, server):
+    fill(*mirror.at[0], {"a": b"1"})
+    below = f"manifests-{mirror.prefix}"
+    mirror.write([f'manifest_prefix: "{below}"'])
+    server.faults(({"operation": "PutObject", "path_prefix": f"/{TARGET}/{below}", "count": 99},
+                   {"delay_ms": 60_000}))
+    mirror.start()
+    first = mirror.ctl("run", "daily-report")[1][0]["run"]
+    until(lambda: server.fired() != [0], "the manifest is sent")
+    mirror.proc.send_signal(signal.SIGTERM)
+    until(lambda: "1 run under way" in " ".join(mirror.log()), "it stops")
+    mirror.proc.send_signal(signal.SIGTERM)  # at once
+    assert mirror.proc.wait(20) == 0
+    server.faults()
+    empty(*mirror.at[1][:2], below)  # the sandbox delays its answer, not what it does
+    mirror.start()
+    code, end = mirror.run()
+    assert code == 0, end
+    folder = mirror.tmp / "state" / "manifests" / "daily-report"
+    sent = content(*mirror.at[1][:2], below)
+    assert set(sent) == {f"{run}.jsonl.gz" for run in (first, end["run"])}
+    assert sent == {name: (folder / name).read_bytes() for name in sent}
+    until(lambda: {p.name for p in folder.iterdir()} == set(sent), "no note is left")
+    empty(*mirror.at[1][:2], below)
 
 
 @only("sandbox", "RGW delays no answer")
