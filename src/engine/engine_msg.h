@@ -37,6 +37,7 @@ struct engine_side {
 	uint32_t creds_id;                 /* which set of ENGINE_CMD_CREDS signs */
 	/* Of a file: key is below root; of what is made there: */
 	char root[ENGINE_ROOT_LEN];
+	bool is_final; /* nobody writes to it any more, however new it is */
 	int mode;    /* 0: the umask's */
 	int64_t gid; /* -1: as the kernel chooses */
 	char expected_owner[16];           /* account id of the bucket; "": not asked */

@@ -272,10 +272,11 @@ static void finish(struct xfer_file *f)
  */
 static bool is_settled(struct xfer_file *f)
 {
+	const struct engine_side *s = &f->x->spec->source;
 	int64_t now_us = clock_wall_us(loop_clock(f->x->env->loop));
 	int64_t age_us = now_us - f->stat.ctime_ns / 1000;
 
-	if (age_us < 0 || age_us > TICK_US)
+	if (s->is_final || age_us < 0 || age_us > TICK_US)
 		return true;
 	err_set(&f->err, ERR_RETRY, ERR_FROM_LOCAL, "just-written",
 		"the file was written to this very moment");

@@ -208,7 +208,8 @@ void run_item_send_file(struct run_item *i, const char *root)
 {
 	struct engine_xfer_spec *x = new_spec(i);
 
-	x->source = (struct engine_side){.scheme = ENGINE_FILE, .gid = -1};
+	x->source = (struct engine_side){
+		.scheme = ENGINE_FILE, .is_final = true, .gid = -1};
 	snprintf(x->source.root, sizeof(x->source.root), "%s", root);
 	snprintf(x->source.key, sizeof(x->source.key), "%s", i->keys[RUN_SOURCE]);
 	x->fidelity.method = ENGINE_METHOD_STREAM;
