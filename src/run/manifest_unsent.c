@@ -67,18 +67,21 @@ static size_t add(
 	return 1;
 }
 
-size_t manifest_unsent_list(
-	const char *dir, const char *job, struct manifest_unsent ret[MANIFEST_UNSENT_MAX])
+size_t manifest_unsent_list(const char *dir, const char *job, const char *run,
+	struct manifest_unsent ret[MANIFEST_UNSENT_MAX])
 {
 	_cleanup_free_ char *path = mem_printf("%s/%s", dir, job);
+	_cleanup_free_ char *manifest = manifest_path(dir, job, run);
+	_cleanup_free_ char *own = mem_printf("%s" NOTE, strrchr(manifest, '/') + 1);
 	DIR *d = opendir(path);
 	struct dirent *e;
 	size_t n = 0;
 
 	if (!d)
 		return 0;
+	n = add(dirfd(d), job, own, &ret[0]);
 	while (n < MANIFEST_UNSENT_MAX && (e = readdir(d)))
-		if (str_has_suffix(e->d_name, NOTE))
+		if (str_has_suffix(e->d_name, NOTE) && !str_eq(e->d_name, own))
 			n += add(dirfd(d), job, e->d_name, &ret[n]);
 	closedir(d);
 	return n;

@@ -16,11 +16,14 @@ struct manifest_unsent {
 	char *url;  /* "s3://BUCKET/KEY" */
 };
 
-/* On disk when it returns. 0 or -errno. */
+/* On disk when it returns; its name is once the manifest was closed. 0 or -errno. */
 int manifest_unsent_note(
 	const char *dir, const char *job, const char *run, const char *url);
-/* Of a job, in no order: how many. Removes notes whose manifest is gone. */
-size_t manifest_unsent_list(const char *dir, const char *job,
+/*
+ * Of a job, that of `run` first, the others in no order: how many. Removes notes that are
+ * no good and those whose manifest is gone.
+ */
+size_t manifest_unsent_list(const char *dir, const char *job, const char *run,
 	struct manifest_unsent ret[MANIFEST_UNSENT_MAX]);
 /* It is there, or is not to be sent any more. path: as in manifest_unsent. */
 void manifest_unsent_drop(const char *dir, const char *path);

@@ -424,8 +424,11 @@ void run_cancel(struct run *r, enum run_cancel_why why)
 			"its window ended; it goes on in the next one"},
 	};
 
+	/* It ends as it would have; the next run sends its manifest. */
+	if (r->step == RUN_SEAL)
+		r->must_keep_manifests = true;
 	if (r->step == RUN_UPLOAD)
-		run_objects_cancel(r); /* it ends as it would have */
+		run_objects_cancel(r);
 	if (r->step >= RUN_SEAL || r->must_stop)
 		return;
 	r->report.verdict = as[why].verdict;

@@ -120,7 +120,7 @@ struct run {
 	struct run_deletes *deletes;
 	struct manifest *manifest; /* NULL: none, or in the hands of: */
 	struct manifest_work *manifest_work; /* in the pool; NULL: nothing is under way */
-	bool has_opened_manifest, has_sent_manifests;
+	bool has_opened_manifest, has_sent_manifests, must_keep_manifests;
 	struct manifest_unsent unsent[MANIFEST_UNSENT_MAX]; /* its own, and older ones */
 	size_t unsent_count;
 	uint64_t restoring; /* objects of this round that are in an archive still */

@@ -140,7 +140,8 @@ static void close_file(struct pool_job *job)
 	manifest_prune(w->dir, w->job_name, (size_t)w->keep.keep, w->keep.max_age_s,
 		w->now_us / USEC_PER_SEC);
 	if (w->url)
-		w->unsent_count = manifest_unsent_list(w->dir, w->job_name, w->unsent);
+		w->unsent_count = manifest_unsent_list(
+			w->dir, w->job_name, w->id, w->unsent);
 	if (w->result == 0)
 		w->result = noted;
 }
@@ -193,27 +194,6 @@ bool run_manifest_seal(struct run *r)
 
 /* --- to the destination, by its identity --- */
 
-/* Of another bucket: the job has another destination by now, and another identity. */
-static void send_one(struct run *r, const struct manifest_unsent *u)
-{
-	_cleanup_free_ char *bucket = mem_printf(
-		"s3://%s/", r->sides[RUN_DESTINATION].conf->bucket);
-
-	if (str_has_prefix(u->url, bucket))
-		run_item_send_file(run_item_new(r, u->path, u->url + strlen(bucket)),
-			r->env.manifest_dir);
-}
-
-bool run_manifest_upload(struct run *r)
-{
-	if (!r->has_sent_manifests && !r->must_stop) {
-		r->has_sent_manifests = true;
-		for (size_t i = 0; i < r->unsent_count; i++)
-			send_one(r, &r->unsent[i]);
-	}
-	return !r->in_flight || r->must_stop;
-}
-
 struct drop_work {
 	struct pool_job job;
 	char *dir, *path;
@@ -242,6 +222,43 @@ static void drop(const struct run *r, const char *path)
 	*w = (struct drop_work){{.work = drop_note, .done = on_dropped},
 		mem_strdup(r->env.manifest_dir), mem_strdup(path)};
 	pool_submit(r->env.files, &w->job);
+}
+
+static void send_one(struct run *r, const struct manifest_unsent *u)
+{
+	_cleanup_free_ char *bucket = mem_printf(
+		"s3://%s/", r->sides[RUN_DESTINATION].conf->bucket);
+
+	if (str_has_prefix(u->url, bucket)) {
+		run_item_send_file(run_item_new(r, u->path, u->url + strlen(bucket)),
+			r->env.manifest_dir);
+		return;
+	}
+	log_warning(LOG_FIELDS({"JOB", r->job->name}, {"RUN_ID", r->id}),
+		"%s: the manifest %s did not get to %s: the job has another destination "
+		"by now",
+		r->job->name, u->path, u->url);
+	drop(r, u->path);
+}
+
+static void tell_kept(const struct run *r)
+{
+	log_notice(LOG_FIELDS({"JOB", r->job->name}, {"RUN_ID", r->id}),
+		"%s: the manifest of run %s goes to s3://%s with the next run",
+		r->job->name, r->id, r->sides[RUN_DESTINATION].conf->bucket);
+}
+
+bool run_manifest_upload(struct run *r)
+{
+	if (r->must_stop || r->must_keep_manifests) {
+		if (r->unsent_count)
+			tell_kept(r);
+		return true;
+	}
+	for (size_t i = 0; i < r->unsent_count && !r->has_sent_manifests; i++)
+		send_one(r, &r->unsent[i]);
+	r->has_sent_manifests = true;
+	return !r->in_flight;
 }
 
 /* What a stop kept here goes with the next run's. */

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import signal
 import time
 import zlib
@@ -573,6 +574,54 @@ def test_a_manifest_that_a_stop_kept_here_goes_with_the_next_run(mirror, server)
     assert set(sent) == {f"{run}.jsonl.gz" for run in (first, end["run"])}
     assert sent == {name: (folder / name).read_bytes() for name in sent}
     until(lambda: {p.name for p in folder.iterdir()} == set(sent), "no note is left")
+    empty(*mirror.at[1][:2], below)
+
+
+@only("sandbox", "RGW delays no answer")
+def test_a_manifest_that_is_closed_while_its_run_is_cancelled_goes_with_the_next(mirror, server):
+    fill(*mirror.at[0], {"a": b"1"})
+    below = f"manifests-{mirror.prefix}"
+    mirror.write([f'manifest_prefix: "{below}"'])
+    mirror.verbose = True
+    server.faults(({"operation": "PutObject", "path_prefix": f"/{TARGET}/{mirror.prefix}"},
+                   {"delay_ms": 1000}))
+    mirror.start()
+    first = mirror.ctl("run", "daily-report")[1][0]["run"]
+    folder = mirror.tmp / "state" / "manifests" / "daily-report"
+    until(folder.exists, "the manifest is opened")
+    # The note's first opening waits for a reader; the second one finds a file.
+    note, held = folder / f"{first}.jsonl.gz.unsent", mirror.tmp / "held"
+    os.mkfifo(held)
+    os.link(held, note)
+    until(lambda: "run close -> seal" in " ".join(mirror.log()), "it is closed")
+    assert mirror.ctl("cancel", first)[0] == 0
+    (mirror.tmp / "note").write_text(f"s3://{TARGET}/{below}{first}.jsonl.gz")
+    (mirror.tmp / "note").rename(note)
+    held.read_bytes()
+    until(lambda: "daily-report succeeded" in " ".join(mirror.log("notice")), "it ended")
+    assert "with the next run" in " ".join(mirror.log("notice"))
+    assert note.exists() and not content(*mirror.at[1][:2], below)
+    server.faults()
+    code, end = mirror.run()
+    assert code == 0, end
+    assert set(content(*mirror.at[1][:2], below)) == {
+        f"{run}.jsonl.gz" for run in (first, end["run"])}
+    empty(*mirror.at[1][:2], below)
+
+
+def test_a_manifest_of_another_destination_is_told_of_and_not_sent(mirror):
+    fill(*mirror.at[0], {"a": b"1"})
+    below = f"manifests-{mirror.prefix}"
+    mirror.write([f'manifest_prefix: "{below}"'])
+    mirror.start()
+    first = mirror.run()[1]["run"]
+    folder = mirror.tmp / "state" / "manifests" / "daily-report"
+    (folder / f"{first}.jsonl.gz.unsent").write_text(f"s3://another-bucket/{first}")
+    code, end = mirror.run()
+    assert code == 0, end
+    assert f"{first}.jsonl.gz did not get to s3://another-bucket/" in \
+        " ".join(mirror.log("warning"))
+    until(lambda: not list(folder.glob("*.unsent")), "no note is left")
     empty(*mirror.at[1][:2], below)
 
 

@@ -1,6 +1,6 @@
 /*
  * run/manifest on base/gzip: rows and their chain, every kind of meddling, what a killed
- * daemon leaves, and how long manifests are kept.
+ * daemon leaves, how long manifests are kept, and the notes of those that are to be sent.
  */
 #include "config.h"
 
@@ -21,6 +21,7 @@
 #include "base/gzip.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "run/manifest_unsent.h"
 
 #define NOW (INT64_C(1764000000) * USEC_PER_SEC)
 
@@ -477,12 +478,75 @@ static void lines_of_gzip(void **state)
 	buf_done(&small);
 }
 
+/* An empty file of the job's folder. */
+static void touch(const struct fixture *f, const char *name)
+{
+	_cleanup_free_ char *path = mem_printf("%s/job/%s", f->dir, name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void note(const struct fixture *f, const char *run, const char *url)
+{
+	assert_int_equal(manifest_unsent_note(f->dir, "job", run, url), 0);
+}
+
+static void notes_name_what_is_to_be_sent(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest_unsent u[MANIFEST_UNSENT_MAX];
+	char run[32];
+
+	assert_int_equal(manifest_unsent_list(f->dir, "job", "run-1", u), 0);
+	write_one(f, NULL);
+	for (int i = 2; i < 12; i++) {
+		snprintf(run, sizeof(run), "run-%d.jsonl.gz", i);
+		touch(f, run);
+		*strchr(run, '.') = '\0';
+		note(f, run, "s3://b/older");
+	}
+	note(f, "run-1", "s3://b/m/run-1");
+	assert_int_equal(
+		manifest_unsent_list(f->dir, "job", "run-1", u), MANIFEST_UNSENT_MAX);
+	assert_string_equal(u[0].path, "job/run-1.jsonl.gz");
+	assert_string_equal(u[0].url, "s3://b/m/run-1");
+	for (size_t i = 0; i < MANIFEST_UNSENT_MAX; i++) {
+		assert_string_equal(u[i].url, i ? "s3://b/older" : "s3://b/m/run-1");
+		manifest_unsent_drop(f->dir, u[i].path);
+		manifest_unsent_done(&u[i]);
+	}
+	assert_int_equal(manifest_unsent_list(f->dir, "job", "run-1", u), 3);
+	for (size_t i = 0; i < 3; i++) {
+		manifest_unsent_drop(f->dir, u[i].path);
+		manifest_unsent_done(&u[i]);
+	}
+	assert_int_equal(manifest_unsent_list(f->dir, "job", "run-1", u), 0);
+}
+
+static void notes_that_are_no_good_go(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest_unsent u[MANIFEST_UNSENT_MAX];
+
+	write_one(f, NULL);
+	touch(f, "run-1.jsonl.gz.unsent"); /* its bytes were lost */
+	touch(f, "run-2.jsonl.gz");
+	note(f, "run-2", "what is no address");
+	note(f, "gone", "s3://b/gone");
+	assert_int_equal(manifest_unsent_list(f->dir, "job", "run-1", u), 0);
+	assert_int_equal(access(f->path, F_OK), 0);
+	/* The folder goes at the end: no note may be left in it. */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 UNIT_MAIN(TEST(is_whole_and_verifies), TEST(tells_of_each_key),
-	TEST(late_and_listed_again),
-	TEST(a_changed_byte_shows), TEST(lost_and_swapped_rows_show),
-	TEST(a_cut_off_file_shows), TEST(goes_on_after_a_kill),
-	TEST(takes_up_what_is_whole), TEST(a_closed_one_is_taken_up),
-		TEST(what_was_begun_counts_once), TEST(an_error_is_told_at_the_end),
-	TEST(is_kept_by_count_and_age), TEST(lines_of_gzip))
+	TEST(late_and_listed_again), TEST(a_changed_byte_shows),
+	TEST(lost_and_swapped_rows_show), TEST(a_cut_off_file_shows),
+	TEST(goes_on_after_a_kill), TEST(takes_up_what_is_whole),
+	TEST(a_closed_one_is_taken_up), TEST(what_was_begun_counts_once),
+	TEST(an_error_is_told_at_the_end), TEST(is_kept_by_count_and_age),
+	TEST(notes_name_what_is_to_be_sent), TEST(notes_that_are_no_good_go),
+	TEST(lines_of_gzip))
