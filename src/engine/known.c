@@ -9,11 +9,13 @@
 #include "base/str.h"
 
 #define ENDPOINTS 16
+#define LOST_MOST 3
 
 struct endpoint {
 	char *url; /* NULL: this one and those behind it are free */
 	bool tells_checksum;
 	enum known_trailers trailers;
+	int lost; /* requests that were to find out about trailers */
 };
 
 struct known {
@@ -77,4 +79,14 @@ void known_note_trailers(
 
 	if (e)
 		e->trailers = what;
+}
+
+bool known_note_trailers_lost(struct known *k, const char *endpoint_url)
+{
+	struct endpoint *e = find(k, endpoint_url);
+
+	if (!e || e->trailers != TRAILERS_UNKNOWN || ++e->lost < LOST_MOST)
+		return false;
+	e->trailers = TRAILERS_REFUSED;
+	return true;
 }

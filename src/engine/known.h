@@ -28,3 +28,8 @@ void known_note_checksum(struct known *k, const char *endpoint_url);
 enum known_trailers known_trailers_of(struct known *k, const char *endpoint_url);
 void known_note_trailers(
 	struct known *k, const char *endpoint_url, enum known_trailers what);
+/*
+ * A request that was to find out failed for what may pass, and the same bytes came
+ * through without a checksum. true: that was so often that it is REFUSED now.
+ */
+bool known_note_trailers_lost(struct known *k, const char *endpoint_url);

@@ -115,7 +115,8 @@ struct xfer {
 	bool is_copy_refused; /* of a part, by all ways: its object is cut anew */
 	int copy_way;
 	char route_why[ENGINE_WHY_LEN];
-	bool is_trailing_probe; /* xfer_trail.c */
+	/* xfer_trail.c; lost: it failed, which says nothing, and is not sent again */
+	bool is_trailing_probe, is_trailing_lost;
 
 	/* of this attempt */
 	struct s3_call *calls[XFER_SIDES], *ask;

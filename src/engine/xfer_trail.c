@@ -1,8 +1,10 @@
 /*
  * Who may have a checksum behind a body. AWS reads it; of others some refuse it, and some
  * store it with the bytes. One part of an upload finds out: it is nobody's but ours until
- * Complete, and sent once more, without, unless its answer holds the checksum of the bytes:
- * who took the frame for content has another one.
+ * Complete, and sent once more, without, unless its answer holds the checksum of the
+ * bytes: who took the frame for content has another one. Where it fails for what has to
+ * do with no checksum, another part may find out; but who lets connections drop for it is
+ * found out too.
  */
 #include "config.h"
 
@@ -11,6 +13,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "engine/known.h"
+
+#define NOT_IMPLEMENTED 501 /* as some say of what they do not know, for good */
 
 static const char *url_of(const struct xfer *x)
 {
@@ -45,12 +49,18 @@ bool xfer_trail_begin(struct xfer *x)
 	if (xfer_trail_may(x))
 		return true;
 	/* An upload that keeps no checksum would not answer with one. */
-	if (!x->range.kept || x->is_put_held ||
+	if (!x->range.kept || x->is_put_held || x->is_trailing_lost ||
 		known_trailers_of(x->env->known, url) != TRAILERS_UNKNOWN)
 		return false;
 	known_note_trailers(x->env->known, url, TRAILERS_ASKED);
 	x->is_trailing_probe = true;
 	return true;
+}
+
+static void tell_refused(const struct xfer *x)
+{
+	log_info(NULL, "%s does not read checksums that follow the bytes: none are sent",
+		url_of(x));
 }
 
 static void settle(struct xfer *x, enum known_trailers what)
@@ -61,13 +71,21 @@ static void settle(struct xfer *x, enum known_trailers what)
 		log_info(NULL, "%s reads checksums that follow the bytes: they are sent",
 			url_of(x));
 	else if (what == TRAILERS_REFUSED)
-		log_info(NULL,
-			"%s does not read checksums that follow the bytes: none are sent",
-			url_of(x));
+		tell_refused(x);
+}
+
+/* Without it the bytes came through. */
+static void settle_lost(struct xfer *x)
+{
+	x->is_trailing_lost = false;
+	if (known_note_trailers_lost(x->env->known, url_of(x)))
+		tell_refused(x);
 }
 
 void xfer_trail_judge(struct xfer *x, bool is_proven)
 {
+	if (x->is_trailing_lost)
+		settle_lost(x);
 	if (!x->is_trailing_probe)
 		return;
 	if (is_proven)
@@ -77,10 +95,23 @@ void xfer_trail_judge(struct xfer *x, bool is_proven)
 			"the answer does not hold the checksum that followed the bytes");
 }
 
+/* Others are of the session, the upload, the load or the way there. */
+static bool may_speak_of_it(const struct err *e)
+{
+	return e->origin == ERR_FROM_S3 &&
+	       (e->class == ERR_FATAL || e->class == ERR_DENIED ||
+		       e->class == ERR_INTEGRITY || e->http_status == NOT_IMPLEMENTED);
+}
+
 bool xfer_trail_gives_in(struct xfer *x)
 {
 	if (!x->is_trailing_probe || x->failed_side != XFER_DESTINATION)
 		return false;
+	if (!may_speak_of_it(&x->err)) {
+		settle(x, TRAILERS_UNKNOWN);
+		x->is_trailing_lost = true;
+		return false;
+	}
 	settle(x, TRAILERS_REFUSED);
 	return true;
 }

@@ -12,7 +12,7 @@ bool xfer_trail_may(const struct xfer *x);
 bool xfer_trail_begin(struct xfer *x);
 /* It was answered, and this is what the answer proves: fails the attempt, or not. */
 void xfer_trail_judge(struct xfer *x, bool is_proven);
-/* The attempt failed for it: once more without, as no fault of the object. */
+/* The attempt failed, maybe for it: once more without, as no fault of the object. */
 bool xfer_trail_gives_in(struct xfer *x);
 /* Whatever it was about to find out is as open as before. */
 void xfer_trail_drop(struct xfer *x);
