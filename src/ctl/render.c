@@ -42,6 +42,13 @@ void table_row(struct table *t, const char *const *cells)
 		scols_line_set_data(line, i, cells[i] ? cells[i] : "-");
 }
 
+void table_cut_last(struct table *t)
+{
+	struct libscols_column *c = scols_table_get_column(t->scols, t->columns - 1);
+
+	scols_column_set_flags(c, SCOLS_FL_TRUNC);
+}
+
 void table_print(struct table *t)
 {
 	scols_print_table(t->scols);

@@ -9,6 +9,8 @@ struct json;
 struct table;
 struct table *table_new(const char *const *columns); /* NULL-terminated */
 void table_row(struct table *t, const char *const *cells); /* as many as columns */
+/* Where a terminal is too narrow: the last column, rather than a second line. */
+void table_cut_last(struct table *t);
 void table_print(struct table *t); /* to stdout, and frees */
 
 bool render_has_color(void);

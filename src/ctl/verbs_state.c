@@ -12,6 +12,8 @@
 #include "ctl/ctl.h"
 #include "ctl/render.h"
 
+#define RUN_ID_SHOWN 8 /* digits: enough to ask for it */
+
 static void status_head(const struct json *p)
 {
 	const struct json *config = json_get(p, "config"), *jobs = json_get(p, "jobs");
@@ -173,27 +175,31 @@ static char *job_and_count(const struct ctl_options *o, const char *count_name)
 	return buf_take(&out);
 }
 
-/* One slot, or a range of them: "Thu 2026-11-26 07:00:00 CET to Fri ...". */
-static void slots_of(
-	const struct json *r, char *at, size_t at_size, char *count, size_t count_size)
+/* Of slots that share a row the first, and the last where there is most room. */
+static void history_row(struct table *t, const struct json *r)
 {
 	int64_t n = json_get_int(r, "count", 1);
-	char first[48], last[48];
+	const char *reason = json_get_str(r, "reason"), *told = json_get_str(r, "message");
+	char at[48], last[48], result[96], count[24], id[RUN_ID_SHOWN + 1];
+	_cleanup_free_ char *message = NULL;
 
-	snprintf(count, count_size, n >= 1000 ? "%lld+" : "%lld", (long long)n);
-	if (n == 1) {
-		render_time(json_get_str(r, "nominal_at"), at, at_size);
-		return;
-	}
-	snprintf(at, at_size, "%s to %s",
-		render_time(json_get_str(r, "first_at"), first, sizeof(first)),
-		render_time(json_get_str(r, "last_at"), last, sizeof(last)));
+	render_time(json_get_str(r, n == 1 ? "nominal_at" : "first_at"), at, sizeof(at));
+	snprintf(result, sizeof(result), "%s%s%s", json_get_str(r, "state"),
+		reason && *reason ? ": " : "", reason ? reason : "");
+	snprintf(count, sizeof(count), n >= 1000 ? "%lld+" : "%lld", (long long)n);
+	snprintf(id, sizeof(id), "%s", json_get_str(r, "run"));
+	render_time(json_get_str(r, "last_at"), last, sizeof(last));
+	message = n == 1 ? mem_strdup(told ? told : "")
+			 : mem_printf("to %s%s%s", last, told && *told ? ": " : "",
+				   told ? told : "");
+	table_row(t, (const char *[]){at, json_get_str(r, "job"),
+			     json_get_str(r, "trigger"), result, count, id, message});
 }
 
 int verb_history(const struct ctl_options *o)
 {
 	static const char *const columns[] = {
-		"SLOT", "JOB", "BY", "STATE", "REASON", "SLOTS", "ENDED", "RUN", "MESSAGE", NULL};
+		"SLOT", "JOB", "BY", "RESULT", "SLOTS", "RUN", "MESSAGE", NULL};
 	_cleanup_free_ char *params = job_and_count(o, "limit");
 	int code;
 	struct json *reply = ctl_ask(o, "io.s3ferry.History", params, &code);
@@ -210,19 +216,9 @@ int verb_history(const struct ctl_options *o)
 	if (!json_array_len(runs))
 		puts("no runs yet");
 	t = table_new(columns);
-	for (size_t i = 0; i < json_array_len(runs); i++) {
-		const struct json *r = json_array_at(runs, i);
-		char at[112], ended[48], count[24];
-
-		slots_of(r, at, sizeof(at), count, sizeof(count));
-		table_row(t, (const char *[]){
-				     at, json_get_str(r, "job"), json_get_str(r, "trigger"),
-				     json_get_str(r, "state"),
-				     json_get_str(r, "reason"), count,
-				     render_time(json_get_str(r, "ended_at"), ended,
-					     sizeof(ended)),
-				     json_get_str(r, "run"), json_get_str(r, "message")});
-	}
+	for (size_t i = 0; i < json_array_len(runs); i++)
+		history_row(t, json_array_at(runs, i));
+	table_cut_last(t);
 	table_print(t);
 	json_free(reply);
 	return CTL_OK;

@@ -507,16 +507,16 @@ static void on_cancel(void *arg, struct control_call *call, const struct json *p
 {
 	struct core *c = arg;
 	const char *target = json_get_str(params, "target");
-	struct core_run *cr = target ? core_find_run(c, target) : NULL;
+	struct store_run row;
+	bool is_run = target && store_run_get(c->store, target, &row) == 0;
+	struct core_run *cr = target ? core_find_run(c, is_run ? row.id : target) : NULL;
 	/* By its name a job ends all that was asked of it, by its id one run. */
 	bool is_backfill = target && core_backfill_end(c, target) == 0;
-	struct store_run row;
 	struct json_writer w;
 	struct buf out;
 
 	if (!cr && !is_backfill) {
-		bool is_known = target && (conf_find_job(c->conf, target) ||
-						  store_run_get(c->store, target, &row) == 0);
+		bool is_known = is_run || (target && conf_find_job(c->conf, target));
 
 		control_error(call,
 			is_known ? "io.s3ferry.NotRunning" : "io.s3ferry.NoSuchRun", NULL);

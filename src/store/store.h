@@ -102,6 +102,7 @@ int store_job_forget(struct store *s, const char *name);
 /* run: -EEXIST when the slot is taken or the job has an open run */
 int store_run_insert(struct store *s, const struct store_run *run);
 int store_run_update(struct store *s, const struct store_run *run); /* by id */
+/* By its id, or eight digits of it and more with which no other one begins. */
 int store_run_get(struct store *s, const char *id, struct store_run *ret);
 int store_run_open_of(struct store *s, const char *job, struct store_run *ret);
 typedef void (*store_run_fn)(void *arg, const struct store_run *run);

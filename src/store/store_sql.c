@@ -40,7 +40,10 @@ static const char *const sql_text[SQL_ID_COUNT] = {
 		" state = ?10, reason = ?11, attempts = ?12, first_utc = ?13,"
 		" last_utc = ?14, count = ?15, objects = ?16, bytes = ?17, message = ?18,"
 		" sent_again = ?19 WHERE id = ?1",
-	[SQL_RUN_GET] = "SELECT " RUN_COLUMNS " FROM run WHERE id = ?1",
+	[SQL_RUN_GET] =
+		"SELECT " RUN_COLUMNS " FROM run WHERE id = ?1 OR (length(?1) >= 8 AND"
+		" id BETWEEN ?1 AND ?1 || 'g' AND"
+		" (SELECT count(*) FROM run WHERE id BETWEEN ?1 AND ?1 || 'g') = 1)",
 	[SQL_RUN_OPEN_OF] =
 		"SELECT " RUN_COLUMNS " FROM run WHERE job = ?1 AND state IN " OPEN_STATES,
 	[SQL_RUN_EACH_OPEN] =

@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import subprocess
+import termios
 
 import pytest
 
@@ -17,6 +18,23 @@ def ctl(daemon, *args):
     r = subprocess.run([f"{BUILD}/src/s3ferryctl", "--socket", daemon.sock, *args],
                        capture_output=True, text=True, timeout=60)
     return r.returncode, r.stdout, r.stderr
+
+
+def in_terminal(daemon, columns, *args):
+    """What a terminal that is so wide would show."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    subprocess.run([f"{BUILD}/src/s3ferryctl", "--socket", daemon.sock, *args],
+                   stdout=theirs, check=True, timeout=60)
+    os.close(theirs)
+    out = b""
+    try:
+        while piece := os.read(ours, 4096):
+            out += piece
+    except OSError:
+        pass  # its end
+    os.close(ours)
+    return out.decode()
 
 
 @once
@@ -52,6 +70,31 @@ def test_what_is_not_there_is_told(daemon, args, says):
     assert code == 66 and not out and says in err, (out, err)
     code, out, err = ctl(daemon, "history", "daily-report")
     assert (code, out, err) == (0, "no runs yet\n", "")
+
+
+@once
+def test_the_ledger_fits_a_terminal(daemon, server):
+    """And what it shows of a run's id is enough to ask for the run."""
+    server.s.put_object(Bucket="account-s-bucket", Key="there", Body=bytes(96000))
+    daemon.write(source="s3://account-s-bucket/there")
+    daemon.start()
+    assert daemon.run()[0] == 0
+    daemon.write(source="s3://account-s-bucket/not/there")
+    assert ctl(daemon, "reload")[0] == 0
+    assert daemon.run()[0] == 66
+    rows = daemon.ctl("history")[1][0]["runs"]
+    code, out, _ = ctl(daemon, "history")
+    head, failed, good = out.splitlines()
+    assert code == 0 and len(good) <= 120 and len(failed) > 120, out
+    assert head.split() == "SLOT JOB BY RESULT SLOTS RUN MESSAGE".split()
+    assert "failed: source_missing" in failed and failed.endswith(rows[0]["message"])
+    for row, line in zip(rows, (failed, good)):
+        beginning = row["run"][:8]
+        assert beginning in line and row["run"] not in line
+        assert daemon.ctl("show", beginning)[1][0]["run"]["run"] == row["run"]
+        assert ctl(daemon, "show", row["run"][:7])[0] == 66
+        assert "nothing to cancel" in ctl(daemon, "cancel", beginning)[2]
+    assert max(map(len, in_terminal(daemon, 120, "history").splitlines())) <= 120
 
 
 @once

@@ -160,6 +160,23 @@ static void test_run_row(void **state)
 	assert_int_equal(store_run_get(f->store, run.id, &back), -ENOENT);
 }
 
+static void test_run_by_its_beginning(void **state)
+{
+	struct fixture *f = *state;
+	struct store_run run = make_run(1, "daily", RUN_FAILED), back;
+
+	assert_int_equal(store_run_insert(f->store, &run), 0);
+	assert_int_equal(store_run_get(f->store, "00000000", &back), 0);
+	assert_string_equal(back.id, run.id);
+	assert_int_equal(store_run_get(f->store, "0000000", &back), -ENOENT);
+	assert_int_equal(store_run_get(f->store, "00000001", &back), -ENOENT);
+	run = make_run(2, "daily", RUN_FAILED);
+	assert_int_equal(store_run_insert(f->store, &run), 0);
+	assert_int_equal(store_run_get(f->store, "00000000", &back), -ENOENT);
+	assert_int_equal(store_run_get(f->store, run.id, &back), 0);
+	assert_string_equal(back.id, run.id);
+}
+
 static void test_slot_taken_once(void **state)
 {
 	struct fixture *f = *state;
@@ -707,6 +724,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_reopen),
 		TEST(test_run_row),
+		TEST(test_run_by_its_beginning),
 		TEST(test_slot_taken_once),
 		TEST(test_one_open_run),
 		TEST(test_listings),
