@@ -1,11 +1,10 @@
 """Limits of bandwidth, and what several jobs get of one daemon."""
 
-import pathlib
 import time
 
 import pytest
 
-from conftest import only, until
+from conftest import assert_resident, only, until
 
 MB = 1_000_000
 SANDBOX = only("sandbox", "objects of any size without a disk to keep them")
@@ -71,18 +70,13 @@ def test_a_small_job_is_not_starved_by_a_large_one(daemon, server):
     daemon.ctl("cancel", "daily-report")
 
 
-def resident_kib(daemon):
-    status = pathlib.Path(f"/proc/{daemon.proc.pid}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0])
-
-
 @SANDBOX
 def test_64_parts_at_once_take_48_mib(daemon, server):
     write(daemon, 1_600 * MB, extra="    limits: { parts: 64, part_size: 16 MiB }")
     daemon.start()
     code, end = daemon.run()
     assert (code, end["bytes_done"]) == (0, 1_600 * MB)
-    assert resident_kib(daemon) <= 48 << 10
+    assert_resident(daemon.proc.pid, 48 << 10)
 
 
 @SANDBOX
@@ -92,4 +86,4 @@ def test_a_memory_limit_sheds(daemon, server):
     daemon.start()
     code, end = daemon.run()
     assert (code, end["bytes_done"]) == (0, 400 * MB)
-    assert resident_kib(daemon) <= 24 << 10
+    assert_resident(daemon.proc.pid, 24 << 10)

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import MOVER, mappings, secrets_of
+from conftest import MOVER, SANITIZED, mappings, secrets_of
 from faultproxy import FaultProxy
 
 TOKEN = re.compile(rb"<SessionToken>([^<]+)<")
@@ -101,6 +101,8 @@ def test_no_core_is_left(ferry, ears, tmp_path):
         assert MOVER[1].encode() not in p.read_bytes()
 
 
+@pytest.mark.skipif(SANITIZED, reason="AddressSanitizer keeps what libcurl and expat freed, "
+                                      "and a copy of the environment")
 def test_sessions_lie_on_pages_that_no_core_has(ferry, ears):
     ours = {MOVER[1].encode(), *SECRET.findall(ears.heard)}
     assert len(ours) > 2

@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import json
 import os
-import pathlib
 import sqlite3
 import zlib
 
@@ -15,7 +14,7 @@ import pytest
 from awsproxy import AwsProxy
 from botocore.exceptions import ClientError
 
-from conftest import Sandbox, TOP, until
+from conftest import Sandbox, TOP, assert_resident, until
 
 KEY = "shared/report.csv"  # the destination's role may read below shared/
 BODY = b"a;b\n1;2\n" * 1000
@@ -479,8 +478,7 @@ def test_a_copy_that_is_refused_half_way_goes_on_as_a_stream(ferry, server):
     assert server.requests("UploadPart") - before == 2
     head = server.s.head_object(Bucket=BIG, Key="half")
     assert head["ContentLength"] == size and head["ETag"].endswith('-11"')
-    status = pathlib.Path(f"/proc/{ferry.proc.pid}/status").read_text()
-    assert int(status.split("VmHWM:")[1].split()[0]) <= 48 << 10
+    assert_resident(ferry.proc.pid, 48 << 10)
 
 
 def test_a_large_object_that_may_not_be_copied_streams_in_parts_of_a_stream(ferry, server):

@@ -1,19 +1,11 @@
 """What it must not cost: memory by size, slots by number, reloads by the hundred."""
 
 import datetime
-import pathlib
 
-import pytest
-
-from conftest import only, until
+from conftest import assert_resident, only, until
 
 GIB = 1 << 30
 SANDBOX = only("sandbox", "objects of any size without a disk to keep them")
-
-
-def resident_kib(daemon, what):
-    status = pathlib.Path(f"/proc/{daemon.proc.pid}/status").read_text()
-    return int(status.split(what + ":")[1].split()[0])
 
 
 @SANDBOX
@@ -24,7 +16,7 @@ def test_a_gibibyte_streams_in_32_mib(daemon, server):
     code, end = daemon.run()
     assert (code, end["bytes_done"]) == (0, GIB)
     assert server.m.head_object(Bucket="account-m-discard", Key="gib")["ContentLength"] == GIB
-    assert resident_kib(daemon, "VmHWM") <= 32 << 10
+    assert_resident(daemon.proc.pid, 32 << 10)
 
 
 def jobs_at(daemon, count, schedule):
@@ -62,7 +54,7 @@ def test_ten_idle_jobs_rest_in_16_mib(daemon):
     jobs_at(daemon, 9, "cron(0 7 * * ? *)")
     daemon.start()
     assert len(daemon.ctl("status")[1][0]["jobs"]) == 10
-    assert resident_kib(daemon, "VmRSS") <= 16 << 10
+    assert_resident(daemon.proc.pid, 16 << 10, "VmRSS")
 
 
 @SANDBOX

@@ -18,6 +18,7 @@ boto3 = pytest.importorskip("boto3")
 from botocore.config import Config  # noqa: E402
 from botocore.exceptions import ClientError, ConnectionClosedError  # noqa: E402
 from botocore.exceptions import HTTPClientError, ReadTimeoutError  # noqa: E402
+from conftest import assert_resident  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("S3FERRY_BUILD", TOP / "build"))
@@ -425,9 +426,7 @@ def test_virtual_objects_and_the_discard_bucket(box):
     assert part == whole[1000003:1000101]
     s3.put_object(Bucket=D, Key="dropped", Body=whole)
     assert s3.head_object(Bucket=D, Key="dropped")["ContentLength"] == 64 << 20
-    status = pathlib.Path(f"/proc/{box.process.pid}/status").read_text()
-    resident = int(status.split("VmRSS:")[1].split()[0])
-    assert resident < 48 << 10
+    assert_resident(box.process.pid, 48 << 10, "VmRSS")
 
 
 # --- faults ---

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from conftest import first_seed, only, until
+from conftest import SANITIZED, first_seed, only, until
 
 pytestmark = only("sandbox", "what grows is the daemon")
 ROUNDS = int(os.environ.get("S3FERRY_ROUNDS", 25))
@@ -121,4 +121,4 @@ def test_nothing_grows(soaked, server):
     rss, files, threads = taken(soaked)
     print(f"{ROUNDS} rounds: RSS {warm[0]} -> {rss} KiB, disk {used} -> {disk(soaked)}")
     assert (files, threads) <= warm[1:]
-    assert rss < warm[0] + 4096
+    assert SANITIZED or rss < warm[0] + 4096  # it keeps what is freed
