@@ -40,6 +40,7 @@ class Case(typing.NamedTuple):
     top: str = ""       # ... of its configuration
     twin: str = ""      # the configuration of a second s3ferry beside it
     signing: str = "auto"
+    delay_ms: int = 0   # of each of the endpoint's answers
 
 
 # None of them matches, so each is tried on each key.
@@ -58,7 +59,9 @@ CASES = {
     "put-https": Case("put", 0, 1 << 30, True, (0, 8 * MIB)),
     "parts64-https": Case("copy", 0, 2 << 30, True, (0, 80 * MIB),
                           "limits: { parts: 64, part_size: 16 MiB }"),
-    "storm-https": Case("copy", 512, MIB, True, (64, 4096), "limits: { objects: 256 }"),
+    # So late that none is free again before the last of its wave is opened.
+    "storm-https": Case("copy", 192, 4096, True, (32, 4096), "limits: { objects: 64 }",
+                        delay_ms=200),
     "stall": Case("stall", 4000, MIB, False, (64, 4096), "limits: { objects: 256 }"),
     "same": Case("same", 100000, 4096, False, (2000, 4096)),
     "idle": Case("idle", 10, 20, False, (10, 1)),
@@ -193,30 +196,43 @@ def run_pipe(*commands, env=None):
 # --- endpoints ---
 
 class Endpoints:
-    """Two null endpoints and, where openssl makes a certificate, two with TLS."""
+    """Pairs of null endpoints, by what a case asks of them; started when one asks."""
 
     def __init__(self, build, tmp, workers):
-        self.procs, self.ca, self.tls_ports = [], None, None
         self.argv = [build / "tests/bench/null_s3", "0", str(workers)]
-        self.ports = [self.start() for _ in range(2)]
-        if shutil.which("openssl"):
-            self.ca, key = make_certificate(tmp)
-            self.tls_ports = [self.start(self.ca, key) for _ in range(2)]
+        self.tmp, self.procs, self.pairs = tmp, [], {}
+        self.ca, self.key = tmp / "ca.pem", tmp / "key.pem"
 
-    def start(self, *more):
-        p = subprocess.Popen([*self.argv, *more], stdout=subprocess.PIPE, text=True)
+    def ports(self, case):
+        what = (case.is_tls, case.delay_ms)
+        if case.is_tls and not self.ca.exists():
+            self.make_certificate()
+        if what not in self.pairs:
+            self.pairs[what] = [self.start(*what) for _ in range(2)]
+        return self.pairs[what]
+
+    def start(self, is_tls, delay_ms):
+        p = subprocess.Popen([*self.argv, str(delay_ms),
+                              *((self.ca, self.key) if is_tls else ())],
+                             stdout=subprocess.PIPE, text=True)
         self.procs.append(p)
         return int(p.stdout.readline().rsplit(":", 1)[1])
 
-    def urls(self, is_tls):
-        if is_tls:
-            return [f"https://localhost:{p}" for p in self.tls_ports]
-        return [f"http://localhost:{p}" for p in self.ports]
+    def urls(self, case):
+        scheme = "https" if case.is_tls else "http"
+        return [f"{scheme}://localhost:{p}" for p in self.ports(case)]
 
-    def counters(self, is_tls):
+    def make_certificate(self):
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:P-256", "-nodes", "-days", "3", "-subj", "/CN=localhost",
+             "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+             "-keyout", self.key, "-out", self.ca], check=True, capture_output=True)
+
+    def counters(self, case):
         total = {}
-        trust = ssl.create_default_context(cafile=self.ca) if is_tls else None
-        for url in self.urls(is_tls):
+        trust = ssl.create_default_context(cafile=self.ca) if case.is_tls else None
+        for url in self.urls(case):
             with urllib.request.urlopen(url + "/_null/counters", context=trust) as f:
                 for k, v in json.load(f).items():
                     total[k] = total.get(k, 0) + v
@@ -228,16 +244,6 @@ class Endpoints:
             p.wait()
 
 
-def make_certificate(folder):
-    certificate, key = folder / "ca.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-         "ec_paramgen_curve:P-256", "-nodes", "-days", "3", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-         "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    return certificate, key
-
-
 # --- one case ---
 
 class Copy:
@@ -247,9 +253,8 @@ class Copy:
         self.build, self.tmp, self.case = bench.build, bench.tmp, case
         self.kind, self.count, self.size, self.is_tls = case[:4]
         e = bench.endpoints
-        self.ports = e.tls_ports if self.is_tls else e.ports
+        self.ports, self.urls = e.ports(case), e.urls(case)
         self.ca = e.ca if self.is_tls else None
-        self.urls = e.urls(self.is_tls)
         listed = f"list/{self.count}/{self.size}/"
         self.source = listed if self.count else f"virtual/{self.size}"
         self.name = listed
@@ -482,10 +487,11 @@ TOOLS = {
 }
 
 
-def measure_idle(bench, jobs, seconds):
+def measure_idle(bench, case):
     """A daemon whose jobs are all far ahead."""
+    jobs, seconds = case.count, case.size
     d = Daemon(bench.build, bench.tmp)
-    d.write(bench.endpoints.urls(False),
+    d.write(bench.endpoints.urls(case),
             [(f"job{i}", side(0, f"s3://src/a{i}"), side(1, f"s3://dst/b{i}"), "")
              for i in range(jobs)])
     meter = Meter()
@@ -530,7 +536,7 @@ class Bench:
                 yield name, how
 
     def measure(self, name, case):
-        if case.is_tls and not self.endpoints.tls_ports:
+        if case.is_tls and not shutil.which("openssl"):
             print(f"{name}: skipped, openssl is not installed", flush=True)
             return None
         rounds = {tool: [] for tool, _ in self.tools(case)}
@@ -538,7 +544,7 @@ class Bench:
         for _ in range(self.options.runs):
             for tool, how in self.tools(case):
                 self.serial += 1
-                before = self.endpoints.counters(case.is_tls)
+                before = self.endpoints.counters(case)
                 try:
                     figures = how(c.fresh(self.serial))
                 except RuntimeError as e:
@@ -547,7 +553,7 @@ class Bench:
                     print(f"{name}: {tool} is left out: {e}", flush=True)
                     rounds.pop(tool, None)
                     continue
-                for k, v in self.endpoints.counters(case.is_tls).items():
+                for k, v in self.endpoints.counters(case).items():
                     figures[k] = v - before[k]
                 if tool in rounds:
                     rounds[tool].append(figures)
@@ -653,7 +659,7 @@ def main():
                 if options.quick:
                     row = row._replace(count=row.quick[0], size=row.quick[1])
                 if row.kind == "idle":
-                    case = measure_idle(bench, row.count, row.size)
+                    case = measure_idle(bench, row)
                     print(f"\n{name}: {case['jobs']} jobs, {case['seconds']} s: "
                           f"{case['cpu_ms']:.2f} ms CPU, {case['wakeups']} wake-ups, "
                           f"RSS {case['rss']:.1f} MiB", flush=True)

@@ -47,6 +47,7 @@ struct shared {
 };
 
 static struct shared *shared;
+static int64_t delay_ms; /* of each answer */
 
 /* --- lengths --- */
 
@@ -468,6 +469,7 @@ static void on_end(void *arg, struct http_exchange *x)
 		answer_counters(x);
 		return;
 	}
+	x->delay_ms = delay_ms;
 	if (query_parse(&q, x->query, false) < 0) {
 		reply_error(x, 400, "InvalidURI");
 	} else if (str_eq(x->method, "GET")) {
@@ -534,16 +536,20 @@ static void serve(int fd, struct http_tls *tls)
 int main(int argc, char **argv)
 {
 	struct http_tls *tls = NULL;
-	uint64_t workers = 1;
+	uint64_t workers = 1, delay = 0;
 	uint16_t port;
 	int fd;
 
-	if (argc > 5 || argc == 4 || (argc > 2 && str_to_uint(argv[2], 64, &workers) < 0)) {
-		fputs("usage: null_s3 [PORT [WORKERS [CERTIFICATE KEY]]]\n", stderr);
+	if (argc > 6 || argc == 5 ||
+		(argc > 2 && str_to_uint(argv[2], 64, &workers) < 0) ||
+		(argc > 3 && str_to_uint(argv[3], 60000, &delay) < 0)) {
+		fputs("usage: null_s3 [PORT [WORKERS [DELAY_MS [CERTIFICATE KEY]]]]\n",
+			stderr);
 		return 64;
 	}
+	delay_ms = (int64_t)delay;
 	/* Before the workers: a session's ticket holds at each of them. */
-	if (argc == 5 && !(tls = http_tls_new(argv[3], argv[4])))
+	if (argc > 4 && !(tls = http_tls_new(argv[4], argv[5])))
 		return 65;
 	fd = open_listener(argc > 1 ? argv[1] : "0", &port);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
