@@ -92,7 +92,7 @@ struct engine_thread *engine_thread_new(const struct clock *clock,
 	}
 	if (r == 0)
 		return t;
-	t = engine_thread_free(t);
+	engine_thread_free(t);
 	errno = r;
 	return NULL;
 }
