@@ -251,7 +251,7 @@ int store_open(const char *dir, struct store **ret, enum store_open_result *ret_
 		r = open_locked(s, dir, dir_fd, ret_how, moved_to);
 	close_fd(dir_fd);
 	if (r < 0)
-		s = store_close(s);
+		store_close(s);
 	else
 		*ret = s;
 	return r;
