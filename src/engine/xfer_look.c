@@ -89,7 +89,18 @@ static void not_seen(struct xfer *x)
 	x->is_looked_twice = false;
 }
 
-/* Who may not list is told 403 for what is not there. */
+/*
+ * Who may not list is told 403 for what is not there. Not twice: an answer to the first look
+ * that is followed by 403 is a refusal, and to write without a condition were to guess.
+ */
+static bool may_be_hidden(const struct xfer *x, const struct err *err)
+{
+	bool is_first = !x->is_looked_twice ||
+			(x->spec->resume && overwrite(x) == ENGINE_OVERWRITE_NEVER);
+
+	return is_first && is_forbidden(err);
+}
+
 void xfer_look_ended(struct xfer *x, const struct err *err, const struct s3_head *head)
 {
 	bool is_gone = err && err->class == ERR_NOTFOUND &&
@@ -97,7 +108,7 @@ void xfer_look_ended(struct xfer *x, const struct err *err, const struct s3_head
 	char before[sizeof(x->found.etag)];
 
 	snprintf(before, sizeof(before), "%s", x->found.etag);
-	if (err && !is_gone && !is_forbidden(err)) {
+	if (err && !is_gone && !may_be_hidden(x, err)) {
 		not_seen(x);
 		xfer_fail(x, XFER_DESTINATION, err);
 		xfer_run(x);
