@@ -150,7 +150,7 @@ static enum err_class classify(const struct aws_answer *a, const char *code, boo
 	if (has_ended && (strcmp(code, "InvalidAccessKeyId") == 0 ||
 				 strcmp(code, "InvalidClientTokenId") == 0))
 		return ERR_AUTH;
-	if (has_ended && !has_code && a->http_status == 403)
+	if (has_ended && !has_code && (a->http_status == 403 || a->http_status == 400))
 		return ERR_AUTH;
 	for (size_t i = 0; has_code && i < ARRAY_LEN(codes); i++) {
 		if (strcmp(codes[i].code, code) == 0)

@@ -93,7 +93,7 @@ struct xfer {
 
 	/* of the session of each side */
 	uint64_t used[XFER_SIDES], refused[XFER_SIDES];
-	bool is_renewed[XFER_SIDES];
+	bool is_renewed[XFER_SIDES]; /* since what was last answered */
 	bool is_moved; /* began anew once, in another region */
 
 	/* xfer_headers.c: what is sent along, and what could not be */
@@ -127,6 +127,7 @@ struct xfer {
 	bool is_get_paused;
 	bool is_put_held; /* until a small object is all there */
 	bool is_head_in, is_lost; /* is_lost: it may be there all the same */
+	bool is_unsure; /* the HEAD could not tell */
 	struct s3_head heads[XFER_SIDES];
 	struct s3_meta meta;
 	struct xfer_pipe *pipe;

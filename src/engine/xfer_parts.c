@@ -94,6 +94,7 @@ static void on_part_end(struct xfer_upload *u, struct xfer *child)
 		const char *etag = child->heads[XFER_DESTINATION].etag;
 
 		x->has_no_crc |= child->has_no_crc;
+		x->is_renewed[XFER_SOURCE] = x->is_renewed[XFER_DESTINATION] = false;
 		xfer_sums_take_part(x, child);
 		xfer_upload_store(u, i, child->crc, etag);
 		if (child->begun > 1) /* the round tells of the trouble, not of the path */

@@ -87,6 +87,8 @@ static void test_ended_session(void **state)
 	assert_int_equal(classify(403, unknown_key, false, -5).class, ERR_DENIED);
 	assert_int_equal(classify(403, NULL, true, -5).class, ERR_AUTH);
 	assert_int_equal(classify(403, NULL, true, 600).class, ERR_DENIED);
+	assert_int_equal(classify(400, NULL, true, -5).class, ERR_AUTH);
+	assert_int_equal(classify(400, NULL, true, 600).class, ERR_FATAL);
 	assert_int_equal(classify(403, denied, true, -5).class, ERR_DENIED);
 }
 
