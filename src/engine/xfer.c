@@ -13,6 +13,7 @@
 #include "aws/creds.h"
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -96,7 +97,8 @@ static void emit(struct xfer *x, enum engine_ev_type type)
 
 static enum step_result give_up(struct xfer *x)
 {
-	bool is_kept = x->keeps_upload && !x->target; /* a file is not gone on with */
+	/* A file is not gone on with; what may have become an object tells the next attempt. */
+	bool is_kept = (x->keeps_upload || x->is_unsure) && !x->target;
 
 	return xfer_goto(x, x->upload && !is_kept ? XFER_ABORT : XFER_DONE);
 }
@@ -199,6 +201,7 @@ static void end_tries(struct xfer *x, enum xfer_side side)
 {
 	const struct tries_peer peer = peer_of(x, side);
 
+	x->is_renewed[side] = false;
 	if (side_of(x, side)->scheme == ENGINE_S3)
 		tries_end(&x->tries[side], &peer);
 }
@@ -497,6 +500,15 @@ static enum step_result step_verify(struct xfer *x)
 	return xfer_goto(x, xfer_check_is_due(x) ? XFER_CHECK : XFER_DONE);
 }
 
+/* Nothing but the HEAD; when that is of no use, all of it, which asks once more. */
+static enum step_result ask_again(struct xfer *x)
+{
+	if (!err_is_transient(&x->err) || !may_try_again(x))
+		return after_failure(x);
+	x->is_asked = false;
+	return xfer_goto(x, XFER_BACKOFF);
+}
+
 static enum step_result step_ask(struct xfer *x)
 {
 	if (x->is_cancelled)
@@ -505,6 +517,8 @@ static enum step_result step_ask(struct xfer *x)
 		xfer_io_ask(x);
 	if (!x->is_asked)
 		return STEP_WAIT;
+	if (x->is_unsure)
+		return ask_again(x);
 	if (!xfer_io_is_ours(x))
 		return after_failure(x);
 	x->is_failed = false;
@@ -526,7 +540,7 @@ static enum step_result step_backoff(struct xfer *x)
 		return xfer_goto(x, XFER_STOP);
 	if (!x->is_due || !x->env->go_on(x->env->arg, x))
 		return STEP_WAIT;
-	return xfer_goto(x, XFER_START);
+	return xfer_goto(x, x->is_lost && !x->is_asked ? XFER_ASK : XFER_START);
 }
 
 static void enter_done(struct xfer *x)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/crc.h"
 #include "base/crypto.h"
+#include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine/known.h"
@@ -78,7 +79,7 @@ void xfer_io_reset(struct xfer *x)
 	if (!x->upload || !x->is_head_in)
 		forget_source(x);
 	x->is_get_paused = x->is_copying = x->is_put_held = false;
-	x->is_lost = x->is_asked = x->is_failed = x->is_source_proven = false;
+	x->is_lost = x->is_asked = x->is_unsure = x->is_failed = x->is_source_proven = false;
 	x->proof = ENGINE_PROOF_NONE;
 	x->err = (struct err){0};
 }
@@ -164,6 +165,7 @@ bool xfer_io_take_head(
 	if (!x->pinned[0])
 		snprintf(x->pinned, sizeof(x->pinned), "%s", head->etag);
 	x->rounds = 0;
+	x->is_renewed[XFER_SOURCE] = false;
 	x->is_head_in = true;
 	x->is_large = !x->range.length &&
 		      (x->upload || head->length > xfer_large_bytes(x));
@@ -561,6 +563,9 @@ static void on_ask_done(void *arg, const struct err *err, const struct s3_head *
 
 	x->ask = NULL;
 	x->is_asked = true;
+	x->is_unsure = err && (err_is_transient(err) || err->class == ERR_AUTH);
+	if (x->is_unsure)
+		x->err = *err; /* what was lost may have been nothing */
 	x->heads[XFER_DESTINATION] = err ? (struct s3_head){.length = -1} : *head;
 	xfer_run(x);
 }

@@ -598,24 +598,89 @@ static void test_waits_for_first_creds(void **state)
 	assert_int_equal(f->done.err.class, ERR_OK);
 }
 
-/* The PUT went through, its answer was lost: one HEAD instead of a second transfer. */
-static void test_lost_answer(void **state)
+static void add_ask(struct fixture *f)
 {
-	struct fixture *f = *state;
-	struct replay_answer *a;
+	struct replay_answer *a = replay_add(&f->net, ASK, 200);
 
-	add_get(f);
-	replay_add(&f->net, TARGET, 0)->net_code = "reset";
-	a = replay_add(&f->net, ASK, 200);
 	a->headers[0] = "etag";
 	a->headers[1] = f->etag;
 	a->headers[2] = "content-length";
 	a->headers[3] = "70000";
+}
+
+/* The PUT went through, its answer was lost: one HEAD instead of a second transfer. */
+static void test_lost_answer(void **state)
+{
+	struct fixture *f = *state;
+
+	add_get(f);
+	replay_add(&f->net, TARGET, 0)->net_code = "reset";
+	add_ask(f);
 	run(f);
 	assert_int_equal(f->done.err.class, ERR_OK);
 	assert_int_equal(f->done.proof, ENGINE_PROOF_MD5);
 	assert_int_equal(f->done.attempts, 1);
 	assert_int_equal(replay_count(f->net.http), 3);
+}
+
+/* A HEAD that could not tell is asked again, alone. */
+static void test_lost_answer_and_head(void **state)
+{
+	struct fixture *f = *state;
+
+	add_get(f);
+	replay_add(&f->net, TARGET, 0)->net_code = "reset";
+	replay_add(&f->net, ASK, 503);
+	replay_add(&f->net, ASK, 0)->net_code = "reset";
+	add_ask(f);
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_int_equal(f->done.proof, ENGINE_PROOF_MD5);
+	assert_int_equal(f->done.attempts, 1);
+	assert_int_equal(f->done.sent_again, 2);
+	assert_int_equal(replay_count(f->net.http), 5);
+}
+
+/* Nor is it said that the object is not there while nobody knows. */
+static void test_lost_answer_and_all_heads(void **state)
+{
+	struct fixture *f = *state;
+
+	f->attempts = 1;
+	add_get(f);
+	replay_add(&f->net, TARGET, 0)->net_code = "reset";
+	for (int i = 0; i < 6; i++)
+		replay_add(&f->net, ASK, 500);
+	run(f);
+	assert_int_equal(f->done.err.class, ERR_RETRY);
+	assert_string_equal(f->done.err.operation, "HeadObject");
+	assert_int_equal(replay_count(f->net.http), 8);
+}
+
+/* A session that ends once more is renewed once more, when it was of use between. */
+static void test_expired_twice(void **state)
+{
+	struct fixture *f = *state;
+	struct replay_answer *a;
+
+	replay_add_body(&f->net, SOURCE, 400, "<Error><Code>ExpiredToken</Code></Error>");
+	a = add_get(f);
+	a->cut_at = CHUNK;
+	a->net_code = "reset";
+	replay_add(&f->net, TARGET, 200)->hangs = true;
+	replay_add_body(&f->net, SOURCE, 400, "<Error><Code>ExpiredToken</Code></Error>");
+	add_get(f);
+	add_put(f);
+	start(f);
+	give_creds(f, 1, 1, 3600);
+	give_creds(f, 2, 1, 3600);
+	replay_run_until(&f->net, &f->needs, 1);
+	give_creds(f, 1, 2, 3600);
+	replay_run_until(&f->net, &f->needs, 2);
+	give_creds(f, 1, 3, 3600);
+	replay_run_until(&f->net, &f->dones, 1);
+	assert_int_equal(f->done.err.class, ERR_OK);
+	assert_true(replay_has(f->net.http, 4, "token-1-3"));
 }
 
 static void test_cancel(void **state)
@@ -756,6 +821,9 @@ int main(void)
 		TEST(test_refused_twice),
 		TEST(test_waits_for_first_creds),
 		TEST(test_lost_answer),
+		TEST(test_lost_answer_and_head),
+		TEST(test_lost_answer_and_all_heads),
+		TEST(test_expired_twice),
 		TEST(test_cancel),
 		TEST(test_free_in_flight),
 		TEST(test_hostile_keys),
