@@ -137,7 +137,7 @@ FAULTS = {
         dict(operation="CompleteMultipartUpload", count=1),
         dict(error_in_200="InternalError")),
     "no answer to Complete": (
-        dict(operation="CompleteMultipartUpload", count=1), dict(reset_at=0)),
+        dict(operation="CompleteMultipartUpload", count=1), dict(reset_at=1 << 40)),
     "no answer to Create": (
         dict(operation="CreateMultipartUpload", count=1), dict(status=500)),
 }

@@ -253,6 +253,47 @@ def test_a_second_look_that_fails_is_no_look(ferry, server, overwrite):
 
 @SANDBOX
 @pytest.mark.parametrize("overwrite", ["never", "changed"])
+def test_a_second_look_that_is_refused_is_no_look(ferry, server, overwrite):
+    """Who was told what is there may see it: 403 is no sign that nothing is."""
+    server.faults((dict(operation="HeadObject", skip=1, count=1), dict(
+        status=403, object=dict(bucket=M, key=TO, body="somebody else's"))))
+    ferry.configure(overwrite, source=f"virtual/{LARGE}")
+    code, end = ferry.run()
+    assert (end["verdict"], server.fired()) == ("failed", [1]), end
+    assert arrived(server) == b"somebody else's"
+    assert "Uploads" not in server.m.list_multipart_uploads(Bucket=M)
+
+
+@SANDBOX
+@pytest.mark.parametrize("count", [1, 6])
+@pytest.mark.parametrize("overwrite", ["never", "changed"])
+def test_an_end_of_an_upload_of_which_nobody_can_tell(ferry, server, overwrite, count):
+    """The answer is lost and HEADs fail for a while: it is ours, not what was there before."""
+    server.faults((dict(operation="HeadObject", skip=2, count=count), dict(status=500)),
+                  (dict(operation="CompleteMultipartUpload", count=1), dict(reset_at=1 << 40)))
+    ferry.configure(overwrite, source=f"virtual/{LARGE}")
+    code, end = ferry.run()
+    assert (code, end["objects_done"], server.fired()) == (0, 1, [count, 1]), ferry.log()
+    assert "Uploads" not in server.m.list_multipart_uploads(Bucket=M)
+
+
+@SANDBOX
+@pytest.mark.parametrize("overwrite", ["never", "changed"])
+def test_an_end_of_an_upload_of_which_the_next_run_can_tell(ferry, server, overwrite):
+    server.faults((dict(operation="HeadObject", skip=2), dict(status=500)),
+                  (dict(operation="CompleteMultipartUpload", count=1), dict(reset_at=1 << 40)))
+    ferry.configure(overwrite, source=f"virtual/{LARGE}")
+    code, end = ferry.run()
+    assert (code, end["objects_done"]) == (75, 0), ferry.log()
+    server.faults()
+    sent = server.requests("UploadPart")
+    code, end = ferry.run()
+    assert (code, end["objects_done"]) == (0, 1), (end, ferry.log())
+    assert server.requests("UploadPart") == sent
+
+
+@SANDBOX
+@pytest.mark.parametrize("overwrite", ["never", "changed"])
 def test_who_comes_while_an_upload_is_resumed_is_not_overwritten(ferry, server, overwrite):
     server.faults((dict(operation="UploadPart", skip=2), dict(stall_at=10_000)))
     ferry.configure(overwrite, source=f"virtual/{5 << 24}")  # no part too small to stall
