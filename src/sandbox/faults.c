@@ -16,7 +16,9 @@
 
 struct rule {
 	char *method, *path_prefix, *operation, *access_key; /* NULL: any */
+	char *range;                                         /* how it begins; NULL: any */
 	char *code, *message, *error_in_200;
+	int64_t part;        /* of an upload; 0: any */
 	int64_t skip, count; /* count < 0: for ever */
 	int64_t matched, fired;
 	struct change change;
@@ -39,6 +41,7 @@ void *faults_free(struct faults *f)
 		free(r->path_prefix);
 		free(r->operation);
 		free(r->access_key);
+		free(r->range);
 		free(r->code);
 		free(r->message);
 		free(r->error_in_200);
@@ -80,6 +83,8 @@ static void read_match(struct rule *r, const struct json *m)
 	r->path_prefix = copy(m, "path_prefix");
 	r->operation = copy(m, "operation");
 	r->access_key = copy(m, "access_key");
+	r->range = copy(m, "range");
+	r->part = json_get_int(m, "part", 0);
 	r->skip = json_get_int(m, "skip", nth > 0 ? nth - 1 : 0);
 	r->count = json_get_int(m, "count", nth > 0 ? 1 : -1);
 }
@@ -112,7 +117,7 @@ static char *read_rule(struct rule *r, const struct json *v, const struct object
 {
 	static const char *const rule_keys[] = {"match", "action", NULL};
 	static const char *const match_keys[] = {"method", "path_prefix", "operation",
-		"access_key", "skip", "count", "nth", NULL};
+		"access_key", "range", "part", "skip", "count", "nth", NULL};
 	static const char *const action_keys[] = {"reset_at", "stall_at", "flip_at",
 		"truncate_at", "status", "code", "message", "error_in_200",
 		"expired_token", "delay_ms", "clock_offset_s", "same_id", "keeps_frame", "object",
@@ -166,16 +171,22 @@ struct faults *faults_load(
 	return f;
 }
 
-const struct fault *faults_match(struct faults *f, const char *method, const char *path,
-	const char *operation, const char *access_key)
+static bool is_meant(const struct rule *r, const struct fault_query *q)
+{
+	return (!r->method || str_eq(r->method, q->method)) &&
+	       (!r->path_prefix || str_has_prefix(q->path, r->path_prefix)) &&
+	       (!r->operation || str_eq(r->operation, q->operation)) &&
+	       (!r->access_key || str_eq(r->access_key, q->access_key)) &&
+	       (!r->range || (q->range && str_has_prefix(q->range, r->range))) &&
+	       (!r->part || (q->part && strtoll(q->part, NULL, 10) == r->part));
+}
+
+const struct fault *faults_match(struct faults *f, const struct fault_query *q)
 {
 	for (size_t i = 0; f && i < f->count; i++) {
 		struct rule *r = &f->rules[i];
 
-		if ((r->method && !str_eq(r->method, method)) ||
-			(r->path_prefix && !str_has_prefix(path, r->path_prefix)) ||
-			(r->operation && !str_eq(r->operation, operation)) ||
-			(r->access_key && !str_eq(r->access_key, access_key)))
+		if (!is_meant(r, q))
 			continue;
 		r->matched++;
 		if (r->matched <= r->skip)

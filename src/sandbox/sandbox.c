@@ -197,13 +197,14 @@ static struct counter *counter_of(
 
 void request_is(struct request *r, const char *operation)
 {
+	const struct fault_query q = {r->x->method, r->x->path, operation, r->auth.access_key,
+		http_field(r->x, "range"), query_get(&r->query, "partNumber")};
 	const struct fault *f;
 
 	r->operation = operation;
 	r->sb->requests++;
 	counter_of(r->sb, operation, r->auth.access_key)->requests++;
-	f = r->fault = faults_match(
-		r->sb->faults, r->x->method, r->x->path, operation, r->auth.access_key);
+	f = r->fault = faults_match(r->sb->faults, &q);
 	if (!f)
 		return;
 	if (f->change)

@@ -1,12 +1,12 @@
 """Damage at each part of an object of 100 parts: a model says what must come of it.
 
-A run takes some seconds: make check-long hits each of 100 parts, CI one of 20 a fault.
+A run takes some seconds: S3FERRY_LONG=1 hits each of 100 parts, ten of them in a run that
+goes on, S3FERRY_LONG=single one a run. CI hits one of 20 a fault.
 """
 
 import collections
 import contextlib
 import hashlib
-import itertools
 import os
 import random
 import re
@@ -25,6 +25,8 @@ SIZE = PARTS * PART - 12345
 BOTH = "payload_signing: never" if LONG else ""  # half of the time
 SOURCE, BUCKET, KEY = "daily/big", "account-m-discard", "faults/big"
 
+LOST = dict(reset_at=1 << 40)  # behind the whole request: it was carried out
+
 # operation, what happens, how often; parts that are sent again at most; the verdict
 Fault = collections.namedtuple("Fault", "operation action count again verdict",
                                defaults=(1, 1, "succeeded"))
@@ -35,7 +37,8 @@ FAULTS = {
     "flipped": Fault("GetObject", dict(flip_at=2_000_000), again=PARTS),
     "503s of the source": Fault("GetObject", dict(status=503, code="SlowDown"), 3, 3),
     "source's session ended": Fault("GetObject", dict(expired_token=True)),
-    "answer to a part lost": Fault("UploadPart", dict(reset_at=0)),
+    "reset while sent": Fault("UploadPart", dict(reset_at=2_000_000)),
+    "answer to a part lost": Fault("UploadPart", LOST),
     "503s of the destination": Fault("UploadPart", dict(status=503, code="SlowDown"), 3, 3),
     "500": Fault("UploadPart", dict(status=500)),
     "destination's session ended": Fault("UploadPart", dict(expired_token=True)),
@@ -43,17 +46,24 @@ FAULTS = {
 }
 AT_THE_END = {
     "error in the 200": dict(error_in_200="InternalError"),
-    "answer lost": dict(reset_at=0),
+    "request lost": dict(reset_at=0),
+    "answer lost": LOST,
     "500": dict(status=500),
     "503": dict(status=503, code="SlowDown"),
     "409": dict(status=409, code="ConditionalRequestConflict"),
     "NoSuchUpload": dict(status=404, code="NoSuchUpload"),
     "session ended": dict(expired_token=True),
 }
-if LONG:
-    WHERE = list(itertools.product(FAULTS, range(1, PARTS + 1)))
-else:  # a part for each fault, spread over the object, the first and the last among them
-    WHERE = [(f, 1 + i * (PARTS - 1) // (len(FAULTS) - 1)) for i, f in enumerate(FAULTS)]
+IN_A_RUN = 1 if os.environ.get("S3FERRY_LONG") == "single" else 10
+
+
+def where():
+    """Each a fault and the parts that it hits in one run."""
+    if not LONG:  # spread over the object, the first and the last among them
+        return [(f, [1 + i * (PARTS - 1) // (len(FAULTS) - 1)]) for i, f in enumerate(FAULTS)]
+    apart = {f: PARTS // (IN_A_RUN if FAULTS[f].verdict == "succeeded" else 1) for f in FAULTS}
+    return [(f, list(range(first, PARTS + 1, apart[f])))
+            for f in FAULTS for first in range(1, apart[f] + 1)]
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +86,7 @@ def prepare(daemon):
 def ferry(daemon, server, right):
     server.faults()
     prepare(daemon)
+    daemon.patience = 600  # beside other work
     if source_etag(server, SOURCE) != source_etag(server, "a"):
         put_source(server, "a")
     server.m.put_object(Bucket=BUCKET, Key=KEY, Body=b"older")
@@ -113,18 +124,26 @@ def check(server, verdict, right):
         assert head["ContentLength"] == len(b"older")
 
 
-@pytest.mark.parametrize("name,part", WHERE)
-def test_damage_at_a_part(ferry, server, right, name, part):
+def is_part(operation, part):
+    """What matches the requests of a part."""
+    if operation == "UploadPart":
+        return dict(operation=operation, part=part)
+    first = (part - 1) * PART
+    return dict(operation=operation, range=f"bytes={first}-{min(first + PART, SIZE) - 1}")
+
+
+@pytest.mark.parametrize("name,parts", where(), ids=lambda v: v if isinstance(v, str) else v[0])
+def test_damage_at_a_part(ferry, server, right, name, parts):
     fault = FAULTS[name]
-    skip = part - 1 + (fault.operation == "GetObject")  # the first GET tells the length
-    server.faults((dict(operation=fault.operation, skip=skip, count=fault.count),
-                   fault.action))
+    server.faults(*((is_part(fault.operation, p) | dict(count=fault.count), fault.action)
+                    for p in parts))
     sent = server.requests("UploadPart")
     ferry.start()
     _, end = ferry.run()
     assert end["verdict"] == fault.verdict, ferry.log()
     check(server, fault.verdict, right)
-    assert server.requests("UploadPart") - sent <= PARTS + fault.again
+    assert server.fired() == [fault.count] * len(parts)
+    assert server.requests("UploadPart") - sent <= PARTS + fault.again * len(parts)
 
 
 def test_an_outage_of_sts_at_the_start(ferry, server, right):
@@ -142,6 +161,7 @@ def test_damage_at_the_end_over_an_older_object(ferry, server, right, name):
     ferry.start()
     _, end = ferry.run()
     assert end["verdict"] == "succeeded", ferry.log()
+    assert server.fired() == [1]
     check(server, "succeeded", right)
 
 
@@ -162,7 +182,7 @@ def test_a_source_that_changes_at_a_part(ferry, server, right, what, part):
         server.s.delete_object(Bucket="account-s-bucket", Key=SOURCE)
     else:
         put_source(server, "b")
-    row = until(lambda: ended(ferry), "the end", 60)
+    row = until(lambda: ended(ferry), "the end", 300)
     check(server, row["state"], right)  # the old one whole, or nothing
     if row["state"] != "succeeded":
         assert row["reason"] == {"replaced": "changed", "deleted": "source_missing"}[what]
@@ -177,7 +197,7 @@ def test_a_part_that_stalls_is_moved_again(ferry, server, right, part):
     ferry.verbose = True
     ferry.start()
     ferry.ctl("run", "daily-report")
-    row = until(lambda: ended(ferry), "the end", 90)
+    row = until(lambda: ended(ferry), "the end", 300)
     assert row["state"] == "succeeded", ferry.log()
     assert any(" stall: " in line and "again in" in line for line in ferry.log("debug"))
     check(server, "succeeded", right)
@@ -191,7 +211,7 @@ def test_a_destination_that_others_write_meanwhile(ferry, server, right):
     ferry.ctl("run", "daily-report")
     until(lambda: server.requests("UploadPart") - sent >= PARTS // 2, "half of the parts")
     server.m.put_object(Bucket=BUCKET, Key=KEY, Body=b"other")
-    row = until(lambda: ended(ferry), "the end", 60)
+    row = until(lambda: ended(ferry), "the end", 300)
     assert (row["state"], row["reason"]) == ("failed", "changed"), row
     # Theirs came later than what the run looked at: it stays, and ours leaves nothing.
     assert server.m.head_object(Bucket=BUCKET, Key=KEY)["ContentLength"] == len(b"other")
@@ -223,7 +243,7 @@ def test_kill_9_at_random_points_sends_no_part_twice(ferry, server, right):
             known, sent = acknowledged(ferry), server.requests("UploadPart")
             resumed += known > 0
             ferry.start()
-        row = until(lambda: ended(ferry), "the end", 60)
+        row = until(lambda: ended(ferry), "the end", 300)
         assert row["state"] == "succeeded", (seed, kills, row)
         check(server, "succeeded", right)
         assert server.requests("UploadPart") - sent <= PARTS - known, (seed, kills)
@@ -281,7 +301,7 @@ def test_an_upload_in_flight_survives_an_upgrade(ferry, server, right, version):
     server.faults()
     sent = server.requests("UploadPart")
     ferry.start()
-    row = until(lambda: ended(ferry), "the end", 60)
+    row = until(lambda: ended(ferry), "the end", 300)
     assert row["state"] == "succeeded", ferry.log()
     check(server, "succeeded", right)
     assert server.requests("UploadPart") - sent == PARTS - 5
@@ -337,7 +357,7 @@ def test_a_disk_that_fills_in_a_run_stops_the_daemon_and_loses_nothing(
     known, resent = acknowledged(ferry), server.requests("UploadPart")
     assert resent > sent
     ferry.start()
-    row = until(lambda: ended(ferry), "the end", 60)
+    row = until(lambda: ended(ferry), "the end", 300)
     assert row["state"] == "succeeded", row
     check(server, "succeeded", right)
     assert server.requests("UploadPart") - resent <= PARTS - known
