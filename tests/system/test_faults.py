@@ -177,7 +177,8 @@ def test_a_source_that_changes_at_a_part(ferry, server, right, what, part):
     server.faults((dict(operation="GetObject", skip=part, count=1), dict(delay_ms=400)))
     ferry.start()
     ferry.ctl("run", "daily-report")
-    until(lambda: server.requests("UploadPart") - sent >= min(part, PARTS - 8), "the part")
+    until(lambda: server.requests("UploadPart") - sent >= min(part, PARTS - 8),
+          "the part", 300)
     if what == "deleted":
         server.s.delete_object(Bucket="account-s-bucket", Key=SOURCE)
     else:
@@ -209,7 +210,8 @@ def test_a_destination_that_others_write_meanwhile(ferry, server, right):
     server.faults((dict(operation="UploadPart", skip=PARTS // 2, count=1), dict(delay_ms=400)))
     ferry.start()
     ferry.ctl("run", "daily-report")
-    until(lambda: server.requests("UploadPart") - sent >= PARTS // 2, "half of the parts")
+    until(lambda: server.requests("UploadPart") - sent >= PARTS // 2,
+          "half of the parts", 300)
     server.m.put_object(Bucket=BUCKET, Key=KEY, Body=b"other")
     row = until(lambda: ended(ferry), "the end", 300)
     assert (row["state"], row["reason"]) == ("failed", "changed"), row
