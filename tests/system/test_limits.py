@@ -77,6 +77,6 @@ def test_100_reloads_in_one_transfer_pass_unnoticed(daemon):
     def ended():
         row = daemon.ctl("history", "-n", "1")[1][0]["runs"][0]
         return row if row["state"] not in ("claimed", "running") else None
-    row = until(ended, "the end of the transfer", 60)
+    row = until(ended, "the end of the transfer", daemon.patience)
     assert (row["run"], row["state"], row["attempts"]) == (run, "succeeded", 1)
     assert not daemon.log("error") and not daemon.log("warning")
