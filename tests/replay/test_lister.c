@@ -63,14 +63,12 @@ static int tear_down(void **state)
 
 static struct replay_answer *add(struct fixture *f, int status, const char *body)
 {
-	struct replay_answer *a = &f->net.script[f->net.count];
-	struct buf *b = &f->bodies[f->net.count++];
+	struct buf *b = &f->bodies[f->net.count];
 
+	assert_true(f->net.count < ARRAY_LEN(f->bodies));
 	buf_init(b, 65536);
 	buf_puts(b, body);
-	*a = (struct replay_answer){
-		"GET ", status, .body = buf_str(b), .body_len = b->len};
-	return a;
+	return replay_add_body(&f->net, "GET ", status, buf_str(b));
 }
 
 /* keys: words; token NULL: the last page. */
