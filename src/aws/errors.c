@@ -68,6 +68,8 @@ static enum err_class class_of_status(int status)
 {
 	if (status == 429 || status == 503)
 		return ERR_THROTTLE;
+	if (status == 501) /* not implemented: it never will be (RFC 9110, 15.6.2) */
+		return ERR_FATAL;
 	if (status >= 500 || status == 408)
 		return ERR_RETRY;
 	switch (status) {

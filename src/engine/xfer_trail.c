@@ -14,8 +14,6 @@
 #include "base/str.h"
 #include "engine/known.h"
 
-#define NOT_IMPLEMENTED 501 /* as some say of what they do not know, for good */
-
 static const char *url_of(const struct xfer *x)
 {
 	return x->spec->destination.endpoint_url;
@@ -100,7 +98,7 @@ static bool may_speak_of_it(const struct err *e)
 {
 	return e->origin == ERR_FROM_S3 &&
 	       (e->class == ERR_FATAL || e->class == ERR_DENIED ||
-		       e->class == ERR_INTEGRITY || e->http_status == NOT_IMPLEMENTED);
+		       e->class == ERR_INTEGRITY);
 }
 
 bool xfer_trail_gives_in(struct xfer *x)

@@ -69,6 +69,7 @@ static void test_status_alone(void **state)
 	assert_int_equal(classify(403, NULL, false, 0).class, ERR_DENIED);
 	assert_int_equal(classify(408, NULL, false, 0).class, ERR_RETRY);
 	assert_int_equal(classify(429, NULL, false, 0).class, ERR_THROTTLE);
+	assert_int_equal(classify(501, NULL, false, 0).class, ERR_FATAL);
 	assert_int_equal(classify(502, "<html><p>Bad<br>", false, 0).class, ERR_RETRY);
 	assert_int_equal(classify(503, "", false, 0).class, ERR_THROTTLE);
 	assert_string_equal(classify(301, NULL, false, 0).code, "PermanentRedirect");

@@ -104,7 +104,7 @@ static void answers_that_may_speak_of_it_refuse(void **state)
 		enum err_class class;
 		int status;
 	} answers[] = {{ERR_FATAL, 400}, {ERR_DENIED, 403}, {ERR_INTEGRITY, 400},
-		{ERR_RETRY, 501}};
+		{ERR_FATAL, 501}};
 
 	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
 		struct fixture *f;
