@@ -18,6 +18,7 @@ struct rule {
 	char *method, *path_prefix, *operation, *access_key; /* NULL: any */
 	char *range;                                         /* how it begins; NULL: any */
 	char *code, *message, *error_in_200;
+	bool has_trailer;    /* only what has a checksum behind its bytes */
 	int64_t part;        /* of an upload; 0: any */
 	int64_t skip, count; /* count < 0: for ever */
 	int64_t matched, fired;
@@ -84,6 +85,7 @@ static void read_match(struct rule *r, const struct json *m)
 	r->operation = copy(m, "operation");
 	r->access_key = copy(m, "access_key");
 	r->range = copy(m, "range");
+	r->has_trailer = json_get_bool(m, "has_trailer", false);
 	r->part = json_get_int(m, "part", 0);
 	r->skip = json_get_int(m, "skip", nth > 0 ? nth - 1 : 0);
 	r->count = json_get_int(m, "count", nth > 0 ? 1 : -1);
@@ -117,7 +119,7 @@ static char *read_rule(struct rule *r, const struct json *v, const struct object
 {
 	static const char *const rule_keys[] = {"match", "action", NULL};
 	static const char *const match_keys[] = {"method", "path_prefix", "operation",
-		"access_key", "range", "part", "skip", "count", "nth", NULL};
+		"access_key", "range", "has_trailer", "part", "skip", "count", "nth", NULL};
 	static const char *const action_keys[] = {"reset_at", "stall_at", "flip_at",
 		"truncate_at", "status", "code", "message", "error_in_200",
 		"expired_token", "delay_ms", "clock_offset_s", "same_id", "keeps_frame", "object",
@@ -178,6 +180,7 @@ static bool is_meant(const struct rule *r, const struct fault_query *q)
 	       (!r->operation || str_eq(r->operation, q->operation)) &&
 	       (!r->access_key || str_eq(r->access_key, q->access_key)) &&
 	       (!r->range || (q->range && str_has_prefix(q->range, r->range))) &&
+	       (!r->has_trailer || q->trailer) &&
 	       (!r->part || (q->part && strtoll(q->part, NULL, 10) == r->part));
 }
 

@@ -1,12 +1,13 @@
 /*
  * Scripted damage. JSON: {"rules": [{"match": {"method", "path_prefix", "operation",
- * "access_key", "range" (how it begins), "part" (number), "skip", "count", "nth"},
- * "action": {...}}]}; the first live rule that matches is taken. Actions: reset_at,
- * stall_at, flip_at, truncate_at (bytes of the body; with reset_at and stall_at of the
- * request's, if it has one: behind its end it is carried out), status + code + message, error_in_200 (a code), expired_token, delay_ms,
+ * "access_key", "range" (how it begins), "part" (number), "has_trailer" (a checksum
+ * behind its bytes), "skip", "count", "nth"}, "action": {...}}]}; the first live rule that
+ * matches is taken. Actions: reset_at, stall_at, flip_at, truncate_at (bytes of the body;
+ * with reset_at and stall_at of the request's, if it has one: behind its end it is carried
+ * out), status + code + message, error_in_200 (a code), expired_token, delay_ms,
  * clock_offset_s, same_id (of an upload that is there), keeps_frame (of a body with a
- * checksum behind it: all is stored), object (a change, made before the
- * request is answered as ever; see changes.h).
+ * checksum behind it: all is stored), object (a change, made before the request is answered
+ * as ever; see changes.h).
  */
 #pragma once
 
@@ -32,7 +33,7 @@ struct fault {
 
 struct fault_query {
 	const char *method, *path, *operation, *access_key;
-	const char *range, *part; /* as the request has them; NULL: not */
+	const char *range, *part, *trailer; /* as the request has them; NULL: not */
 };
 
 /*

@@ -198,7 +198,8 @@ static struct counter *counter_of(
 void request_is(struct request *r, const char *operation)
 {
 	const struct fault_query q = {r->x->method, r->x->path, operation, r->auth.access_key,
-		http_field(r->x, "range"), query_get(&r->query, "partNumber")};
+		http_field(r->x, "range"), query_get(&r->query, "partNumber"),
+		http_field(r->x, "x-amz-trailer")};
 	const struct fault *f;
 
 	r->operation = operation;
