@@ -1,6 +1,7 @@
 /*
- * Digests and randomness. The only file of s3ferryd that includes OpenSSL's headers. Digests are
- * fetched once per process; contexts belong to one thread. Nothing here knows SigV4.
+ * Digests and randomness. The only file of s3ferryd that includes OpenSSL's headers.
+ * Digests are fetched once per process; contexts belong to one thread. Nothing here knows
+ * SigV4.
  */
 #pragma once
 

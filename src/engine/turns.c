@@ -19,8 +19,8 @@
 #define BUCKETS  256 /* beyond that they share one rate */
 
 /*
- * One stream alone is worth large buffers (over HTTP they halve its cost), of many each is
- * slow enough for small ones; TLS cuts all into records of 16 KiB and gains less. A ring
+ * One stream alone is worth large buffers (over HTTP it costs a third less), of many each
+ * is slow enough for small ones; TLS cuts all into records of 16 KiB and gains less. A ring
  * has room for a buffer when it is half full, so that libcurl seldom keeps copies of what
  * it has read.
  */
@@ -183,13 +183,10 @@ static void wake_in(struct turns *t, int64_t ms)
 	loop_timer_set(t->timer, ms);
 }
 
-static bool want(struct turn *turn, const struct sizes *sizes, size_t most)
+/* One buffer receives, one sends. */
+static size_t bytes_of(const struct sizes *s)
 {
-	turn->ring = sizes->ring;
-	turn->buffer = sizes->buffer;
-	/* one that receives, one that sends */
-	turn->bytes = sizes->ring + 2 * sizes->buffer;
-	return turn->bytes <= most;
+	return s->ring + 2 * s->buffer;
 }
 
 static bool is_plain(const struct engine_side *s)
@@ -197,29 +194,31 @@ static bool is_plain(const struct engine_side *s)
 	return s->scheme == ENGINE_S3 && str_has_prefix(s->endpoint_url, "http://");
 }
 
-static bool want_large(const struct turns *t, struct turn *turn)
+static const struct sizes *pick(const struct turns *t, const struct engine_xfer_spec *s)
 {
-	const struct engine_xfer_spec *s = turn->spec;
 	bool is_tls = !is_plain(&s->source) && !is_plain(&s->destination);
+	const struct sizes *largest = is_tls ? &alone_tls : &alone;
 	size_t share = t->o.memory / 4;
 
-	if (!t->claimed && want(turn, is_tls ? &alone_tls : &alone, share))
-		return true;
-	return !is_tls && t->claimed < share && want(turn, &few, share - t->claimed);
+	if (s->source_size >= 0 && s->source_size <= (int64_t)small.ring)
+		return &small;
+	if (!t->claimed && bytes_of(largest) <= share)
+		return largest;
+	if (!is_tls && t->claimed + bytes_of(&few) <= share)
+		return &few;
+	return &many;
 }
 
 /* Whether the buffers fit; one turn always does. */
 static bool fits(const struct turns *t, struct turn *turn)
 {
 	const struct engine_xfer_spec *s = turn->spec;
-	bool has_file =
-		s->source.scheme == ENGINE_FILE || s->destination.scheme == ENGINE_FILE;
+	const struct sizes *sizes = pick(t, s);
 
-	if (s->source_size >= 0 && s->source_size <= (int64_t)small.ring)
-		want(turn, &small, 0);
-	else if (!want_large(t, turn))
-		want(turn, &many, 0);
-	if (has_file)
+	turn->ring = sizes->ring;
+	turn->buffer = sizes->buffer;
+	turn->bytes = bytes_of(sizes);
+	if (s->source.scheme == ENGINE_FILE || s->destination.scheme == ENGINE_FILE)
 		turn->bytes += FILE_EXTRA;
 	return !t->claimed || t->claimed + turn->bytes <= t->o.memory;
 }
